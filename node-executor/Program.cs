@@ -1,0 +1,7 @@
+namespace AwsVpcCni.NodeExecutor;
+
+/// <summary>Entry point.</summary>
+internal static class Program
+{
+    private static int Main() => 0;
+}

@@ -1,0 +1,7 @@
+namespace AwsVpcCni.VpcEmulator;
+
+/// <summary>Entry point.</summary>
+internal static class Program
+{
+    private static int Main() => 0;
+}
