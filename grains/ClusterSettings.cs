@@ -1,0 +1,33 @@
+using AwsVpcCni.Core.Pool;
+
+namespace AwsVpcCni.Grains;
+
+/// <summary>What every grain knows of its cluster; from the silo's settings.</summary>
+/// <param name="ClusterName">Of the Kubernetes cluster; goes into tags.</param>
+/// <param name="VpcId">The VPC whose nodes are managed.</param>
+/// <param name="QuotaKey">Key of the quota grain: <c>account/region</c>.</param>
+/// <param name="Pool">What a node should hold.</param>
+/// <param name="Timing">Periods and deadlines.</param>
+public sealed record ClusterSettings(string ClusterName, string VpcId, string QuotaKey, PoolPolicy Pool, Timing Timing);
+
+/// <summary>Periods and deadlines. The defaults are the design's.</summary>
+public sealed record Timing
+{
+    /// <summary>Joins that come within it are described together.</summary>
+    public TimeSpan BatchWindow { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Between two sweeps of a VPC.</summary>
+    public TimeSpan SweepPeriod { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Of a node grain's work loop.</summary>
+    public TimeSpan WorkPeriod { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>One EC2 call.</summary>
+    public TimeSpan Ec2Call { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A returned address is not named again for the interface that it left.</summary>
+    public TimeSpan NotNamedAgain { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>A reservation lapses this long after it was last asked for.</summary>
+    public TimeSpan ReservationLapse { get; init; } = TimeSpan.FromHours(1);
+}

@@ -1,0 +1,95 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+
+namespace AwsVpcCni.Grains.Ec2;
+
+/// <summary>What the grains need of EC2. Each method is exactly one request: no resend, no paging inside.</summary>
+/// <remarks>Every method throws <see cref="Ec2Exception"/> and nothing else, but for cancellation. Callers take a
+/// permit from the quota grain before each call.</remarks>
+public interface IEc2
+{
+    /// <summary>The instances among <paramref name="instanceIds"/> that EC2 shows (by filter: unknown ids are simply absent).</summary>
+    /// <param name="instanceIds">At most 200.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation);
+
+    /// <summary>One page of interfaces.</summary>
+    Task<Ec2Page> DescribeInterfacesAsync(Ec2InterfaceQuery query, string? nextToken, CancellationToken cancellation);
+
+    /// <summary>The VPC's subnets.</summary>
+    Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation);
+
+    /// <summary>The limits of one instance type; null when EC2 knows no such type.</summary>
+    Task<Ec2InstanceType?> DescribeInstanceTypeAsync(string instanceType, CancellationToken cancellation);
+
+    /// <summary>Draws exactly these addresses for the interface (AllowReassignment = false).</summary>
+    Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation);
+
+    /// <summary>Draws some addresses that EC2 chooses. The fall-back only: a lost answer leaks them until they are looked for.</summary>
+    /// <returns>What EC2 gave.</returns>
+    Task<ImmutableArray<Ip>> AssignCountedAsync(string eniId, int count, CancellationToken cancellation);
+
+    /// <summary>Returns these addresses to EC2. All or nothing.</summary>
+    Task UnassignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation);
+}
+
+/// <summary>Which interfaces a describe asks for. All set fields must hold.</summary>
+public sealed record Ec2InterfaceQuery
+{
+    /// <summary>Filter vpc-id.</summary>
+    public string? VpcId { get; init; }
+
+    /// <summary>Filter availability-zone.</summary>
+    public string? Zone { get; init; }
+
+    /// <summary>Filter attachment.instance-id; at most 200.</summary>
+    public ImmutableArray<string> InstanceIds { get; init; } = [];
+
+    /// <summary>Filter network-interface-id; at most 200.</summary>
+    public ImmutableArray<string> EniIds { get; init; } = [];
+
+    /// <summary>Filter subnet-id.</summary>
+    public string? SubnetId { get; init; }
+}
+
+/// <summary>One page of a listing.</summary>
+/// <param name="Interfaces">What it holds.</param>
+/// <param name="NextToken">Asks for the next page; null on the last.</param>
+public sealed record Ec2Page(ImmutableArray<Ec2Interface> Interfaces, string? NextToken);
+
+/// <summary>An instance as EC2 shows it.</summary>
+/// <param name="State">EC2's word: pending, running, shutting-down, terminated, stopping, stopped.</param>
+[GenerateSerializer, Immutable]
+public sealed record Ec2Instance(
+    [property: Id(0)] string InstanceId, [property: Id(1)] string InstanceType, [property: Id(2)] string State,
+    [property: Id(3)] string Zone, [property: Id(4)] string VpcId, [property: Id(5)] string SubnetId);
+
+/// <summary>An interface as EC2 shows it.</summary>
+/// <param name="Status">EC2's word: available, associated, attaching, in-use, detaching, pending.</param>
+/// <param name="Addresses">The primary address first, then the secondary ones.</param>
+/// <param name="Attachment">Null when it is not attached.</param>
+[GenerateSerializer, Immutable]
+public sealed record Ec2Interface(
+    [property: Id(0)] string EniId, [property: Id(1)] string SubnetId, [property: Id(2)] string Zone, [property: Id(3)] string Mac,
+    [property: Id(4)] string Status, [property: Id(5)] ImmutableArray<Ip> Addresses, [property: Id(6)] Ec2Attachment? Attachment,
+    [property: Id(7)] ImmutableSortedDictionary<string, string> Tags);
+
+/// <summary>How an interface hangs on an instance.</summary>
+/// <param name="Status">EC2's word: attaching, attached, detaching, detached.</param>
+[GenerateSerializer, Immutable]
+public sealed record Ec2Attachment(
+    [property: Id(0)] string AttachmentId, [property: Id(1)] string InstanceId, [property: Id(2)] int DeviceIndex,
+    [property: Id(3)] int NetworkCard, [property: Id(4)] string Status, [property: Id(5)] bool DeleteOnTermination);
+
+/// <summary>A subnet as EC2 shows it.</summary>
+/// <param name="AvailableAddresses">Free single addresses by EC2's count.</param>
+[GenerateSerializer, Immutable]
+public sealed record Ec2Subnet(
+    [property: Id(0)] string SubnetId, [property: Id(1)] string VpcId, [property: Id(2)] string Zone, [property: Id(3)] Cidr Cidr,
+    [property: Id(4)] int AvailableAddresses, [property: Id(5)] ImmutableSortedDictionary<string, string> Tags);
+
+/// <summary>What an instance type can hold.</summary>
+/// <param name="Interfaces">How many interfaces, on the default network card.</param>
+/// <param name="AddressesPerInterface">IPv4 addresses of each, its primary one included.</param>
+[GenerateSerializer, Immutable]
+public sealed record Ec2InstanceType([property: Id(0)] string Name, [property: Id(1)] int Interfaces, [property: Id(2)] int AddressesPerInterface);

@@ -1,0 +1,20 @@
+using AwsVpcCni.Core.Ec2Quota;
+
+namespace AwsVpcCni.Grains.Ec2Quota;
+
+/// <summary>EC2's token buckets for everybody. Key: <c>account/region</c>.</summary>
+public interface IEc2QuotaGrain : IGrainWithStringKey
+{
+    /// <summary>Takes a permit for one call, valid for a second.</summary>
+    /// <returns>Zero when granted; else how long to wait before asking again.</returns>
+    Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority);
+
+    /// <summary>EC2 refused a call of this action for its rate: it falls by half at once and creeps up again.</summary>
+    Task ThrottledAsync(Ec2Action action);
+
+    /// <summary>Keeps the grain awake.</summary>
+    Task PingAsync();
+
+    /// <summary>Calls granted since the activation, by action. For operators.</summary>
+    Task<IReadOnlyDictionary<Ec2Action, long>> GrantedAsync();
+}

@@ -1,0 +1,73 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Ec2;
+using Orleans.Concurrency;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <summary>One node. Key: the instance id. The only grain that decides about the node or changes its interfaces in EC2.</summary>
+/// <remarks>The three calls of the node API await the store at most: never EC2, never another grain.</remarks>
+public interface INodeGrain : IGrainWithStringKey
+{
+    /// <summary>An ADD: offers an address whose row is durable, or says why not. Repeatable.</summary>
+    Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation = default);
+
+    /// <summary>A DEL, or an ADD that was undone. Repeatable.</summary>
+    Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation = default);
+
+    /// <summary>Takes the node's whole state, answers with the grain's whole wish. Repeatable.</summary>
+    Task<NodeOrders> SyncAsync(NodeReport report, CancellationToken cancellation = default);
+
+    /// <summary>Registers who is told that a sync would bring news; again at each sync, since a registration lapses after a minute.</summary>
+    Task SubscribeAsync(INodeHints hints);
+
+    /// <summary>What EC2 shows of the node. A hint: nothing breaks when it is lost.</summary>
+    [OneWay]
+    Task DescribedAsync(InstanceView view);
+
+    /// <summary>What an operator sees of the node.</summary>
+    Task<NodeSummary> SummarizeAsync();
+}
+
+/// <summary>Told when a sync would bring news. A lost hint costs one sync period.</summary>
+public interface INodeHints : IGrainObserver
+{
+    /// <summary>Sync now.</summary>
+    [OneWay]
+    Task SyncNowAsync();
+}
+
+/// <summary>What one look at EC2 showed of an instance.</summary>
+/// <param name="Instance">Null when EC2 shows no such instance.</param>
+/// <param name="Limits">Of its type; null when unknown.</param>
+/// <param name="Interfaces">Those attached to it.</param>
+/// <param name="Subnets">Those that the interfaces are in.</param>
+/// <param name="StartedChange">The node's change number when the look began; 0 when the looker did not ask for it.</param>
+[GenerateSerializer, Immutable]
+public sealed record InstanceView(
+    [property: Id(0)] Ec2Instance? Instance, [property: Id(1)] Ec2InstanceType? Limits, [property: Id(2)] ImmutableArray<Ec2Interface> Interfaces,
+    [property: Id(3)] ImmutableArray<Ec2Subnet> Subnets, [property: Id(4)] long StartedChange);
+
+/// <summary>What an operator sees of a node.</summary>
+/// <param name="OnPods">Addresses that a sandbox has.</param>
+/// <param name="Cooling">Freed and not yet rested.</param>
+/// <param name="Warm">Free, rested, ready.</param>
+/// <param name="Leased">All addresses that the executor may use.</param>
+/// <param name="Capacity">What the instance type allows for pods on the interfaces that we manage.</param>
+/// <param name="Waiting">ADDs without an address.</param>
+/// <param name="LastReport">When the executor last reported; null for never. UTC.</param>
+/// <param name="Trouble">Why it does not have what it wants; null when it has.</param>
+[GenerateSerializer, Immutable]
+public sealed record NodeSummary(
+    [property: Id(0)] string InstanceId, [property: Id(1)] string? InstanceType, [property: Id(2)] string? Zone,
+    [property: Id(3)] ImmutableSortedDictionary<string, SubnetShare> Subnets,
+    [property: Id(4)] int OnPods, [property: Id(5)] int Cooling, [property: Id(6)] int Warm, [property: Id(7)] int Leased,
+    [property: Id(8)] int Capacity, [property: Id(9)] int Waiting, [property: Id(10)] DateTimeOffset? LastReport,
+    [property: Id(11)] string? Trouble);
+
+/// <summary>What a node holds in one subnet, primary addresses apart.</summary>
+/// <param name="OnPods">On sandboxes.</param>
+/// <param name="Cooling">Freed and not yet rested.</param>
+/// <param name="Warm">Free, rested, ready.</param>
+[GenerateSerializer, Immutable]
+public sealed record SubnetShare([property: Id(0)] int OnPods, [property: Id(1)] int Cooling, [property: Id(2)] int Warm);

@@ -1,0 +1,59 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+
+namespace AwsVpcCni.Grains.Storage;
+
+/// <summary>Who holds an address of a node: one row an address, changed by conditional writes only.</summary>
+/// <remarks>A write is durable before the task ends. Every method throws <see cref="StoreException"/> when the store does not
+/// answer in its time; whether the write happened is then unknown, and the same call again finds out.</remarks>
+public interface IAddressBook
+{
+    /// <summary>Every row of the node, by address.</summary>
+    Task<ImmutableArray<AddressRow>> ReadNodeAsync(string nodeId, CancellationToken cancellation);
+
+    /// <summary>Writes the row if its address has none, or a released one.</summary>
+    /// <param name="row">Not released.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <returns>Null when written, or when the row that stands there carries the same stamp and sandbox (our own write, whose
+    /// answer was lost); else the row that stands there.</returns>
+    Task<AddressRow?> TryAssignAsync(AddressRow row, CancellationToken cancellation);
+
+    /// <summary>Marks the row as released, if it is still of this sandbox and not younger than <paramref name="stamp"/>.</summary>
+    /// <returns>True when it is now released (also when it was before); false when there is no such row.</returns>
+    Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation);
+
+    /// <summary>Takes the row of an address that is returned to EC2 away, if it is released.</summary>
+    /// <returns>True when there is no row any more.</returns>
+    Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation);
+}
+
+/// <summary>One item of <c>addresses</c>.</summary>
+public sealed record AddressRow
+{
+    /// <summary>The instance; the hash key.</summary>
+    public required string NodeId { get; init; }
+
+    /// <summary>The range key.</summary>
+    public required Ip Address { get; init; }
+
+    /// <summary>Who has it, or had it last.</summary>
+    public required SandboxKey Sandbox { get; init; }
+
+    /// <summary>What people call the pod.</summary>
+    public required PodName Pod { get; init; }
+
+    /// <summary>Of the ADD.</summary>
+    public required Stamp Stamp { get; init; }
+
+    /// <summary>When it was assigned. UTC, the silo's clock.</summary>
+    public required DateTimeOffset Since { get; init; }
+
+    /// <summary>When it became free. UTC, the silo's clock. Null while the sandbox has it.</summary>
+    public DateTimeOffset? Released { get; init; }
+}
+
+/// <summary>The store did not answer, refused, or is damaged.</summary>
+/// <param name="message">What was tried, which row or document, what to do.</param>
+/// <param name="inner">What the provider threw.</param>
+public sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);

@@ -1,0 +1,70 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Node;
+using Orleans.Concurrency;
+
+namespace AwsVpcCni.Grains.Subnet;
+
+/// <summary>One subnet. Key: the subnet id. Knows every used address and names free ones, so that EC2 is asked for just those.</summary>
+public interface ISubnetGrain : IGrainWithStringKey
+{
+    /// <summary>Names free addresses for an intent and sets them aside until it settles or lapses. The same intent gets the same names.</summary>
+    Task<Reservation> ReserveAsync(ReserveRequest request);
+
+    /// <summary>Ends the intent's reservation: some names are drawn now, some turned out to be held by others.</summary>
+    /// <remarks>Any suspect makes the ledger ask for a fresh read of the subnet, for all nodes.</remarks>
+    Task SettleAsync(string intentId, string nodeId, ImmutableArray<Ip> drawn, ImmutableArray<Ip> suspect);
+
+    /// <summary>These addresses are returned to EC2.</summary>
+    Task ReturnedAsync(string nodeId, ImmutableArray<Ip> addresses);
+
+    /// <summary>The node's share in this subnet and every address it holds, so that a restart of the ledger is not blind. Counted, never added up.</summary>
+    [OneWay]
+    Task ShareAsync(string nodeId, SubnetShare share, ImmutableArray<Ip> held);
+
+    /// <summary>The number of the ledger's last change; asked for before a sweep's first page.</summary>
+    Task<long> ChangeNumberAsync();
+
+    /// <summary>What a sweep showed of the whole subnet: every used address.</summary>
+    Task SweptAsync(SubnetSweep sweep);
+
+    /// <summary>What an operator sees of the subnet.</summary>
+    Task<SubnetSummary> SummarizeAsync();
+}
+
+/// <summary>Names wanted.</summary>
+/// <param name="NotThese">Names that must not be chosen for this interface again yet.</param>
+[GenerateSerializer, Immutable]
+public sealed record ReserveRequest(
+    [property: Id(0)] string IntentId, [property: Id(1)] string NodeId, [property: Id(2)] string EniId, [property: Id(3)] int Count,
+    [property: Id(4)] ImmutableArray<Ip> NotThese);
+
+/// <summary>Names set aside; fewer than asked when the subnet has no more.</summary>
+/// <param name="Known">False while the ledger has not been read from EC2 yet: ask again.</param>
+[GenerateSerializer, Immutable]
+public sealed record Reservation([property: Id(0)] bool Known, [property: Id(1)] ImmutableArray<Ip> Names, [property: Id(2)] int Free);
+
+/// <summary>A subnet as one sweep showed it.</summary>
+/// <param name="StartedChange">The ledger's change number before the sweep's first page: what changed later, the sweep cannot know.</param>
+[GenerateSerializer, Immutable]
+public sealed record SubnetSweep(
+    [property: Id(0)] Ec2Subnet Subnet, [property: Id(1)] ImmutableArray<UsedAddress> Used, [property: Id(2)] long StartedChange);
+
+/// <summary>An address that EC2 shows on an interface.</summary>
+/// <param name="InstanceId">Null when the interface is not attached.</param>
+[GenerateSerializer, Immutable]
+public readonly record struct UsedAddress([property: Id(0)] Ip Address, [property: Id(1)] string EniId, [property: Id(2)] string? InstanceId);
+
+/// <summary>What an operator sees of a subnet. All counts are addresses.</summary>
+/// <param name="Size">Of the CIDR, the five that AWS keeps included.</param>
+/// <param name="Used">EC2 shows them on some interface, or a reservation holds them.</param>
+/// <param name="Others">Used, and not by a node of ours.</param>
+/// <param name="Free">Neither used nor kept by AWS.</param>
+/// <param name="ReadAt">When EC2 was last read; null for never. UTC.</param>
+[GenerateSerializer, Immutable]
+public sealed record SubnetSummary(
+    [property: Id(0)] string SubnetId, [property: Id(1)] string? Zone, [property: Id(2)] Cidr? Cidr, [property: Id(3)] long Size,
+    [property: Id(4)] int Used, [property: Id(5)] int Leased, [property: Id(6)] int OnPods, [property: Id(7)] int Warm,
+    [property: Id(8)] int Cooling, [property: Id(9)] int Reserved, [property: Id(10)] int Others, [property: Id(11)] long Free,
+    [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt);

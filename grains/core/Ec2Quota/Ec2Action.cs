@@ -1,0 +1,42 @@
+namespace AwsVpcCni.Core.Ec2Quota;
+
+/// <summary>EC2's actions that we call, under EC2's names. Each has a token bucket of its own.</summary>
+public enum Ec2Action
+{
+    /// <summary>Filtered, so the large bucket.</summary>
+    DescribeInstances,
+
+    /// <summary>Filtered or paginated, so the large bucket.</summary>
+    DescribeNetworkInterfaces,
+
+    /// <summary>The VPC's subnets.</summary>
+    DescribeSubnets,
+
+    /// <summary>A type's limits.</summary>
+    DescribeInstanceTypes,
+
+    /// <summary>Draw addresses.</summary>
+    AssignPrivateIpAddresses,
+
+    /// <summary>Return addresses.</summary>
+    UnassignPrivateIpAddresses,
+}
+
+/// <summary>The order of need; a lower number goes first.</summary>
+public enum CallPriority
+{
+    /// <summary>A pod is waiting.</summary>
+    PodWaiting,
+
+    /// <summary>A node is starting.</summary>
+    NodeStarting,
+
+    /// <summary>The warm pool is below its target.</summary>
+    WarmPool,
+
+    /// <summary>Reading EC2 to find what differs.</summary>
+    Reconcile,
+
+    /// <summary>Returns and clean-up.</summary>
+    CleanUp,
+}
