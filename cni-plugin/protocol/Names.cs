@@ -1,0 +1,8 @@
+namespace AwsVpcCni.CniProtocol;
+
+internal static class Names
+{
+    /// <summary>The specification's form of a network's name and of a container's id.</summary>
+    public static bool IsId(string text) =>
+        text.Length > 0 && char.IsAsciiLetterOrDigit(text[0]) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-');
+}

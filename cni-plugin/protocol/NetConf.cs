@@ -1,0 +1,138 @@
+using System.Text.Json;
+
+namespace AwsVpcCni.CniProtocol;
+
+/// <summary>The network configuration that the runtime gives on stdin, as far as we read it. Keys that we do not know are allowed.</summary>
+/// <param name="Version">In which the result is to be written.</param>
+/// <param name="Name">The network's.</param>
+/// <param name="Type">The plugin's file name.</param>
+/// <param name="Mtu">Of the pod's link; null: the config says nothing, and the node's setting holds.</param>
+/// <param name="VethPrefix">How names of host-side links begin.</param>
+/// <param name="PrevResult">Raw JSON of the result before this plugin, or (CHECK, DEL) of our own ADD; null: none. Never a key to anything.</param>
+/// <remarks>
+/// A DEL ought to go on when this cannot be parsed: all that it needs is the container's id and the link's name, and an error
+/// would leave the runtime with a sandbox that it can never remove.
+/// </remarks>
+public sealed record NetConf(CniVersion Version, string Name, string Type, int? Mtu, string VethPrefix, ReadOnlyMemory<byte>? PrevResult)
+{
+    /// <summary>amazon-vpc-cni-k8s' default too.</summary>
+    public const string DefaultVethPrefix = "eni";
+
+    /// <summary>The prefix and 11 hex digits make a link's name of 15 (IFNAMSIZ - 1).</summary>
+    public const int MaxVethPrefixLength = 4;
+
+    /// <summary>The least that every host must accept, RFC 791.</summary>
+    public const int MinMtu = 576;
+
+    /// <summary>A jumbo frame inside a VPC.</summary>
+    public const int MaxMtu = 9001;
+
+    /// <summary>Reads and checks a whole config.</summary>
+    /// <exception cref="CniException">Code 6 for what is no JSON, 1 for a version that we do not speak, 7 for a wrong value; with the key.</exception>
+    public static NetConf Parse(ReadOnlyMemory<byte> stdin)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(stdin, new JsonDocumentOptions { MaxDepth = 64 });
+            return Read(document.RootElement);
+        }
+        catch (JsonException e)
+        {
+            throw new CniException(new CniError(CniErrorCode.DecodingFailure, "the network configuration on stdin is no JSON", e.Message), e);
+        }
+    }
+
+    /// <summary>The config's version if it can be had at all: for an error about the rest of it.</summary>
+    public static CniVersion? VersionOf(ReadOnlyMemory<byte> stdin)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(stdin);
+            return document.RootElement.ValueKind is JsonValueKind.Object
+                && document.RootElement.TryGetProperty("cniVersion"u8, out var version)
+                && version.ValueKind is JsonValueKind.String
+                ? CniVersions.Parse(Text(version, "cniVersion"))
+                : null;
+        }
+        catch (Exception e) when (e is JsonException or CniException)
+        {
+            return null;
+        }
+    }
+
+    private static NetConf Read(JsonElement root)
+    {
+        if (root.ValueKind is not JsonValueKind.Object)
+        {
+            throw CniException.Of(CniErrorCode.DecodingFailure, $"the network configuration on stdin is no JSON object but of kind {root.ValueKind}");
+        }
+
+        // The version comes first: what the other keys mean depends on it.
+        var versionText = OptionalText(root, "cniVersion") ?? throw Unspoken("has no cniVersion, which means 0.1.0");
+        var version = CniVersions.Parse(versionText) ?? throw Unspoken($"has cniVersion {versionText}");
+        var name = OptionalText(root, "name") is { Length: > 0 } given ? given : throw Wrong("name", "is missing");
+        if (!Names.IsId(name))
+        {
+            throw Wrong("name", $"{name} must begin with a letter or digit and go on with letters, digits, '_', '.' and '-'");
+        }
+
+        var type = OptionalText(root, "type") is { Length: > 0 } plugin ? plugin : throw Wrong("type", "is missing");
+        return new NetConf(version, name, type, ReadMtu(root), ReadVethPrefix(root), ReadPrevResult(root));
+    }
+
+    private static int? ReadMtu(JsonElement root)
+    {
+        if (!root.TryGetProperty("mtu"u8, out var mtu))
+        {
+            return null;
+        }
+
+        // amazon-vpc-cni-k8s' config writes it as a string.
+        var number = mtu.ValueKind switch
+        {
+            JsonValueKind.Number when mtu.TryGetInt32(out var value) => value,
+            JsonValueKind.String when int.TryParse(Text(mtu, "mtu"), out var value) => value,
+            _ => throw Wrong("mtu", "is no whole number"),
+        };
+        return number is >= MinMtu and <= MaxMtu ? number : throw Wrong("mtu", $"{number} is not from {MinMtu} to {MaxMtu}");
+    }
+
+    private static string ReadVethPrefix(JsonElement root) => OptionalText(root, "vethPrefix") switch
+    {
+        null => DefaultVethPrefix,
+        { Length: > MaxVethPrefixLength } long_ => throw Wrong("vethPrefix", $"{long_} is longer than {MaxVethPrefixLength} characters"),
+        "eth" or "lo" or "vlan" => throw Wrong("vethPrefix", "must not be eth, lo or vlan: links of others have such names"),
+        { } prefix when prefix.Length > 0 && prefix.All(char.IsAsciiLetterOrDigit) => prefix,
+        var prefix => throw Wrong("vethPrefix", $"'{prefix}' must be 1 to {MaxVethPrefixLength} letters and digits"),
+    };
+
+    private static ReadOnlyMemory<byte>? ReadPrevResult(JsonElement root) =>
+        !root.TryGetProperty("prevResult"u8, out var previous) || previous.ValueKind is JsonValueKind.Null ? null
+        : previous.ValueKind is JsonValueKind.Object ? System.Text.Encoding.UTF8.GetBytes(previous.GetRawText())
+        : throw Wrong("prevResult", "is no JSON object");
+
+    private static string? OptionalText(JsonElement root, string key) =>
+        !root.TryGetProperty(key, out var value) ? null
+        : value.ValueKind is JsonValueKind.String ? Text(value, key)
+        : throw Wrong(key, "is no string");
+
+    private static string Text(JsonElement value, string key)
+    {
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            // An escaped half of a surrogate pair: JSON by its grammar, but no text.
+            throw Wrong(key, "is no Unicode text");
+        }
+    }
+
+    private static CniException Unspoken(string what) => CniException.Of(
+        CniErrorCode.IncompatibleVersion,
+        $"the network configuration {what}; this plugin speaks {string.Join(", ", CniVersions.All.Select(v => v.Text()))}");
+
+    private static CniException Wrong(string key, string what) =>
+        CniException.Of(CniErrorCode.InvalidNetworkConfig, $"the network configuration's {key} {what}");
+}
