@@ -13,7 +13,7 @@ namespace AwsVpcCni.CniProtocol;
 /// A DEL ought to go on when this cannot be parsed: all that it needs is the container's id and the link's name, and an error
 /// would leave the runtime with a sandbox that it can never remove.
 /// </remarks>
-public sealed record NetConf(CniVersion Version, string Name, string Type, int? Mtu, string VethPrefix, ReadOnlyMemory<byte>? PrevResult)
+public sealed record NetConf(CniVersion Version, string Name, string Type, int? Mtu, string VethPrefix, string? PrevResult)
 {
     /// <summary>amazon-vpc-cni-k8s' default too.</summary>
     public const string DefaultVethPrefix = "eni";
@@ -106,9 +106,9 @@ public sealed record NetConf(CniVersion Version, string Name, string Type, int? 
         var prefix => throw Wrong("vethPrefix", $"'{prefix}' must be 1 to {MaxVethPrefixLength} letters and digits"),
     };
 
-    private static ReadOnlyMemory<byte>? ReadPrevResult(JsonElement root) =>
+    private static string? ReadPrevResult(JsonElement root) =>
         !root.TryGetProperty("prevResult"u8, out var previous) || previous.ValueKind is JsonValueKind.Null ? null
-        : previous.ValueKind is JsonValueKind.Object ? System.Text.Encoding.UTF8.GetBytes(previous.GetRawText())
+        : previous.ValueKind is JsonValueKind.Object ? previous.GetRawText()
         : throw Wrong("prevResult", "is no JSON object");
 
     private static string? OptionalText(JsonElement root, string key) =>
