@@ -1,0 +1,27 @@
+namespace AwsVpcCni.NodeExecutor.Linux;
+
+/// <summary>Writes the kernel's switches, in the network namespace of the calling thread.</summary>
+internal static class Sysctl
+{
+    /// <summary>Sets one switch; does nothing when this kernel has none of the name (IPv6 may be compiled out).</summary>
+    /// <param name="path">Below /proc/sys, with slashes: an interface's name may hold a dot.</param>
+    /// <exception cref="IOException">The kernel refuses; the message names the switch.</exception>
+    internal static void SetIfPresent(string path, string value)
+    {
+        var file = $"/proc/sys/{path}";
+        if (!File.Exists(file))
+        {
+            return;
+        }
+
+        try
+        {
+            using var handle = File.OpenHandle(file, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            RandomAccess.Write(handle, System.Text.Encoding.ASCII.GetBytes(value), 0);
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"{path} cannot be set to {value}: {refused.Message} The executor needs a writable /proc/sys.", refused);
+        }
+    }
+}

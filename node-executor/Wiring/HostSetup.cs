@@ -1,0 +1,47 @@
+using AwsVpcCni.NodeExecutor.Linux;
+using AwsVpcCni.NodeExecutor.Netlink;
+
+namespace AwsVpcCni.NodeExecutor.Wiring;
+
+/// <summary>What the node itself needs before its first pod, in the calling thread's network namespace.</summary>
+/// <remarks>Forwarding is the image's to switch on: a node that should not forward must be able to say so.</remarks>
+public static class HostSetup
+{
+    /// <summary>Sets the primary interface's MTU, and loose reverse-path filtering on it: replies to a pod of a secondary interface may come in there.</summary>
+    /// <param name="primaryMac">As IMDS gives it; case does not matter.</param>
+    /// <param name="mtu">Bytes.</param>
+    /// <returns>The interface's name.</returns>
+    /// <exception cref="WiringException">There is no such interface, or the kernel refuses.</exception>
+    public static string Apply(string primaryMac, int mtu, TimeSpan deadline)
+    {
+        var until = Deadline.In(deadline);
+        try
+        {
+            using var socket = NetlinkSocket.Open();
+            var primary = FindByMac(Link.All(socket, until), primaryMac);
+            var message = new MessageWriter(stackalloc byte[64]);
+            Link.SetMtu(ref message, primary.Index, mtu);
+            socket.Execute(message.Written, [$"set the MTU of {primary.Name} to {mtu}"], until);
+            Sysctl.SetIfPresent($"net/ipv4/conf/{primary.Name}/rp_filter", "2");
+            return primary.Name;
+        }
+        catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
+        {
+            throw new WiringException($"The node's primary interface cannot be set up: {failed.Message}", isUndone: false, failed);
+        }
+    }
+
+    private static Link FindByMac(List<Link> links, string text)
+    {
+        if (!MacAddress.TryParse(text, out var mac))
+        {
+            throw new IOException($"'{text}' is no link-layer address such as 02:ab:00:00:00:01.");
+        }
+
+        // A VLAN or macvlan link on top of an interface has its address too: hardware comes first.
+        return links.Where(link => link.Mac == mac && link.Kind is not ("vlan" or "macvlan" or "ipvlan" or "bridge"))
+            .OrderBy(link => link.Kind.Length).FirstOrDefault()
+            ?? throw new IOException(
+                $"no link has {text} among {string.Join(", ", links.Select(link => $"{link.Name} {link.Mac}"))}. The executor must run in the host's network namespace.");
+    }
+}

@@ -1,0 +1,52 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.NodeExecutor.Netlink;
+
+namespace AwsVpcCni.NodeExecutor.Wiring;
+
+/// <summary>Reads back from the kernel what is wired, in the calling thread's network namespace.</summary>
+public static class Inventory
+{
+    /// <summary>Every host veth of ours, half-wired ones too, and addresses of which only rules are left.</summary>
+    /// <remarks>Links, routes and rules are listed one after another: run it before ADDs and DELs are served.</remarks>
+    /// <exception cref="WiringException">The kernel did not answer.</exception>
+    public static IReadOnlyList<WiredSandbox> Read(TimeSpan deadline)
+    {
+        try
+        {
+            var until = Deadline.In(deadline);
+            using var socket = NetlinkSocket.Open();
+            return Match(Link.All(socket, until), Route.All(socket, PodWiring.MainTable, until), Rule.All(socket, until));
+        }
+        catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
+        {
+            throw new WiringException($"What is wired cannot be read back: {failed.Message}", isUndone: true, failed);
+        }
+    }
+
+    /// <summary>Pure: which of these belong together.</summary>
+    internal static List<WiredSandbox> Match(IReadOnlyList<Link> links, IReadOnlyList<Route> routes, IReadOnlyList<Rule> rules)
+    {
+        var tables = rules.Where(rule => rule.Priority == PodWiring.FromPodPriority && rule is { From: not null, To: null })
+            .GroupBy(rule => rule.From!.Value).ToDictionary(group => group.Key, group => group.First().Table);
+        var found = new List<WiredSandbox>();
+        foreach (var link in links.Where(IsOurs))
+        {
+            LinkAlias? owner = LinkAlias.TryParse(link.Alias, out var alias) ? alias : null;
+            var address = owner?.Address ?? routes.FirstOrDefault(route => route.Link == link.Index && route.Destination.Length == 32)?.Destination.Base;
+            found.Add(new WiredSandbox(owner?.Sandbox, link.Name, address, TableOf(address, tables), owner?.Since, owner?.Pod ?? ""));
+        }
+
+        var linked = found.Select(sandbox => sandbox.Address).ToHashSet();
+        var left = rules.Where(rule => rule is { Priority: PodWiring.ToPodPriority, To: not null, From: null, Table: PodWiring.MainTable })
+            .Select(rule => rule.To!.Value).Concat(tables.Keys).Distinct().Where(address => !linked.Contains(address));
+        found.AddRange(left.Select(address => new WiredSandbox(null, null, address, TableOf(address, tables), null, "")));
+        return found;
+    }
+
+    /// <summary>A veth with a name as ours, and our alias or none. Another program's alias makes it that program's.</summary>
+    internal static bool IsOurs(Link link) =>
+        link.Kind == Link.Veth && VethName.IsOurs(link.Name) && (link.Alias.Length == 0 || LinkAlias.TryParse(link.Alias, out _));
+
+    private static int TableOf(Ip? address, Dictionary<Ip, int> tables) =>
+        address is { } known && tables.TryGetValue(known, out var table) ? table : PodWiring.MainTable;
+}
