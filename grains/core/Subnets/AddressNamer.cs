@@ -1,0 +1,44 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+
+namespace AwsVpcCni.Core.Subnets;
+
+/// <summary>Decides which free addresses of a subnet to ask EC2 for. Pure.</summary>
+public static class AddressNamer
+{
+    private const int BlockSize = 16; // A /28: what a prefix takes, and what single addresses must not break needlessly.
+
+    /// <summary>Whether AWS keeps this address: the first four and the last of every subnet (VPC user guide).</summary>
+    /// <param name="subnet">An IPv4 subnet, /16 to /28.</param>
+    /// <param name="offset">From the subnet's base.</param>
+    public static bool IsKeptByAws(Cidr subnet, int offset) => offset < 4 || offset == subnet.Size - 1;
+
+    /// <summary>Broken blocks first, the fullest of them first, so that whole blocks stay whole; in a block the lowest address first.</summary>
+    /// <param name="subnet">An IPv4 subnet, /16 to /28.</param>
+    /// <param name="isTaken">Whether the address at this offset cannot be had. Those that AWS keeps are never chosen.</param>
+    /// <param name="count">How many.</param>
+    /// <returns>At most <paramref name="count"/>, fewer when the subnet has no more; in the order of choice.</returns>
+    public static ImmutableArray<Ip> Choose(Cidr subnet, Func<int, bool> isTaken, int count)
+    {
+        var free = new List<(int FreeInBlock, int Offset)>();
+        for (var block = 0; block < subnet.Size; block += BlockSize)
+        {
+            var before = free.Count;
+            for (var offset = block; offset < block + BlockSize && offset < subnet.Size; offset++)
+            {
+                if (!IsKeptByAws(subnet, offset) && !isTaken(offset))
+                {
+                    free.Add((0, offset));
+                }
+            }
+
+            for (var i = before; i < free.Count; i++)
+            {
+                free[i] = (free.Count - before, free[i].Offset);
+            }
+        }
+
+        free.Sort();
+        return [.. free.Take(count).Select(one => subnet.Base + one.Offset)];
+    }
+}
