@@ -31,6 +31,18 @@ public readonly record struct Stamp(long Incarnation, long Number) : IComparable
     /// <inheritdoc/>
     public int CompareTo(Stamp other) =>
         Incarnation == other.Incarnation ? Number.CompareTo(other.Number) : Incarnation.CompareTo(other.Incarnation);
+
+    /// <summary>Whether <paramref name="left"/> was made earlier.</summary>
+    public static bool operator <(Stamp left, Stamp right) => left.CompareTo(right) < 0;
+
+    /// <summary>Whether <paramref name="left"/> was made later.</summary>
+    public static bool operator >(Stamp left, Stamp right) => left.CompareTo(right) > 0;
+
+    /// <summary>Whether <paramref name="left"/> is the same or was made earlier.</summary>
+    public static bool operator <=(Stamp left, Stamp right) => left.CompareTo(right) <= 0;
+
+    /// <summary>Whether <paramref name="left"/> is the same or was made later.</summary>
+    public static bool operator >=(Stamp left, Stamp right) => left.CompareTo(right) >= 0;
 }
 
 /// <summary>Why something is not given: a code for programs, a sentence with the numbers for people.</summary>

@@ -1,0 +1,99 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Grains.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.Grains.Ec2Quota;
+
+/// <summary>What is stored of the buckets.</summary>
+public sealed record QuotaDocument
+{
+    /// <summary>Of this layout.</summary>
+    public int Schema { get; init; } = 1;
+
+    /// <summary>By action: the level that a fresh activation starts from. What is granted from the present chunk is off it already.</summary>
+    public SortedDictionary<Ec2Action, StoredBucket> Buckets { get; init; } = [];
+
+    /// <summary>What a newer silo wrote and this one does not know.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+}
+
+/// <summary>A bucket's level at one moment.</summary>
+/// <param name="At">UTC.</param>
+public sealed record StoredBucket(double Level, DateTimeOffset At);
+
+/// <summary>Grants EC2 calls from one bucket an action, for all silos and nodes of an account's region.</summary>
+/// <remarks>Tokens are taken from the store in chunks, ahead of use, so that a fresh activation never bursts a second time.</remarks>
+public sealed partial class Ec2QuotaGrain(
+    IGrainContext context,
+    [PersistentState("quota", DocumentJson.StorageName)] IPersistentState<QuotaDocument> document,
+    TimeProvider time,
+    ILogger<Ec2QuotaGrain> logger) : IGrainBase, IEc2QuotaGrain
+{
+    private const int Chunk = 10;
+    private const double SlowestFactor = 1.0 / 64;
+    private static readonly TimeSpan RecoveryStep = TimeSpan.FromSeconds(10); // After each quiet step the rate rises by a tenth.
+
+    private readonly SortedDictionary<Ec2Action, int> _ahead = []; // Taken off the stored level, not granted yet.
+    private readonly SortedDictionary<Ec2Action, (double Factor, DateTimeOffset Since)> _slowed = [];
+    private readonly SortedDictionary<Ec2Action, long> _granted = [];
+
+    /// <inheritdoc/>
+    public IGrainContext GrainContext => context;
+
+    /// <inheritdoc/>
+    public async Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority)
+    {
+        var now = time.GetUtcNow();
+        if (_ahead.GetValueOrDefault(action) == 0)
+        {
+            var share = TokenBucket.For(action, TokenBucket.DefaultShare, now);
+            var full = share with { Size = share.Size - Chunk, Level = share.Size - Chunk }; // What is ahead comes on top.
+            var rate = full.RefillPerSecond * Factor(action, now);
+            var bucket = document.State.Buckets.TryGetValue(action, out var stored)
+                ? new TokenBucket(full.Size, rate, stored.Level, stored.At).Refilled(now)
+                : full;
+            var chunk = (int)Math.Min(Chunk, Math.Floor(bucket.Level));
+            if (chunk == 0)
+            {
+                return TimeSpan.FromSeconds((1 - bucket.Level) / rate);
+            }
+
+            document.State.Buckets[action] = new StoredBucket(bucket.Level - chunk, now);
+            await document.WriteStateAsync(); // Before the first grant; a lost compare-and-swap throws, and the next activation reads.
+            _ahead[action] = chunk;
+        }
+
+        _ahead[action]--;
+        _granted[action] = _granted.GetValueOrDefault(action) + 1;
+        return TimeSpan.Zero;
+    }
+
+    /// <inheritdoc/>
+    public Task ThrottledAsync(Ec2Action action)
+    {
+        var now = time.GetUtcNow();
+        var factor = Math.Max(SlowestFactor, Factor(action, now) / 2);
+        _slowed[action] = (factor, now);
+        _ahead[action] = 0; // What was ahead is not there: EC2 has just said so.
+        document.State.Buckets[action] = new StoredBucket(0, now);
+        LogThrottled(context.GrainId.Key.ToString()!, action, factor);
+        return document.WriteStateAsync();
+    }
+
+    /// <inheritdoc/>
+    public Task PingAsync() => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyDictionary<Ec2Action, long>> GrantedAsync() =>
+        Task.FromResult<IReadOnlyDictionary<Ec2Action, long>>(new Dictionary<Ec2Action, long>(_granted));
+
+    private double Factor(Ec2Action action, DateTimeOffset now) => _slowed.TryGetValue(action, out var slowed)
+        ? Math.Min(1, slowed.Factor * Math.Pow(1.1, Math.Floor((now - slowed.Since) / RecoveryStep)))
+        : 1;
+
+    [LoggerMessage(EventId = 2400, Level = LogLevel.Warning, Message = "{Account}: EC2 throttles {Action}; its rate is now {Factor} of the usual.")]
+    private partial void LogThrottled(string account, Ec2Action action, double factor);
+}

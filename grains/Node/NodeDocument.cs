@@ -1,0 +1,131 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using AwsVpcCni.Core.Addressing;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <summary>What is stored of one node. Written by compare-and-swap only.</summary>
+public sealed record NodeDocument
+{
+    /// <summary>Of this layout.</summary>
+    public int Schema { get; init; } = 1;
+
+    /// <summary>Goes up with each write: orders looks at EC2 against our own changes.</summary>
+    public long Change { get; init; }
+
+    /// <summary>Goes up whenever an address enters or leaves the lease, or is asked back.</summary>
+    public long LeaseVersion { get; init; }
+
+    /// <summary>Of the executor that may ask; stored before its first grant.</summary>
+    public long Incarnation { get; init; }
+
+    /// <summary>EC2's name of the type; null before the first look.</summary>
+    public string? InstanceType { get; init; }
+
+    /// <summary>The availability zone; null before the first look.</summary>
+    public string? Zone { get; init; }
+
+    /// <summary>IPv4 addresses that an interface holds at most, its primary one included. 0 before the first look.</summary>
+    public int AddressesPerInterface { get; init; }
+
+    /// <summary>The interfaces that we manage.</summary>
+    public ImmutableArray<EniDocument> Interfaces { get; init; } = [];
+
+    /// <summary>EC2 changes that are begun and not settled.</summary>
+    public ImmutableArray<Intent> Intents { get; init; } = [];
+
+    /// <summary>Addresses that left an interface not long ago: a late duplicate of their return would hit them there.</summary>
+    public ImmutableArray<DepartedAddress> Departed { get; init; } = [];
+
+    /// <summary>What a newer silo wrote and this one does not know.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+
+    /// <summary>The interface with this id; null when we manage none such.</summary>
+    public EniDocument? Eni(string eniId) => Interfaces.FirstOrDefault(eni => eni.EniId == eniId);
+
+    /// <summary>This document with one interface changed.</summary>
+    public NodeDocument WithEni(EniDocument changed) =>
+        this with { Interfaces = [.. Interfaces.Select(eni => eni.EniId == changed.EniId ? changed : eni)] };
+
+    /// <summary>This document with one intent put in, changed (same id), or taken away.</summary>
+    public NodeDocument WithIntent(string id, Intent? intent) =>
+        this with { Intents = [.. Intents.Where(one => one.Id != id), .. intent is null ? (Intent[])[] : [intent]] };
+}
+
+/// <summary>An interface that we manage.</summary>
+public sealed record EniDocument
+{
+    /// <summary>EC2's id.</summary>
+    public required string EniId { get; init; }
+
+    /// <summary>Lower case, colons.</summary>
+    public required string Mac { get; init; }
+
+    /// <summary>0 is the primary interface.</summary>
+    public required int DeviceIndex { get; init; }
+
+    /// <summary>0 on most types.</summary>
+    public required int NetworkCard { get; init; }
+
+    /// <summary>Its subnet.</summary>
+    public required string SubnetId { get; init; }
+
+    /// <summary>Of its subnet.</summary>
+    public required Cidr SubnetCidr { get; init; }
+
+    /// <summary>Its own address; never on a pod.</summary>
+    public required Ip PrimaryAddress { get; init; }
+
+    /// <summary>The addresses that it holds for pods, in order.</summary>
+    public ImmutableArray<HeldAddress> Addresses { get; init; } = [];
+}
+
+/// <summary>An address that EC2 gave to an interface and that is in the executor's lease.</summary>
+/// <param name="Address">Which.</param>
+/// <param name="AskedBackAt">The lease version that asked it back; null while it may be used.</param>
+public sealed record HeldAddress(Ip Address, long? AskedBackAt = null);
+
+/// <summary>An EC2 change, stored before it is tried.</summary>
+public sealed record Intent
+{
+    /// <summary>Unique for the node: names it in the subnet's ledger.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>What is changed.</summary>
+    public required IntentKind Kind { get; init; }
+
+    /// <summary>The interface.</summary>
+    public required string EniId { get; init; }
+
+    /// <summary>How many addresses.</summary>
+    public required int Count { get; init; }
+
+    /// <summary>Which; empty while the ledger has not named them, and for a counted draw until EC2 answers.</summary>
+    public ImmutableArray<Ip> Names { get; init; } = [];
+
+    /// <summary>For a counted draw: what the interface held before, so that what it holds beyond is found after a lost answer.</summary>
+    public ImmutableArray<Ip> HeldBefore { get; init; } = [];
+
+    /// <summary>An answer was lost: look before trying again.</summary>
+    public bool EffectUnknown { get; init; }
+}
+
+/// <summary>What an intent changes.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<IntentKind>))]
+public enum IntentKind
+{
+    /// <summary>AssignPrivateIpAddresses with names.</summary>
+    Draw,
+
+    /// <summary>AssignPrivateIpAddresses by count: the fall-back where names are refused though the ledger shows them free.</summary>
+    DrawCounted,
+
+    /// <summary>UnassignPrivateIpAddresses. Takes away: never cancelled.</summary>
+    Return,
+}
+
+/// <summary>An address that left an interface.</summary>
+/// <param name="At">UTC, the silo's clock.</param>
+public sealed record DepartedAddress(Ip Address, string EniId, DateTimeOffset At);

@@ -1,0 +1,46 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Ec2;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <content>All that a node grain says: event ids 2100 to 2199.</content>
+public sealed partial class NodeGrain
+{
+    [LoggerMessage(EventId = 2100, Level = LogLevel.Information, Message = "Node {InstanceId} ({InstanceType}, {Zone}) has joined; its primary interface holds {Addresses} addresses for pods.")]
+    private partial void LogJoined(string instanceId, string instanceType, string zone, int addresses);
+
+    [LoggerMessage(EventId = 2101, Level = LogLevel.Information, Message = "{InstanceId}: sandbox {Sandbox} ({Pod}) is offered {Address} on {EniId}.")]
+    private partial void LogOffered(string instanceId, SandboxKey sandbox, PodName pod, Ip address, string eniId);
+
+    [LoggerMessage(EventId = 2102, Level = LogLevel.Information, Message = "{InstanceId}: sandbox {Sandbox} has released {Address}.")]
+    private partial void LogReleased(string instanceId, SandboxKey sandbox, Ip address);
+
+    [LoggerMessage(EventId = 2103, Level = LogLevel.Information, Message = "{InstanceId}: the executor reports {Address} on sandbox {Sandbox}; its row is written now.")]
+    private partial void LogReported(string instanceId, SandboxKey sandbox, Ip address);
+
+    [LoggerMessage(EventId = 2104, Level = LogLevel.Information, Message = "{InstanceId}: {Count} addresses drawn for {EniId}.")]
+    private partial void LogDrawn(string instanceId, int count, string eniId);
+
+    [LoggerMessage(EventId = 2105, Level = LogLevel.Information, Message = "{InstanceId}: {Count} addresses are asked back from the executor.")]
+    private partial void LogAskedBack(string instanceId, int count);
+
+    [LoggerMessage(EventId = 2106, Level = LogLevel.Information, Message = "{InstanceId}: {Count} addresses of {EniId} returned to EC2.")]
+    private partial void LogReturned(string instanceId, int count, string eniId);
+
+    [LoggerMessage(EventId = 2110, Level = LogLevel.Warning, Message = "{InstanceId}: {Kind} for {EniId} refused ({Fault}): {Text}")]
+    private partial void LogRefused(string instanceId, IntentKind kind, string eniId, Ec2Fault fault, string text);
+
+    [LoggerMessage(EventId = 2111, Level = LogLevel.Warning, Message = "{InstanceId}: whether {Kind} for {EniId} happened is not known; looking. {Why}")]
+    private partial void LogUnknown(string instanceId, IntentKind kind, string eniId, string why);
+
+    [LoggerMessage(EventId = 2112, Level = LogLevel.Warning, Message = "{InstanceId}: {Code}: {Text}")]
+    private partial void LogTrouble(string instanceId, ReasonCode code, string text);
+
+    [LoggerMessage(EventId = 2113, Level = LogLevel.Warning, Message = "{InstanceId}: the store does not answer: {Text}")]
+    private partial void LogStoreAway(string instanceId, string text);
+
+    [LoggerMessage(EventId = 2114, Level = LogLevel.Warning, Message = "{InstanceId}: this activation ends, another one wrote: {Why}")]
+    private partial void LogLost(string instanceId, string why);
+}

@@ -1,0 +1,120 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Pool;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <content>What is free, what rests, what is wanted: read from document, rows and the last report.</content>
+public sealed partial class NodeGrain
+{
+    private Reason? _trouble; // Why the node does not have what it wants.
+
+    private Ip? PickFor(AssignRequest request)
+    {
+        // A request whose row write had no answer goes on with the same address.
+        foreach (var (address, sandbox) in _picked)
+        {
+            if (sandbox == request.Sandbox)
+            {
+                return address;
+            }
+        }
+
+        var now = time.GetUtcNow();
+        var free = from eni in _stored.Interfaces
+                   where _report is null || _report.InterfacesSetUp.Contains(eni.EniId)
+                   from held in eni.Addresses
+                   where IsFree(held) && !request.Refused.Any(refusal => refusal.Address == held.Address)
+                   select new FreeAddress(held.Address, eni.EniId, Rested(held.Address, now));
+        return AddressPicker.Pick(free, OnPods, settings.Pool.Cooldown, settings.Pool.PreferredRest)?.Address;
+    }
+
+    private int OnPods(string eniId) => _doc.Eni(eniId)?.Addresses.Count(held => IsOnPod(held.Address)) ?? 0;
+
+    private bool IsOnPod(Ip address) =>
+        _rows.GetValueOrDefault(address) is { Released: null } || _picked.ContainsKey(address) || (_claims.GetValueOrDefault(address) is { } claim && !HasEnded(claim));
+
+    /// <summary>Whether the claim that the last report named was released since.</summary>
+    private bool HasEnded(Claim claim) => _rows.GetValueOrDefault(claim.Address) is { Released: not null } row && row.Sandbox == claim.Sandbox && row.Stamp >= claim.Stamp;
+
+    private bool IsFree(HeldAddress held) => held.AskedBackAt is null && !IsOnPod(held.Address);
+
+    /// <summary>How long a free address has been free; null when no pod has had it.</summary>
+    private TimeSpan? Rested(Ip address, DateTimeOffset now)
+    {
+        TimeSpan? rested = _rows.GetValueOrDefault(address)?.Released is { } released ? now - released : null;
+        if (_freed.TryGetValue(address, out var then))
+        {
+            // The executor counts from the moment when the kernel confirmed that the link is gone: the later one holds.
+            var reported = then + (now - _reportAt);
+            rested = rested is null || reported < rested ? reported : rested;
+        }
+
+        return rested;
+    }
+
+    private bool IsRested(Ip address, DateTimeOffset now) => AddressPicker.IsRested(Rested(address, now), settings.Pool.Cooldown);
+
+    private SubnetShare ShareOf(IEnumerable<HeldAddress> addresses, DateTimeOffset now)
+    {
+        var (onPods, cooling, warm) = (0, 0, 0);
+        foreach (var held in addresses)
+        {
+            _ = IsOnPod(held.Address) ? onPods++ : IsRested(held.Address, now) ? warm++ : cooling++;
+        }
+
+        return new SubnetShare(onPods, cooling, warm);
+    }
+
+    private NodeState State(DateTimeOffset now) => new(
+        [.. _doc.Interfaces.Select(eni => StateOf(eni, now))],
+        _doc.Interfaces.Sum(eni => OnPods(eni.EniId)),
+        _waiters.Count(waiter => RowOf(waiter.Key) is null));
+
+    private EniState StateOf(EniDocument eni, DateTimeOffset now)
+    {
+        var intents = _doc.Intents.Where(intent => intent.EniId == eni.EniId).ToArray();
+        var drawing = intents.Where(intent => intent.Kind != IntentKind.Return).Sum(intent => intent.Count);
+        var returning = intents.Where(intent => intent.Kind == IntentKind.Return).Sum(intent => intent.Names.Length);
+        var free = eni.Addresses.Where(IsFree).Select(held => held.Address).ToArray();
+        var ready = free.Where(address => IsRested(address, now)).ToArray();
+        return new EniState(
+            eni.EniId,
+            Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Addresses.Length - drawing - returning),
+            drawing,
+            ready.Length,
+            free.Length - ready.Length,
+            [.. ready.Where(address => AddressPicker.IsRested(Rested(address, now), settings.Pool.PreferredRest)).OrderByDescending(address => address)]);
+    }
+
+    private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && _doc.Interfaces.All(eni =>
+        eni.Addresses.Length >= _doc.AddressesPerInterface - 1 && eni.Addresses.All(held => IsOnPod(held.Address)));
+
+    private Reason WhyFull()
+    {
+        var room = _doc.Interfaces.Length * (_doc.AddressesPerInterface - 1);
+        return new Reason(ReasonCode.NodeFull,
+            $"{InstanceId} ({_doc.InstanceType}): all {room} pod addresses are on pods ({_doc.Interfaces.Length} interface x ({_doc.AddressesPerInterface} - 1)). " +
+            "Run the pod on another node, or lower this node's max-pods.");
+    }
+
+    private Reason WhyNot()
+    {
+        if (_doc.Interfaces.IsEmpty)
+        {
+            return _trouble ?? new Reason(ReasonCode.NodeStarting, $"{InstanceId}: the node has just joined, and EC2 has not been read yet.");
+        }
+
+        if (_trouble is not null)
+        {
+            return _trouble;
+        }
+
+        var state = State(time.GetUtcNow());
+        var (drawing, cooling, room) = (state.Enis.Sum(eni => eni.Drawing), state.Enis.Sum(eni => eni.Cooling), state.Enis.Sum(eni => eni.Room));
+        return drawing > 0 || room > 0
+            ? new Reason(ReasonCode.Drawing, $"{InstanceId}: no free address; {drawing} are on their way from EC2, and the node has room for {room} more.")
+            : new Reason(ReasonCode.Cooling, $"{InstanceId}: no free address, and no room for another; {cooling} cool down for {settings.Pool.Cooldown.TotalSeconds:0} s, {state.OnPods} are on pods.");
+    }
+}

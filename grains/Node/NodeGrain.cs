@@ -1,0 +1,352 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Storage;
+using Microsoft.Extensions.Logging;
+using Orleans.Concurrency;
+using Orleans.Storage;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <summary>Decides about one node: answers its executor from memory and store, and carries out what the planner wants of EC2.</summary>
+/// <remarks>The doors are here; the work loop that talks to EC2 is in NodeGrain.Work.cs; what is free and what is wanted is
+/// reckoned in NodeGrain.Pool.cs. Everything an answer rests on is stored first. State changes before an await, never across it.</remarks>
+[Reentrant]
+public sealed partial class NodeGrain(
+    IGrainContext context,
+    [PersistentState("node", DocumentJson.StorageName)] IPersistentState<NodeDocument> document,
+    IAddressBook book,
+    IEc2 ec2,
+    IGrainFactory grains,
+    ClusterSettings settings,
+    TimeProvider time,
+    Random random,
+    ILogger<NodeGrain> logger) : IGrainBase, INodeGrain
+{
+    private static readonly TimeSpan HintsLapse = TimeSpan.FromMinutes(1);
+
+    private readonly SortedDictionary<Ip, AddressRow> _rows = [];
+    private readonly SortedDictionary<Ip, SandboxKey> _picked = []; // Being written: the next ADD must not pick it too.
+    private readonly Dictionary<SandboxKey, Stamp> _waiters = [];
+    private readonly Dictionary<INodeHints, DateTimeOffset> _hints = [];
+    private readonly Dictionary<Ip, Claim> _claims = []; // Of the last report.
+    private readonly Dictionary<Ip, TimeSpan> _freed = []; // Of the last report: how long each had rested then.
+    private NodeDocument _doc = new(); // As it will be once the writes under way are through.
+    private NodeDocument _stored = new(); // As the store has it: the only one that answers may rest on.
+    private NodeReport? _report;
+    private DateTimeOffset _reportAt;
+    private bool _lost;
+    private IGrainTimer? _timer;
+
+    /// <inheritdoc/>
+    public IGrainContext GrainContext => context;
+
+    private string InstanceId { get; } = context.GrainId.Key.ToString()!;
+
+    /// <summary>Reads what is true: the document, and the node's rows.</summary>
+    public async Task OnActivateAsync(CancellationToken token)
+    {
+        _doc = _stored = document.RecordExists ? document.State : new NodeDocument();
+        foreach (var row in await book.ReadNodeAsync(InstanceId, token))
+        {
+            _rows[row.Address] = row;
+        }
+
+        // What was begun before may have happened: look before trying again.
+        _doc = _doc with { Intents = [.. _doc.Intents.Select(intent => intent with { EffectUnknown = intent.Kind != IntentKind.Draw || !intent.Names.IsEmpty })] };
+        _timer = this.RegisterGrainTimer(WorkAsync, new GrainTimerCreationOptions(TimeSpan.Zero, settings.Timing.WorkPeriod) { Interleave = true });
+    }
+
+    /// <inheritdoc/>
+    public async Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation)
+    {
+        if (_lost)
+        {
+            return AnotherActivation();
+        }
+
+        if (request.Stamp.Incarnation < _stored.Incarnation || (_report is { } report && request.Stamp <= Settled(report)))
+        {
+            return new AssignReply.Never(new Reason(ReasonCode.Outdated,
+                $"{InstanceId}: the executor has already ended this request ({request.Stamp.Incarnation}.{request.Stamp.Number})."));
+        }
+
+        if (request.Stamp.Incarnation > _stored.Incarnation && !await StoreAsync(_doc with { Incarnation = request.Stamp.Incarnation }))
+        {
+            return AnotherActivation();
+        }
+
+        if (RowOf(request.Sandbox) is { } row)
+        {
+            if (row.Stamp == request.Stamp && !request.Refused.Any(refusal => refusal.Address == row.Address))
+            {
+                return Offer(row.Address, request);
+            }
+
+            // An older ADD of this sandbox, or an address that the executor cannot use: that row has ended.
+            await EndAsync(row, time.GetUtcNow(), cancellation);
+        }
+
+        if (PickFor(request) is not { } picked)
+        {
+            _waiters[request.Sandbox] = request.Stamp;
+            Kick();
+            return IsFull() ? new AssignReply.Never(WhyFull()) : new AssignReply.NotYet(WhyNot());
+        }
+
+        _picked[picked] = request.Sandbox; // Before the await: the next ADD must not pick it too.
+        return await WriteRowAsync(picked, request, cancellation);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation)
+    {
+        _waiters.Remove(request.Sandbox);
+        var row = RowOf(request.Sandbox);
+        if (row is null || _lost)
+        {
+            return new ReleaseReply { Known = false };
+        }
+
+        await EndAsync(row, time.GetUtcNow() - TimeSpan.FromSeconds(request.FreedSeconds), cancellation);
+        Kick();
+        return new ReleaseReply { Known = true };
+    }
+
+    /// <inheritdoc/>
+    public async Task<NodeOrders> SyncAsync(NodeReport report, CancellationToken cancellation)
+    {
+        var incarnation = report.Stamp.Incarnation;
+        if (incarnation == 0)
+        {
+            await StoreAsync(_doc with { Incarnation = _doc.Incarnation + 1 });
+        }
+        else if (incarnation >= _doc.Incarnation && (_report is null || report.Stamp > _report.Stamp))
+        {
+            if (incarnation > _doc.Incarnation || report.LeaseVersion > _doc.LeaseVersion)
+            {
+                // A lease above the document: the store is older than the node. Go on above it, so that nothing older adds.
+                await StoreAsync(_doc with { Incarnation = incarnation, LeaseVersion = Math.Max(_doc.LeaseVersion, report.LeaseVersion > _doc.LeaseVersion ? report.LeaseVersion + 1 : 0) });
+            }
+
+            if (!_lost)
+            {
+                _report = report;
+                _reportAt = time.GetUtcNow();
+                await TakeInAsync(report, cancellation);
+            }
+        }
+
+        if (_lost)
+        {
+            throw new InconsistentStateException($"{InstanceId}: another activation of this node's grain wrote first. Ask again.");
+        }
+
+        Kick();
+        return Orders(report);
+    }
+
+    /// <inheritdoc/>
+    public Task SubscribeAsync(INodeHints hints)
+    {
+        _hints[hints] = time.GetUtcNow();
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task<NodeSummary> SummarizeAsync()
+    {
+        var now = time.GetUtcNow();
+        var shares = _doc.Interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal).ToImmutableSortedDictionary(
+            subnet => subnet.Key, subnet => ShareOf(subnet.SelectMany(eni => eni.Addresses), now), StringComparer.Ordinal);
+        return Task.FromResult(new NodeSummary(
+            InstanceId, _doc.InstanceType, _doc.Zone, shares,
+            shares.Values.Sum(share => share.OnPods), shares.Values.Sum(share => share.Cooling), shares.Values.Sum(share => share.Warm),
+            _doc.Interfaces.Sum(eni => eni.Addresses.Length), _doc.Interfaces.Length * Math.Max(0, _doc.AddressesPerInterface - 1),
+            _waiters.Count, _report is null ? null : _reportAt, _trouble?.Text));
+    }
+
+    private AssignReply.Offered Offer(Ip address, AssignRequest request)
+    {
+        _waiters.Remove(request.Sandbox);
+        var eniId = _stored.Interfaces.First(eni => eni.Addresses.Any(held => held.Address == address)).EniId;
+        LogOffered(InstanceId, request.Sandbox, request.Pod, address, eniId);
+        return new AssignReply.Offered(address, eniId);
+    }
+
+    private async Task<AssignReply> WriteRowAsync(Ip address, AssignRequest request, CancellationToken cancellation)
+    {
+        var row = new AddressRow { NodeId = InstanceId, Address = address, Sandbox = request.Sandbox, Pod = request.Pod, Stamp = request.Stamp, Since = time.GetUtcNow() };
+        try
+        {
+            if (await book.TryAssignAsync(row, cancellation) is { } other)
+            {
+                _rows[address] = other;
+                _picked.Remove(address);
+                Lose("the row of " + address + " was written by another activation");
+                return AnotherActivation();
+            }
+        }
+        catch (StoreException exception)
+        {
+            // It may be written. The address stays picked for this sandbox, so that the same request finds out.
+            LogStoreAway(InstanceId, exception.Message);
+            return new AssignReply.NotYet(new Reason(ReasonCode.StoreAway, exception.Message));
+        }
+
+        _rows[address] = row;
+        _picked.Remove(address);
+        return Offer(address, request);
+    }
+
+    /// <summary>Takes a report in: rows become what the executor says, since its claim is what makes an address used.</summary>
+    private async Task TakeInAsync(NodeReport report, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        _claims.Clear();
+        _freed.Clear();
+        foreach (var claim in report.Claims)
+        {
+            _claims[claim.Address] = claim;
+        }
+
+        foreach (var resting in report.Freed)
+        {
+            _freed[resting.Address] = TimeSpan.FromSeconds(resting.FreedSeconds);
+        }
+
+        foreach (var (sandbox, _) in _waiters.Where(waiter => waiter.Value < report.Stamp).ToArray())
+        {
+            _waiters.Remove(sandbox);
+        }
+
+        foreach (var waiter in report.Waiting)
+        {
+            _waiters[waiter.Sandbox] = waiter.Stamp;
+        }
+
+        foreach (var ended in report.Ended)
+        {
+            if (RowOf(ended.Sandbox) is { } row && row.Stamp < ended.Stamp)
+            {
+                await EndAsync(row, now - TimeSpan.FromSeconds(ended.FreedSeconds), cancellation);
+            }
+        }
+
+        var claimed = report.Claims.Select(claim => claim.Sandbox).ToHashSet();
+        foreach (var row in _rows.Values.Where(row => row.Released is null && row.Stamp <= Settled(report) && !claimed.Contains(row.Sandbox)).ToArray())
+        {
+            await EndAsync(row, now, cancellation);
+        }
+
+        foreach (var claim in report.Claims)
+        {
+            if (_rows.GetValueOrDefault(claim.Address) is { Released: null } standing)
+            {
+                if (standing.Sandbox == claim.Sandbox || standing.Stamp > Settled(report))
+                {
+                    continue; // As it should be; or an offer under way, which the executor will refuse.
+                }
+
+                await EndAsync(standing, now, cancellation);
+            }
+
+            var row = new AddressRow
+            {
+                NodeId = InstanceId, Address = claim.Address, Sandbox = claim.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
+                Since = now - TimeSpan.FromSeconds(claim.HeldSeconds),
+            };
+            _rows[claim.Address] = await book.TryAssignAsync(row, cancellation) ?? row;
+            LogReported(InstanceId, claim.Sandbox, claim.Address);
+        }
+    }
+
+    private async Task EndAsync(AddressRow row, DateTimeOffset freed, CancellationToken cancellation)
+    {
+        _rows[row.Address] = row with { Released = freed }; // Before the await; a store that is away makes the caller ask again.
+        try
+        {
+            await book.TryReleaseAsync(InstanceId, row.Address, row.Sandbox, row.Stamp, freed, cancellation);
+        }
+        catch (StoreException)
+        {
+            _rows[row.Address] = row;
+            throw;
+        }
+
+        LogReleased(InstanceId, row.Sandbox, row.Address);
+    }
+
+    private NodeOrders Orders(NodeReport report) => new()
+    {
+        Answers = report.Stamp,
+        Incarnation = _stored.Incarnation,
+        LeaseVersion = _stored.LeaseVersion,
+        Lease = [.. from eni in _stored.Interfaces from held in eni.Addresses select new LeasedAddress(held.Address, eni.EniId)],
+        GiveUp = [.. from eni in _stored.Interfaces from held in eni.Addresses where held.AskedBackAt is not null select held.Address],
+        Interfaces = [.. _stored.Interfaces.Select(eni => new InterfaceOrder(eni.EniId, eni.Mac, eni.DeviceIndex, eni.NetworkCard, eni.PrimaryAddress, eni.SubnetCidr))],
+        Policy = new NodePolicy(settings.Pool.Cooldown.TotalSeconds, settings.Pool.PreferredRest.TotalSeconds),
+    };
+
+    private AddressRow? RowOf(SandboxKey sandbox) => _rows.Values.FirstOrDefault(row => row.Released is null && row.Sandbox == sandbox);
+
+    private static Stamp Settled(NodeReport report) => report.Stamp with { Number = report.SettledNumber };
+
+    private AssignReply.NotYet AnotherActivation() => new(new Reason(ReasonCode.AnotherActivation,
+        $"{InstanceId}: another activation of this node's grain wrote first. Ask again."));
+
+    /// <summary>Writes the document. False when another activation wrote first: this one ends.</summary>
+    private async Task<bool> StoreAsync(NodeDocument next)
+    {
+        if (_lost)
+        {
+            return false;
+        }
+
+        _doc = next with { Change = _doc.Change + 1 }; // Before the await: whoever comes in between builds on it.
+        var mine = _doc;
+        document.State = mine;
+        try
+        {
+            await document.WriteStateAsync();
+        }
+        catch (Exception exception) when (exception is InconsistentStateException or StoreException)
+        {
+            Lose(exception.Message);
+            return false;
+        }
+
+        _stored = mine.Change > _stored.Change ? mine : _stored;
+        return !_lost;
+    }
+
+    /// <summary>Rule 11: a lost compare-and-swap ends the activation, wherever it was seen. A write whose outcome is unknown counts as lost.</summary>
+    private void Lose(string why)
+    {
+        if (!_lost)
+        {
+            _lost = true;
+            LogLost(InstanceId, why);
+            this.DeactivateOnIdle();
+        }
+    }
+
+    private void Kick() => _timer?.Change(TimeSpan.Zero, settings.Timing.WorkPeriod);
+
+    private void Hint()
+    {
+        var now = time.GetUtcNow();
+        foreach (var (hints, since) in _hints.ToArray())
+        {
+            if (now - since > HintsLapse)
+            {
+                _hints.Remove(hints);
+            }
+            else
+            {
+                hints.SyncNowAsync().Ignore();
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Ec2;
+
+namespace AwsVpcCni.Grains.Subnet;
+
+/// <summary>What is stored of one subnet, so that a fresh activation is not blind.</summary>
+public sealed record SubnetDocument
+{
+    /// <summary>Of this layout.</summary>
+    public int Schema { get; init; } = 1;
+
+    /// <summary>Goes up with each change of our own: orders sweeps against them.</summary>
+    public long Change { get; init; }
+
+    /// <summary>As EC2 showed it last; null before the first sweep.</summary>
+    public Ec2Subnet? Subnet { get; init; }
+
+    /// <summary>When EC2 was last read. UTC.</summary>
+    public DateTimeOffset? ReadAt { get; init; }
+
+    /// <summary>What EC2 shows on any interface; a bit an address, base 64.</summary>
+    public byte[] Used { get; init; } = [];
+
+    /// <summary>What nodes of ours hold, whatever EC2 shows.</summary>
+    public byte[] Ours { get; init; } = [];
+
+    /// <summary>Names set aside.</summary>
+    public ImmutableArray<ReservedNames> Reservations { get; init; } = [];
+
+    /// <summary>Changes that a sweep may not have seen yet.</summary>
+    public ImmutableArray<RecentChange> Recent { get; init; } = [];
+
+    /// <summary>What a newer silo wrote and this one does not know.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+}
+
+/// <summary>Names set aside for one intent.</summary>
+/// <param name="AskedAt">When the intent last asked. UTC.</param>
+public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Ip> Names, DateTimeOffset AskedAt);
+
+/// <summary>An address that was drawn or returned by us.</summary>
+/// <param name="Change">The ledger's change number.</param>
+/// <param name="Used">True when drawn.</param>
+public sealed record RecentChange(Ip Address, long Change, bool Used);

@@ -1,0 +1,187 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.Vpc;
+using Microsoft.Extensions.Logging;
+using Orleans.Storage;
+
+namespace AwsVpcCni.Grains.Subnet;
+
+/// <summary>One subnet's ledger: used, ours, set aside. Names free addresses so that EC2 is asked for just those.</summary>
+/// <remarks>Not reentrant: each call is one step of the ledger, written before it is answered. It awaits the store only.</remarks>
+public sealed partial class SubnetGrain(
+    IGrainContext context,
+    [PersistentState("subnet", DocumentJson.StorageName)] IPersistentState<SubnetDocument> document,
+    IGrainFactory grains,
+    ClusterSettings settings,
+    TimeProvider time,
+    ILogger<SubnetGrain> logger) : IGrainBase, ISubnetGrain
+{
+    private readonly SortedDictionary<string, (SubnetShare Share, ImmutableArray<Ip> Held)> _shares = new(StringComparer.Ordinal);
+    private ImmutableArray<UsedAddress> _lastUsed = []; // Of the last sweep: who holds what, for operators.
+
+    /// <inheritdoc/>
+    public IGrainContext GrainContext => context;
+
+    private string SubnetId { get; } = context.GrainId.Key.ToString()!;
+
+    /// <inheritdoc/>
+    public async Task<Reservation> ReserveAsync(ReserveRequest request)
+    {
+        if (document.State.Subnet is not { } subnet)
+        {
+            ReadMe();
+            return new Reservation(false, [], 0);
+        }
+
+        var now = time.GetUtcNow();
+        var doc = document.State;
+        var standing = doc.Reservations.Where(one => now - one.AskedAt < settings.Timing.ReservationLapse).ToImmutableArray();
+        var mine = standing.FirstOrDefault(one => one.IntentId == request.IntentId);
+        var taken = Used(doc).With(standing.SelectMany(one => one.Names)).With(request.NotThese);
+        var names = mine?.Names ?? AddressNamer.Choose(subnet.Cidr, taken.Contains, request.Count);
+        if (!names.IsEmpty)
+        {
+            // Stored before the answer: no other activation names them too.
+            await StoreAsync(doc with
+            {
+                Reservations = [.. standing.Where(one => one.IntentId != request.IntentId), new ReservedNames(request.IntentId, request.NodeId, names, now)],
+            });
+        }
+
+        return new Reservation(true, names, (int)Free(doc));
+    }
+
+    /// <inheritdoc/>
+    public async Task SettleAsync(string intentId, string nodeId, ImmutableArray<Ip> drawn, ImmutableArray<Ip> suspect)
+    {
+        var doc = document.State;
+        if (doc.Subnet is not { } subnet)
+        {
+            return; // Never read: the first sweep shows what was drawn.
+        }
+
+        // A suspect counts as used until the next sweep says what it is.
+        await StoreAsync(Changed(doc, drawn, used: true) with
+        {
+            Used = [.. Map(subnet.Cidr, doc.Used).With(drawn).With(suspect).Bits],
+            Ours = [.. Map(subnet.Cidr, doc.Ours).With(drawn).Bits],
+            Reservations = [.. doc.Reservations.Where(one => one.IntentId != intentId)],
+        });
+        if (!suspect.IsEmpty)
+        {
+            LogSuspect(SubnetId, suspect.Length, nodeId);
+            ReadMe();
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task ReturnedAsync(string nodeId, ImmutableArray<Ip> addresses)
+    {
+        var doc = document.State;
+        if (doc.Subnet is { } subnet)
+        {
+            await StoreAsync(Changed(doc, addresses, used: false) with
+            {
+                Used = [.. Map(subnet.Cidr, doc.Used).Without(addresses).Bits],
+                Ours = [.. Map(subnet.Cidr, doc.Ours).Without(addresses).Bits],
+            });
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task ShareAsync(string nodeId, SubnetShare share, ImmutableArray<Ip> held)
+    {
+        _shares[nodeId] = (share, held);
+        var doc = document.State;
+        if (doc.Subnet is { } subnet && Map(subnet.Cidr, doc.Ours) is var ours && !held.All(ours.Contains))
+        {
+            await StoreAsync(Changed(doc, [], used: true) with { Ours = [.. ours.With(held).Bits] });
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<long> ChangeNumberAsync() => Task.FromResult(document.State.Change);
+
+    /// <inheritdoc/>
+    public async Task SweptAsync(SubnetSweep sweep)
+    {
+        var doc = document.State;
+        _lastUsed = sweep.Used;
+        var cidr = sweep.Subnet.Cidr;
+        var later = doc.Recent.Where(one => one.Change > sweep.StartedChange).ToImmutableArray();
+        var used = SubnetMap.Empty(cidr).With(sweep.Used.Select(one => one.Address))
+            .With(later.Where(one => one.Used).Select(one => one.Address)).Without(later.Where(one => !one.Used).Select(one => one.Address));
+        var next = doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. Map(cidr, doc.Ours).Bits], Recent = later, ReadAt = time.GetUtcNow() };
+        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || doc.Recent.Length != later.Length;
+        if (isNews)
+        {
+            await StoreAsync(next);
+        }
+        else
+        {
+            document.State = next; // Only the hour of the look: not worth a write.
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<SubnetSummary> SummarizeAsync()
+    {
+        var doc = document.State;
+        var used = doc.Subnet is null ? 0 : Used(doc).Count;
+        var held = _shares.Values.SelectMany(share => share.Held).ToHashSet();
+        var others = _lastUsed.Count(one => !held.Contains(one.Address) && (one.InstanceId is null || !_shares.ContainsKey(one.InstanceId)));
+        return Task.FromResult(new SubnetSummary(
+            SubnetId, doc.Subnet?.Zone, doc.Subnet?.Cidr, doc.Subnet?.Cidr.Size ?? 0, used, held.Count,
+            _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
+            doc.Reservations.Sum(one => one.Names.Length), others, doc.Subnet is null ? 0 : Free(doc),
+            _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt));
+    }
+
+    private static SubnetMap Map(Cidr cidr, byte[] bits) => bits.Length == 0 ? SubnetMap.Empty(cidr) : new SubnetMap(cidr, [.. bits]);
+
+    /// <summary>What EC2 shows, and what nodes of ours hold: rule 4, the latter is not drawn elsewhere whatever EC2 shows.</summary>
+    private static SubnetMap Used(SubnetDocument doc)
+    {
+        var ours = Map(doc.Subnet!.Cidr, doc.Ours);
+        return new SubnetMap(doc.Subnet.Cidr, [.. Map(doc.Subnet.Cidr, doc.Used).Bits.Zip(ours.Bits, (one, other) => (byte)(one | other))]);
+    }
+
+    private static long Free(SubnetDocument doc)
+    {
+        var used = Used(doc).With(doc.Reservations.SelectMany(one => one.Names));
+        return Enumerable.Range(0, (int)doc.Subnet!.Cidr.Size).Count(offset => !AddressNamer.IsKeptByAws(doc.Subnet.Cidr, offset) && !used.Contains(offset));
+    }
+
+    private static SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, bool used) => doc with
+    {
+        Change = doc.Change + 1,
+        Recent = [.. doc.Recent.Where(one => !addresses.Contains(one.Address)), .. addresses.Select(address => new RecentChange(address, doc.Change + 1, used))],
+    };
+
+    private void ReadMe() => grains.GetGrain<IVpcGrain>(settings.VpcId).ReadSubnetAsync(SubnetId).Ignore();
+
+    private async Task StoreAsync(SubnetDocument next)
+    {
+        document.State = next;
+        try
+        {
+            await document.WriteStateAsync();
+        }
+        catch (Exception exception) when (exception is InconsistentStateException or StoreException)
+        {
+            // Rule 11: another activation wrote, or nobody knows. The next one reads what is true.
+            LogLost(SubnetId, exception.Message);
+            this.DeactivateOnIdle();
+            throw;
+        }
+    }
+
+    [LoggerMessage(EventId = 2200, Level = LogLevel.Warning, Message = "{SubnetId}: EC2 refused {Count} names that the ledger showed free, for {NodeId}; reading the subnet again.")]
+    private partial void LogSuspect(string subnetId, int count, string nodeId);
+
+    [LoggerMessage(EventId = 2201, Level = LogLevel.Warning, Message = "{SubnetId}: this activation ends: {Why}")]
+    private partial void LogLost(string subnetId, string why);
+}

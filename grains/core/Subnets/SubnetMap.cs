@@ -1,0 +1,42 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+
+namespace AwsVpcCni.Core.Subnets;
+
+/// <summary>A set of addresses of one subnet, a bit each. Immutable.</summary>
+/// <param name="Subnet">An IPv4 subnet, /16 to /28.</param>
+/// <param name="Bits">Bit n of byte n / 8 stands for the address n beyond the base; as many bits as the subnet has addresses.</param>
+public sealed record SubnetMap(Cidr Subnet, ImmutableArray<byte> Bits)
+{
+    /// <summary>The empty set.</summary>
+    public static SubnetMap Empty(Cidr subnet) => new(subnet, [.. new byte[(subnet.Size + 7) / 8]]);
+
+    /// <summary>How many addresses are in it.</summary>
+    public int Count => Bits.Sum(one => System.Numerics.BitOperations.PopCount(one));
+
+    /// <summary>Whether the address at this offset is in it.</summary>
+    public bool Contains(int offset) => (Bits[offset / 8] & (1 << (offset % 8))) != 0;
+
+    /// <summary>Whether the address is in it; false for one outside the subnet.</summary>
+    public bool Contains(Ip address) => Subnet.Contains(address) && Contains(Offset(address));
+
+    /// <summary>With these addresses; those outside the subnet are passed over.</summary>
+    public SubnetMap With(IEnumerable<Ip> addresses) => Changed(addresses, (bits, mask) => (byte)(bits | mask));
+
+    /// <summary>Without these addresses.</summary>
+    public SubnetMap Without(IEnumerable<Ip> addresses) => Changed(addresses, (bits, mask) => (byte)(bits & ~mask));
+
+    private SubnetMap Changed(IEnumerable<Ip> addresses, Func<byte, byte, byte> change)
+    {
+        var bits = Bits.ToArray();
+        foreach (var address in addresses.Where(Subnet.Contains))
+        {
+            var offset = Offset(address);
+            bits[offset / 8] = change(bits[offset / 8], (byte)(1 << (offset % 8)));
+        }
+
+        return this with { Bits = [.. bits] };
+    }
+
+    private int Offset(Ip address) => (int)(address.Bits - Subnet.Base.Bits);
+}
