@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using AwsVpcCni.Tests.EndToEnd.Harness;
 
 namespace AwsVpcCni.Tests.EndToEnd.Plugin;
 

@@ -1,4 +1,4 @@
-namespace AwsVpcCni.Tests.EndToEnd;
+namespace AwsVpcCni.Tests.EndToEnd.Harness;
 
 /// <summary>Where the repository and its published programs are.</summary>
 internal static class Repository
