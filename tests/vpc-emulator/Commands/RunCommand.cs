@@ -1,0 +1,65 @@
+using System.CommandLine;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using AwsVpcCni.VpcEmulator.Model;
+
+namespace AwsVpcCni.VpcEmulator.Commands;
+
+/// <summary>`vpc-emulator run`: a VPC from a file, until SIGTERM or SIGINT.</summary>
+internal static class RunCommand
+{
+    public static Command Create()
+    {
+        var vpc = new Option<FileInfo>("--vpc") { Description = "The VPC: region, subnets, groups, instances (JSON).", Required = true };
+        var listen = new Option<Uri>("--listen")
+        {
+            Description = "Where the EC2 and control APIs answer. Port 0: any free one.",
+            DefaultValueFactory = _ => new Uri("http://127.0.0.1:4566"),
+        };
+        var fabric = new Option<string?>("--fabric") { Description = "Make network namespaces PREFIX-NAME and PREFIX-router. Needs root." };
+        var callLog = new Option<FileInfo?>("--call-log") { Description = "Write each call there, one JSON object a line." };
+        var command = new Command("run", "Run a VPC until SIGTERM.") { vpc, listen, fabric, callLog };
+        command.SetAction((parsed, _) => RunAsync(
+            parsed.GetRequiredValue(vpc), parsed.GetRequiredValue(listen), parsed.GetValue(fabric), parsed.GetValue(callLog)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(FileInfo vpc, Uri listen, string? fabric, FileInfo? callLog)
+    {
+        using var stop = new CancellationTokenSource();
+        void Stop(PosixSignalContext signal)
+        {
+            signal.Cancel = true;
+            stop.Cancel();
+        }
+
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        if (!IPEndPoint.TryParse(listen.Authority, out var endpoint) || listen.Scheme != Uri.UriSchemeHttp)
+        {
+            await Console.Error.WriteLineAsync($"vpc-emulator: --listen {listen} is not http://ADDRESS:PORT with a numeric address.");
+            return 2;
+        }
+
+        try
+        {
+            await using var emulator = await Emulator.StartAsync(
+                VpcDescription.Read(vpc.FullName),
+                new EmulatorOptions { Listen = endpoint, FabricPrefix = fabric, CallLogPath = callLog?.FullName },
+                stop.Token);
+            Console.WriteLine($"vpc-emulator: ready at {emulator.Endpoint}");
+            await emulator.Broken.WaitAsync(stop.Token); // Ends by a signal, or by the fabric's failure.
+            return 0;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return 0;
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or SocketException or Ec2Exception or InvalidOperationException or ArgumentException or FormatException)
+        {
+            await Console.Error.WriteLineAsync($"vpc-emulator: {e.Message}");
+            return 1;
+        }
+    }
+}

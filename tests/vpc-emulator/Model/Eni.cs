@@ -1,0 +1,96 @@
+using System.Net;
+
+namespace AwsVpcCni.VpcEmulator.Model;
+
+/// <summary>A network interface. Lives in one subnet, and so in one zone, for ever.</summary>
+public sealed class Eni
+{
+    private readonly List<IPAddress> _addresses;
+
+    internal Eni(long sequence, string id, string mac, Subnet subnet, IEnumerable<IPAddress> addresses, IReadOnlyList<string> groups)
+    {
+        Sequence = sequence;
+        Id = id;
+        Mac = mac;
+        Subnet = subnet;
+        Groups = groups;
+        _addresses = [.. addresses];
+        _addresses.ForEach(address => subnet.Hold(address, id));
+    }
+
+    /// <summary>Grows with every resource of the VPC; the order of every answer.</summary>
+    public long Sequence { get; }
+
+    public string Id { get; }
+
+    /// <summary>Lower case with colons.</summary>
+    public string Mac { get; }
+
+    public Subnet Subnet { get; }
+
+    public string Description { get; internal set; } = "";
+
+    /// <summary>Ids of security groups.</summary>
+    public IReadOnlyList<string> Groups { get; internal set; }
+
+    public bool SourceDestCheck { get; internal set; } = true;
+
+    /// <summary>The primary one first, then in the order in which they came.</summary>
+    public IReadOnlyList<IPAddress> Addresses => _addresses;
+
+    public SortedDictionary<string, string> Tags { get; } = new(StringComparer.Ordinal);
+
+    public EniStatus Status { get; internal set; } = EniStatus.Pending;
+
+    /// <summary>Null: attached to nothing.</summary>
+    public Attachment? Attachment { get; internal set; }
+
+    /// <summary>The token that it was made with. Null: none.</summary>
+    public string? ClientToken { get; internal init; }
+
+    internal void Add(IPAddress address)
+    {
+        _addresses.Add(address);
+        Subnet.Hold(address, Id);
+    }
+
+    internal void Remove(IPAddress address)
+    {
+        _addresses.Remove(address);
+        Subnet.Release(address);
+    }
+}
+
+/// <summary>An interface's life, in EC2's words (a pending one appears in no documented list, but in every answer to a create).</summary>
+public enum EniStatus
+{
+    Pending,
+    Available,
+    InUse,
+}
+
+/// <summary>The bond between an interface and an instance.</summary>
+public sealed class Attachment
+{
+    public required string Id { get; init; }
+
+    public required Instance Instance { get; init; }
+
+    public required int DeviceIndex { get; init; }
+
+    public required int NetworkCardIndex { get; init; }
+
+    public required DateTimeOffset At { get; init; }
+
+    /// <summary>Whether the interface dies with its instance. An attach cannot set it: false until a modify does.</summary>
+    public bool DeleteOnTermination { get; internal set; }
+
+    public AttachmentStatus Status { get; internal set; }
+}
+
+public enum AttachmentStatus
+{
+    Attaching,
+    Attached,
+    Detaching,
+}
