@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -12,10 +13,11 @@ internal static class RunCommand
     public static Command Create()
     {
         var vpc = new Option<FileInfo>("--vpc") { Description = "The VPC: region, subnets, groups, instances (JSON).", Required = true };
-        var listen = new Option<Uri>("--listen")
+        var listen = new Option<IPEndPoint>("--listen")
         {
-            Description = "Where the EC2 and control APIs answer. Port 0: any free one.",
-            DefaultValueFactory = _ => new Uri("http://127.0.0.1:4566"),
+            Description = "Where the EC2 and control APIs answer: http://ADDRESS:PORT. Port 0: any free one.",
+            DefaultValueFactory = _ => new IPEndPoint(IPAddress.Loopback, 4566),
+            CustomParser = Endpoint,
         };
         var fabric = new Option<string?>("--fabric") { Description = "Make network namespaces PREFIX-NAME and PREFIX-router. Needs root." };
         var callLog = new Option<FileInfo?>("--call-log") { Description = "Write each call there, one JSON object a line." };
@@ -25,7 +27,20 @@ internal static class RunCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(FileInfo vpc, Uri listen, string? fabric, FileInfo? callLog)
+    private static IPEndPoint? Endpoint(ArgumentResult argument)
+    {
+        const string scheme = "http://";
+        var text = argument.Tokens[0].Value;
+        if (text.StartsWith(scheme, StringComparison.Ordinal) && IPEndPoint.TryParse(text[scheme.Length..].TrimEnd('/'), out var endpoint))
+        {
+            return endpoint;
+        }
+
+        argument.AddError($"--listen {text}: write http://ADDRESS:PORT with a numeric address.");
+        return null;
+    }
+
+    private static async Task<int> RunAsync(FileInfo vpc, IPEndPoint listen, string? fabric, FileInfo? callLog)
     {
         using var stop = new CancellationTokenSource();
         void Stop(PosixSignalContext signal)
@@ -36,19 +51,13 @@ internal static class RunCommand
 
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        if (!IPEndPoint.TryParse(listen.Authority, out var endpoint) || listen.Scheme != Uri.UriSchemeHttp)
-        {
-            await Console.Error.WriteLineAsync($"vpc-emulator: --listen {listen} is not http://ADDRESS:PORT with a numeric address.");
-            return 2;
-        }
-
         try
         {
             await using var emulator = await Emulator.StartAsync(
                 VpcDescription.Read(vpc.FullName),
-                new EmulatorOptions { Listen = endpoint, FabricPrefix = fabric, CallLogPath = callLog?.FullName },
+                new EmulatorOptions { Listen = listen, FabricPrefix = fabric, CallLogPath = callLog?.FullName },
                 stop.Token);
-            Console.WriteLine($"vpc-emulator: ready at {emulator.Endpoint}");
+            Console.WriteLine($"vpc-emulator: ready at http://{emulator.Endpoint.Authority}");
             await emulator.Broken.WaitAsync(stop.Token); // Ends by a signal, or by the fabric's failure.
             return 0;
         }
