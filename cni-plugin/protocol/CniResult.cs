@@ -11,7 +11,7 @@ namespace AwsVpcCni.CniProtocol;
 public sealed record CniResult(ImmutableArray<CniInterface> Interfaces, ImmutableArray<CniIp> Ips, ImmutableArray<CniRoute> Routes)
 {
     /// <summary>In the shape of the config's version: 0.x names the IP family, 1.1.0 adds a link's MTU.</summary>
-    /// <exception cref="ArgumentException">An address points at no interface of the result.</exception>
+    /// <exception cref="ArgumentException">A defect of the caller: an address on no interface of the result, or a link whose MAC is none.</exception>
     public byte[] ToJson(CniVersion version)
     {
         using var buffer = new MemoryStream();
@@ -51,9 +51,14 @@ public sealed record CniResult(ImmutableArray<CniInterface> Interfaces, Immutabl
 
     private static void Write(Utf8JsonWriter json, CniInterface link, CniVersion version)
     {
+        if (!Names.IsMac(link.Mac))
+        {
+            throw new ArgumentException($"'{link.Mac}' of {link.Name} is no MAC address.");
+        }
+
         json.WriteStartObject();
         json.WriteString("name"u8, link.Name);
-        json.WriteString("mac"u8, link.Mac.ToString());
+        json.WriteString("mac"u8, link.Mac);
         if (link.Mtu is { } mtu && version >= CniVersion.V110)
         {
             json.WriteNumber("mtu"u8, mtu);
@@ -105,10 +110,10 @@ public sealed record CniResult(ImmutableArray<CniInterface> Interfaces, Immutabl
 
 /// <summary>A link of the result.</summary>
 /// <param name="Name">As the kernel has it.</param>
-/// <param name="Mac">Never left out: podman insists on a valid one.</param>
+/// <param name="Mac"><c>02:00:0a:01:02:03</c>. Never left out: podman refuses a result without a valid one.</param>
 /// <param name="Sandbox">Path of the pod's network namespace; null: the link is the host's.</param>
 /// <param name="Mtu">Null: not said. Printed from 1.1.0 on.</param>
-public sealed record CniInterface(string Name, MacAddress Mac, string? Sandbox = null, int? Mtu = null);
+public sealed record CniInterface(string Name, string Mac, string? Sandbox = null, int? Mtu = null);
 
 /// <summary>An address of the result.</summary>
 /// <param name="Address">The pod's address as a whole prefix, /32 or /128: nothing is on-link.</param>
