@@ -1,7 +1,71 @@
+using System.Text.Json;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Hosting;
+using AwsVpcCni.Silo.NodeApi;
+using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Storage.Sqlite;
+using Microsoft.Extensions.Logging.Console;
+
 namespace AwsVpcCni.Silo;
 
-/// <summary>Entry point.</summary>
+/// <summary>Entry point, and the composition root.</summary>
 internal static class Program
 {
-    private static int Main() => 0;
+    private static async Task<int> Main()
+    {
+        var builder = CreateBuilder();
+        if (SiloSettings.Errors(builder.Configuration) is { Count: > 0 } errors)
+        {
+            return Fail(errors);
+        }
+
+        try
+        {
+            await using var silo = Build(builder);
+            // First of all parts: on a file that is not in order nothing else may start.
+            silo.Services.GetRequiredService<Database>();
+            await silo.RunAsync();
+            return 0;
+        }
+        catch (Exception e) when (e is StoreException or IOException or InvalidDataException)
+        {
+            return Fail([e.Message]);
+        }
+    }
+
+    /// <summary>Settings and logging only; <see cref="Build"/> adds the parts.</summary>
+    internal static WebApplicationBuilder CreateBuilder()
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.Configuration.AddSiloSettings();
+        builder.Logging.AddConsole(console => console.FormatterName = LineFormatter.FormatterName).AddConsoleFormatter<LineFormatter, ConsoleFormatterOptions>();
+        return builder;
+    }
+
+    /// <summary>The silo, not started yet. Its settings must be without errors.</summary>
+    internal static WebApplication Build(WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSiloOptions();
+        builder.Services.AddSqliteStorage(JsonSerializerOptions.Web);
+        builder.UseOrleans(silo => silo.UseSingleSilo());
+        builder.Services.AddSingleton<Readiness>();
+        builder.Services.AddHostedService<KeepAwake>();
+        builder.Services.AddNodeApi();
+        builder.AddListeners();
+
+        var app = builder.Build();
+        app.UseListeners();
+        return app;
+    }
+
+    private static int Fail(IReadOnlyList<string> errors)
+    {
+        foreach (var error in errors)
+        {
+            Console.Error.WriteLine($"silo: {error.ReplaceLineEndings(" ")}");
+        }
+
+        return 1;
+    }
 }

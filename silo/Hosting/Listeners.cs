@@ -1,0 +1,34 @@
+using System.Net;
+using AwsVpcCni.Silo.NodeApi;
+using AwsVpcCni.Silo.Options;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+
+namespace AwsVpcCni.Silo.Hosting;
+
+/// <summary>The silo's two HTTP ports, and which requests go where.</summary>
+internal static class Listeners
+{
+    /// <summary>The node API's port and the health port, each by its options.</summary>
+    public static void AddListeners(this WebApplicationBuilder builder)
+    {
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<NodeApiOptions>, IOptions<HttpOptions>>((kestrel, door, http) =>
+        {
+            NodeApiListener.Listen(kestrel, door.Value);
+            kestrel.Listen(IPAddress.Parse(http.Value.Address), http.Value.Port, listen => listen.Protocols = HttpProtocols.Http1);
+        });
+    }
+
+    /// <summary>By the port that a request came in at, never by what it says.</summary>
+    public static void UseListeners(this WebApplication app)
+    {
+        // A builder of its own, since branches of the application share its routes: neither port may show the other's.
+        var door = new ApplicationBuilder(app.Services);
+        door.UseNodeApi();
+        var toDoor = door.Build();
+        app.Use(toHealth => http => NodeApiListener.IsOf(http) ? toDoor(http) : toHealth(http));
+        app.UseRouting();
+        app.MapHealth();
+    }
+}

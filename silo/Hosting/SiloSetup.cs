@@ -1,0 +1,47 @@
+using System.Net;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Silo.Options;
+using Microsoft.Extensions.Options;
+using Orleans.Configuration;
+using Orleans.Serialization;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace AwsVpcCni.Silo.Hosting;
+
+/// <summary>How Orleans is set up, in the silo and in <c>ipam</c>.</summary>
+internal static class SiloSetup
+{
+    /// <summary>Orleans' service id: the same in every cluster of this system.</summary>
+    public const string ServiceId = "aws-vpc-cni";
+
+    /// <summary>One silo, its membership in memory: the embedded store serves no second one.</summary>
+    public static void UseSingleSilo(this ISiloBuilder silo)
+    {
+        silo.UseDevelopmentClustering(options => options.Configure<IOptions<SiloNetworkOptions>>((clustering, network) =>
+            clustering.PrimarySiloEndpoint = new IPEndPoint(IPAddress.Parse(network.Value.Address), network.Value.Port)));
+        silo.Services.AddOptions<EndpointOptions>().Configure<IOptions<SiloNetworkOptions>>((endpoints, network) =>
+        {
+            endpoints.AdvertisedIPAddress = IPAddress.Parse(network.Value.Address);
+            endpoints.SiloPort = network.Value.Port;
+            endpoints.GatewayPort = network.Value.GatewayPort;
+            endpoints.SiloListeningEndpoint = new IPEndPoint(endpoints.AdvertisedIPAddress, network.Value.Port);
+            // Whoever reaches a gateway can call any grain, so it is for this machine only.
+            endpoints.GatewayListeningEndpoint = new IPEndPoint(IPAddress.Loopback, network.Value.GatewayPort);
+        });
+        // Explicit on both sides: clustering helpers leave "default" here, and a client of another name only warns and loops.
+        silo.Services.AddOptions<ClusterOptions>().Configure<IOptions<ClusterIdentityOptions>>((cluster, identity) =>
+        {
+            cluster.ServiceId = ServiceId;
+            cluster.ClusterId = identity.Value.Name;
+        });
+        silo.Services.AddCoreSerializer();
+    }
+
+    /// <summary>The core's records carry no attribute of Orleans; between silos they travel as the JSON of the node API.</summary>
+    public static IServiceCollection AddCoreSerializer(this IServiceCollection services) => services.AddSerializer(serializer =>
+        serializer.AddJsonSerializer(
+            type => type.Namespace?.StartsWith("AwsVpcCni.Core", StringComparison.Ordinal) == true,
+            // The reflection resolver serves what crosses between grains only, such as Ec2Action.
+            new JsonSerializerOptions(NodeJson.Default.Options) { TypeInfoResolver = JsonTypeInfoResolver.Combine(NodeJson.Default, new DefaultJsonTypeInfoResolver()) }));
+}

@@ -1,0 +1,60 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using AwsVpcCni.Silo.Options;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace AwsVpcCni.Silo.NodeApi;
+
+/// <summary>The door's own port: HTTP/2 only, by TLS with a certificate, else cleartext with prior knowledge.</summary>
+internal sealed class NodeApiListener
+{
+    /// <summary>A report of 1,000 waiting ADDs and as many claims has about half of it.</summary>
+    public const int MaxBodyBytes = 1 << 20;
+
+    private NodeApiListener()
+    {
+    }
+
+    /// <summary>Whether the request came through this listener.</summary>
+    public static bool IsOf(HttpContext http) => http.Features.Get<NodeApiListener>() is not null;
+
+    /// <summary>Opens the port.</summary>
+    /// <exception cref="InvalidDataException">Certificate and key cannot be read, or don't fit.</exception>
+    public static void Listen(KestrelServerOptions kestrel, NodeApiOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+        kestrel.Limits.MaxConcurrentConnections = 20_000;
+        kestrel.Limits.Http2.MaxStreamsPerConnection = 256;
+        // A node that vanished leaves its hint stream open; a ping finds out.
+        kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(15);
+        kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
+        kestrel.Listen(IPAddress.Parse(options.Address), options.Port, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            var marker = new NodeApiListener();
+            listen.Use(next => connection =>
+            {
+                connection.Features.Set(marker);
+                return next(connection);
+            });
+            if (options.CertificatePath is not null)
+            {
+                listen.UseHttps(ReadCertificate(options.CertificatePath, options.KeyPath!));
+            }
+        });
+    }
+
+    private static X509Certificate2 ReadCertificate(string certificatePath, string keyPath)
+    {
+        try
+        {
+            return X509Certificate2.CreateFromPemFile(certificatePath, keyPath);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new InvalidDataException($"NodeApi:CertificatePath {certificatePath} and NodeApi:KeyPath {keyPath}: no certificate with its key ({e.Message}). Give PEM files that belong together, the key without passphrase.", e);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using System.Globalization;
+using System.Threading.RateLimiting;
+using AwsVpcCni.Silo.Options;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.Extensions.Options;
+
+namespace AwsVpcCni.Silo.NodeApi;
+
+/// <summary>The executors' door: who may come in, how often, and the four routes behind it.</summary>
+internal static class NodeApiSetup
+{
+    private const string PerNode = "per-node";
+
+    /// <summary>The door's parts.</summary>
+    public static IServiceCollection AddNodeApi(this IServiceCollection services)
+    {
+        services.AddSingleton<NodeCalls>().AddSingleton<HintStreams>();
+        // Not AddAuthentication: it also starts data protection, which writes keys to the home folder and serves cookies only.
+        services.AddAuthenticationCore(authentication => authentication.DefaultScheme = JwtBearerDefaults.AuthenticationScheme).AddWebEncoders();
+        new AuthenticationBuilder(services).AddJwtBearer(bearer =>
+        {
+            bearer.MapInboundClaims = false;
+            bearer.Events = new JwtBearerEvents { OnChallenge = RefuseUnknownAsync, OnForbidden = RefuseUnnamedAsync };
+        });
+        services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
+            .Configure<IOptions<NodeApiOptions>>((bearer, door) => bearer.TokenValidationParameters = NodeTokens.Rules(door.Value));
+        services.AddAuthorizationBuilder().SetFallbackPolicy(null).AddPolicy(PerNode, policy =>
+            policy.RequireAuthenticatedUser().RequireAssertion(context => NodeTokens.InstanceId(context.User) is not null));
+        services.AddRateLimiter(limiter => limiter.OnRejected = RefuseHurriedAsync);
+        services.AddOptions<RateLimiterOptions>().Configure<IOptions<NodeApiOptions>>((limiter, door) =>
+            limiter.AddPolicy(PerNode, http => RateLimitPartition.GetTokenBucketLimiter(NodeTokens.InstanceId(http.User), _ => Bucket(door.Value))));
+        return services;
+    }
+
+    /// <summary>The door's pipeline. Only requests of its own listener may be led here.</summary>
+    public static void UseNodeApi(this IApplicationBuilder app)
+    {
+        app.UseRouting();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.UseRateLimiter(); // After the token is checked: it counts per node, and nobody can spend another's share.
+        app.UseEndpoints(routes =>
+        {
+            var door = routes.MapGroup("/node/v1").RequireAuthorization(PerNode).RequireRateLimiting(PerNode);
+            AssignEndpoint.Map(door);
+            ReleaseEndpoint.Map(door);
+            SyncEndpoint.Map(door);
+            HintsEndpoint.Map(door);
+            routes.MapFallback(http => Problems.WriteAsync(http, StatusCodes.Status404NotFound, "no such call",
+                $"{http.Request.Method} {http.Request.Path} is no call of the node API. It has POST /node/v1/assign, /release, /sync and GET /node/v1/hints."));
+        });
+    }
+
+    private static TokenBucketRateLimiterOptions Bucket(NodeApiOptions door) => new()
+    {
+        TokensPerPeriod = Math.Max(1, door.CallsPerSecond / 10),
+        ReplenishmentPeriod = TimeSpan.FromMilliseconds(door.CallsPerSecond < 10 ? 1000.0 / door.CallsPerSecond : 100),
+        TokenLimit = 2 * door.CallsPerSecond,
+    };
+
+    private static Task RefuseUnknownAsync(JwtBearerChallengeContext context)
+    {
+        context.HandleResponse();
+        context.Response.Headers.WWWAuthenticate = JwtBearerDefaults.AuthenticationScheme;
+        var what = context.AuthenticateFailure is { } failure
+            ? $"The bearer token is not accepted: {failure.Message}"
+            : "The request carries no bearer token.";
+        return Problems.WriteAsync(context.HttpContext, StatusCodes.Status401Unauthorized, "who is calling is not known",
+            $"{what} Send the node's own token; `silo ipam token --key FILE --instance i-...` issues one, with the private key whose public part the silo has (NodeApi:TokenKeyPath).");
+    }
+
+    private static Task RefuseUnnamedAsync(ForbiddenContext context) =>
+        Problems.WriteAsync(context.HttpContext, StatusCodes.Status403Forbidden, "the token names no node",
+            $"The token is genuine, but its claim {NodeTokens.InstanceClaim} is not one instance id such as i-0123456789abcdef0. Issue it with `silo ipam token --instance`.");
+
+    private static ValueTask RefuseHurriedAsync(OnRejectedContext context, CancellationToken cancellation)
+    {
+        context.HttpContext.Response.Headers.RetryAfter = 1.ToString(CultureInfo.InvariantCulture);
+        return new(Problems.WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "too many calls",
+            "This node calls more often than NodeApi:CallsPerSecond allows. Try again in a second."));
+    }
+}

@@ -1,0 +1,29 @@
+using System.ComponentModel.DataAnnotations;
+using System.Net;
+using Microsoft.Extensions.Options;
+
+namespace AwsVpcCni.Silo.Options;
+
+/// <summary>Liveness and readiness, HTTP/1.1; section <c>Http</c>.</summary>
+public sealed class HttpOptions : IValidatableObject
+{
+    /// <summary>The address to listen on. Default <c>127.0.0.1</c>.</summary>
+    public string Address { get; set; } = "127.0.0.1";
+
+    /// <summary>Default 8441; 0 takes a free one.</summary>
+    [Range(0, 65535, ErrorMessage = "Http:Port must be 0 to 65535; correct Http__Port.")]
+    public int Port { get; set; } = 8441;
+
+    /// <inheritdoc/>
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (!IPAddress.TryParse(Address, out _))
+        {
+            yield return new($"Http:Address '{Address}' is no IP address; correct Http__Address (127.0.0.1 for this machine only).");
+        }
+    }
+}
+
+/// <summary>Checks <see cref="HttpOptions"/>.</summary>
+[OptionsValidator]
+internal sealed partial class HttpOptionsValidator : IValidateOptions<HttpOptions>;

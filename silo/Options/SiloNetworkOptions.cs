@@ -1,0 +1,38 @@
+using System.ComponentModel.DataAnnotations;
+using System.Net;
+using Microsoft.Extensions.Options;
+
+namespace AwsVpcCni.Silo.Options;
+
+/// <summary>Orleans' own ports; section <c>Silo</c>. Nobody but silos and <c>ipam</c> may reach them.</summary>
+public sealed class SiloNetworkOptions : IValidatableObject
+{
+    /// <summary>The address that other silos reach this one at. Default <c>127.0.0.1</c>.</summary>
+    public string Address { get; set; } = "127.0.0.1";
+
+    /// <summary>Silo to silo, on <see cref="Address"/>. Default 11111.</summary>
+    [Range(1, 65535, ErrorMessage = "Silo:Port must be 1 to 65535; correct Silo__Port.")]
+    public int Port { get; set; } = 11111;
+
+    /// <summary>For <c>ipam</c>; always on loopback. Default 30000.</summary>
+    [Range(1, 65535, ErrorMessage = "Silo:GatewayPort must be 1 to 65535; correct Silo__GatewayPort.")]
+    public int GatewayPort { get; set; } = 30000;
+
+    /// <inheritdoc/>
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (!IPAddress.TryParse(Address, out var address) || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any))
+        {
+            yield return new($"Silo:Address '{Address}' is no IP address that others can reach; correct Silo__Address.");
+        }
+
+        if (Port == GatewayPort)
+        {
+            yield return new($"Silo:Port and Silo:GatewayPort are both {Port}; change Silo__Port or Silo__GatewayPort.");
+        }
+    }
+}
+
+/// <summary>Checks <see cref="SiloNetworkOptions"/>.</summary>
+[OptionsValidator]
+internal sealed partial class SiloNetworkOptionsValidator : IValidateOptions<SiloNetworkOptions>;

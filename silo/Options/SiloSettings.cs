@@ -1,0 +1,101 @@
+using AwsVpcCni.Grains;
+using Microsoft.Extensions.Options;
+
+namespace AwsVpcCni.Silo.Options;
+
+/// <summary>Where the silo's settings come from, and their check before anything starts.</summary>
+internal static class SiloSettings
+{
+    private static readonly Dictionary<string, Type> Sections = new()
+    {
+        ["Cluster"] = typeof(ClusterIdentityOptions),
+        ["Ec2"] = typeof(Ec2Options),
+        ["Pool"] = typeof(PoolOptions),
+        ["Storage"] = typeof(StorageOptions),
+        ["NodeApi"] = typeof(NodeApiOptions),
+        ["Http"] = typeof(HttpOptions),
+        ["Silo"] = typeof(SiloNetworkOptions),
+    };
+
+    /// <summary>The file beside the program, then environment variables (<c>Pool__WarmIps</c>).</summary>
+    public static void AddSiloSettings(this ConfigurationManager configuration)
+    {
+        configuration.Sources.Clear();
+        configuration.AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true, reloadOnChange: false);
+        configuration.AddEnvironmentVariables();
+    }
+
+    /// <summary>Every options class with its section and its validator, and what the grains see of them.</summary>
+    public static IServiceCollection AddSiloOptions(this IServiceCollection services)
+    {
+        services.AddSection<ClusterIdentityOptions, ClusterIdentityOptionsValidator>();
+        services.AddSection<Ec2Options, Ec2OptionsValidator>()
+            .PostConfigure<IConfiguration>((options, configuration) => options.Region ??= configuration["AWS_REGION"]);
+        services.AddSection<PoolOptions, PoolOptionsValidator>();
+        services.AddSection<StorageOptions, StorageOptionsValidator>();
+        services.AddSection<NodeApiOptions, NodeApiOptionsValidator>();
+        services.AddSection<HttpOptions, HttpOptionsValidator>();
+        services.AddSection<SiloNetworkOptions, SiloNetworkOptionsValidator>();
+        return services.AddSingleton(ToClusterSettings);
+    }
+
+    /// <summary>What is wrong with the settings, each with what to set; empty when nothing is.</summary>
+    /// <remarks>In a container of its own: the web application reads some settings while it is built.</remarks>
+    public static IReadOnlyList<string> Errors(IConfiguration configuration)
+    {
+        using var parts = new ServiceCollection().AddSingleton(configuration).AddSiloOptions().BuildServiceProvider();
+        var unknown = Sections.SelectMany(section => UnknownNames(section.Key, section.Value, configuration));
+        try
+        {
+            parts.GetRequiredService<IStartupValidator>().Validate();
+            return [.. unknown];
+        }
+        catch (OptionsValidationException e)
+        {
+            return [.. unknown, .. Texts(e)];
+        }
+        catch (AggregateException e)
+        {
+            return [.. unknown, .. e.InnerExceptions.OfType<OptionsValidationException>().SelectMany(Texts)];
+        }
+        catch (InvalidOperationException e)
+        {
+            return [.. unknown, e.Message]; // The binder's, which stops it: the value, the setting and the form that it must have.
+        }
+    }
+
+    private static OptionsBuilder<TOptions> AddSection<TOptions, TValidator>(this IServiceCollection services)
+        where TOptions : class
+        where TValidator : class, IValidateOptions<TOptions>
+    {
+        services.AddSingleton<IValidateOptions<TOptions>, TValidator>();
+        return services.AddOptions<TOptions>().BindConfiguration(Sections.Single(section => section.Value == typeof(TOptions)).Key).ValidateOnStart();
+    }
+
+    // A misspelt setting must not be silently without effect.
+    private static IEnumerable<string> UnknownNames(string section, Type type, IConfiguration configuration)
+    {
+        var known = type.GetProperties().Select(property => property.Name).ToList();
+        return configuration.GetSection(section).GetChildren()
+            .Where(child => !known.Contains(child.Key, StringComparer.OrdinalIgnoreCase))
+            .Select(child => $"{section}:{child.Key} is no setting; {section} has {string.Join(", ", known)}.");
+    }
+
+    // Our texts name the setting in full; the validator puts the property's name before some of them.
+    private static IEnumerable<string> Texts(OptionsValidationException e)
+    {
+        var section = Sections.Single(section => section.Value == e.OptionsType).Key;
+        return e.Failures.Select(text => text[Math.Max(0, text.IndexOf($"{section}:", StringComparison.Ordinal))..]);
+    }
+
+    private static ClusterSettings ToClusterSettings(IServiceProvider services)
+    {
+        var ec2 = services.GetRequiredService<IOptions<Ec2Options>>().Value;
+        return new ClusterSettings(
+            services.GetRequiredService<IOptions<ClusterIdentityOptions>>().Value.Name,
+            ec2.VpcId!,
+            $"{ec2.AccountId ?? "account"}/{ec2.Region}",
+            services.GetRequiredService<IOptions<PoolOptions>>().Value.ToPolicy(),
+            new Timing());
+    }
+}

@@ -1,0 +1,150 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Storage;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Storage;
+
+/// <summary>What every provider's address book must do. One small class for each provider.</summary>
+public abstract class AddressBookContract
+{
+    private const string Node = "i-0000000000000001";
+    private static readonly DateTimeOffset Noon = new(2026, 11, 25, 12, 0, 0, 123, TimeSpan.Zero);
+    private static readonly Ip Address = Ip.Parse("10.0.0.9");
+
+    private protected abstract IAddressBook Book { get; }
+
+    /// <summary>A book that has nothing of the first one's memory, only what that stored.</summary>
+    private protected abstract IAddressBook Reopen();
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_row_is_read_back_as_it_was_written_also_after_a_restart()
+    {
+        var row = Row(Address, "a", 1) with { Since = Noon.AddTicks(7) };
+        Assert.Null(await Book.TryAssignAsync(row, Cancellation));
+
+        Assert.Equal(row, Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)));
+        Assert.Equal(row, Assert.Single(await Reopen().ReadNodeAsync(Node, Cancellation)));
+    }
+
+    [Fact]
+    public async Task Rows_come_by_address_as_numbers_and_of_the_asked_node_only()
+    {
+        foreach (var address in new[] { "10.0.0.10", "fd00::1", "10.0.0.9", "9.0.0.200" })
+        {
+            await Book.TryAssignAsync(Row(Ip.Parse(address), address, 1), Cancellation);
+        }
+
+        await Book.TryAssignAsync(Row(Address, "other", 1) with { NodeId = "i-0000000000000002" }, Cancellation);
+
+        var rows = await Book.ReadNodeAsync(Node, Cancellation);
+        Assert.Equal(["9.0.0.200", "10.0.0.9", "10.0.0.10", "fd00::1"], rows.Select(row => row.Address.ToString()));
+    }
+
+    [Fact]
+    public async Task An_address_that_another_sandbox_has_is_not_assigned_and_the_standing_row_is_told()
+    {
+        var first = Row(Address, "a", 1);
+        await Book.TryAssignAsync(first, Cancellation);
+
+        Assert.Equal(first, await Book.TryAssignAsync(Row(Address, "b", 2), Cancellation));
+        Assert.Equal(first, Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)));
+    }
+
+    [Fact]
+    public async Task Our_own_write_sent_again_is_success_and_changes_nothing()
+    {
+        var row = Row(Address, "a", 1);
+        await Book.TryAssignAsync(row, Cancellation);
+
+        Assert.Null(await Book.TryAssignAsync(row with { Since = Noon.AddSeconds(5) }, Cancellation));
+        Assert.Equal(row, Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)));
+    }
+
+    [Theory]
+    [InlineData("a", 2)] // Same sandbox, another request.
+    [InlineData("b", 1)] // Same number, another sandbox: not ours.
+    public async Task A_row_is_our_own_only_with_the_same_stamp_and_sandbox(string container, long number)
+    {
+        await Book.TryAssignAsync(Row(Address, "a", 1), Cancellation);
+
+        Assert.NotNull(await Book.TryAssignAsync(Row(Address, container, number), Cancellation));
+    }
+
+    [Fact]
+    public async Task A_released_row_keeps_its_holder_and_can_be_assigned_again()
+    {
+        var first = Row(Address, "a", 1);
+        await Book.TryAssignAsync(first, Cancellation);
+        Assert.True(await ReleaseAsync("a", 2, Noon.AddMinutes(1)));
+        Assert.Equal(first with { Released = Noon.AddMinutes(1) }, Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)));
+
+        var second = Row(Address, "b", 3);
+        Assert.Null(await Book.TryAssignAsync(second, Cancellation));
+        Assert.Equal(second, Assert.Single(await Reopen().ReadNodeAsync(Node, Cancellation)));
+    }
+
+    [Fact]
+    public async Task A_second_release_is_success_and_keeps_the_first_time()
+    {
+        await Book.TryAssignAsync(Row(Address, "a", 1), Cancellation);
+        await ReleaseAsync("a", 2, Noon.AddMinutes(1));
+
+        Assert.True(await ReleaseAsync("a", 2, Noon.AddMinutes(9)));
+        Assert.Equal(Noon.AddMinutes(1), Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)).Released);
+    }
+
+    [Theory]
+    [InlineData("b", 1, 9)] // Another sandbox's.
+    [InlineData("a", 1, 4)] // The row is younger than the release.
+    [InlineData("a", 0, 9)] // The incarnation counts before the number.
+    public async Task A_release_does_not_touch_a_row_that_is_not_its_own(string container, long incarnation, long number)
+    {
+        await Book.TryAssignAsync(Row(Address, "a", 5), Cancellation);
+
+        Assert.False(await Book.TryReleaseAsync(Node, Address, new SandboxKey(container, "eth0"), new Stamp(incarnation, number), Noon, Cancellation));
+        Assert.Null(Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)).Released);
+    }
+
+    [Fact]
+    public async Task A_release_without_a_row_says_so() => Assert.False(await ReleaseAsync("a", 2, Noon));
+
+    [Fact]
+    public async Task Only_a_released_row_is_removed()
+    {
+        await Book.TryAssignAsync(Row(Address, "a", 1), Cancellation);
+        Assert.False(await Book.TryRemoveAsync(Node, Address, Cancellation));
+
+        await ReleaseAsync("a", 2, Noon);
+        Assert.True(await Book.TryRemoveAsync(Node, Address, Cancellation));
+        Assert.Empty(await Book.ReadNodeAsync(Node, Cancellation));
+        Assert.True(await Book.TryRemoveAsync(Node, Address, Cancellation)); // There is none any more: nothing to do.
+    }
+
+    [Fact]
+    public async Task Of_many_that_want_one_address_at_once_exactly_one_gets_it()
+    {
+        var wishes = Enumerable.Range(1, 32).Select(number => Row(Address, $"sandbox-{number}", number)).ToList();
+
+        var standing = await Task.WhenAll(wishes.Select(row => Task.Run(() => Book.TryAssignAsync(row, Cancellation))));
+
+        var winner = Assert.Single(await Book.ReadNodeAsync(Node, Cancellation));
+        Assert.Equal(wishes.Single(row => row == winner), wishes[Array.IndexOf(standing, null)]);
+        Assert.Equal(31, standing.Count(row => row == winner));
+    }
+
+    private Task<bool> ReleaseAsync(string container, long number, DateTimeOffset released) =>
+        Book.TryReleaseAsync(Node, Address, new SandboxKey(container, "eth0"), new Stamp(1, number), released, Cancellation);
+
+    private static AddressRow Row(Ip address, string container, long number) => new()
+    {
+        NodeId = Node,
+        Address = address,
+        Sandbox = new SandboxKey(container, "eth0"),
+        Pod = new PodName("default", $"pod-{container}", "uid"),
+        Stamp = new Stamp(1, number),
+        Since = Noon,
+    };
+}
