@@ -1,5 +1,5 @@
-using System.Text.Json;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Ec2;
 using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
@@ -46,8 +46,10 @@ internal static class Program
     internal static WebApplication Build(WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddTransient(_ => new Random()); // One for each grain: it is not for two threads.
         builder.Services.AddSiloOptions();
-        builder.Services.AddSqliteStorage(JsonSerializerOptions.Web);
+        builder.Services.AddSqliteStorage();
+        builder.Services.AddEc2();
         builder.UseOrleans(silo => silo.UseSingleSilo());
         builder.Services.AddSingleton<Readiness>();
         builder.Services.AddHostedService<KeepAwake>();

@@ -54,6 +54,7 @@ public sealed record AddressRow
 }
 
 /// <summary>The store did not answer, refused, or is damaged.</summary>
+/// <remarks>An Orleans exception, since Orleans wraps every other one that a document's storage throws.</remarks>
 /// <param name="message">What was tried, which row or document, what to do.</param>
 /// <param name="inner">What the provider threw.</param>
-public sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);
+public sealed class StoreException(string message, Exception? inner = null) : OrleansException(message, inner!);

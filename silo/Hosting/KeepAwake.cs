@@ -30,7 +30,7 @@ internal sealed partial class KeepAwake(IGrainFactory grains, ClusterSettings se
         catch (Exception e) when (!stopping.IsCancellationRequested)
         {
             // Whatever a grain throws, the next ping may find it well; a loop that ends here would stop the sweeps for good.
-            LogPingFailed(what, key, e.Message);
+            LogPingFailed(what, key, e.GetBaseException().Message);
         }
     }
 

@@ -19,6 +19,7 @@ internal static class NodeApiSetup
         services.AddSingleton<NodeCalls>().AddSingleton<HintStreams>();
         // Not AddAuthentication: it also starts data protection, which writes keys to the home folder and serves cookies only.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = JwtBearerDefaults.AuthenticationScheme).AddWebEncoders();
+        services.AddSingleton<IAuthenticationConfigurationProvider, NoAuthenticationSection>();
         new AuthenticationBuilder(services).AddJwtBearer(bearer =>
         {
             bearer.MapInboundClaims = false;
@@ -80,5 +81,11 @@ internal static class NodeApiSetup
         context.HttpContext.Response.Headers.RetryAfter = 1.ToString(CultureInfo.InvariantCulture);
         return new(Problems.WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "too many calls",
             "This node calls more often than NodeApi:CallsPerSecond allows. Try again in a second."));
+    }
+
+    /// <summary>All rules are in NodeApi's options; the scheme looks for a section of its own all the same.</summary>
+    private sealed class NoAuthenticationSection : IAuthenticationConfigurationProvider
+    {
+        public IConfiguration AuthenticationConfiguration { get; } = new ConfigurationBuilder().Build();
     }
 }

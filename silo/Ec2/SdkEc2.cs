@@ -1,0 +1,140 @@
+using System.Collections.Immutable;
+using Amazon.EC2;
+using Amazon.EC2.Model;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Grains.Ec2;
+
+namespace AwsVpcCni.Silo.Ec2;
+
+/// <summary>Each method is one request of the SDK, its refusal translated once. Describes go by filter, so that an unknown id is
+/// absent and not an error, and the large bucket counts.</summary>
+/// <param name="connect">Makes the SDK's client. Fails while there are no credentials.</param>
+internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
+{
+    // EC2's largest pages.
+    private const int PageSize = 1000;
+    private const int TypesPageSize = 100;
+
+    private IAmazonEC2? _sdk;
+
+    /// <inheritdoc/>
+    public async Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation)
+    {
+        var request = new DescribeInstancesRequest { MaxResults = PageSize, Filters = [Filter("instance-id", [.. instanceIds])] };
+        var about = string.Join(',', instanceIds);
+        var answer = await SendAsync(Ec2Action.DescribeInstances, about, (sdk, request) => sdk.DescribeInstancesAsync(request, cancellation), request, cancellation);
+        RefusePart(Ec2Action.DescribeInstances, about, answer.NextToken);
+        return [.. (answer.Reservations ?? []).SelectMany(reservation => reservation.Instances ?? []).Select(instance => new Ec2Instance(
+            instance.InstanceId, instance.InstanceType?.Value ?? "", instance.State?.Name?.Value ?? "", instance.Placement?.AvailabilityZone ?? "",
+            instance.VpcId ?? "", instance.SubnetId ?? ""))]; // A terminated instance has no VPC and no subnet any more.
+    }
+
+    /// <inheritdoc/>
+    public async Task<Ec2Page> DescribeInterfacesAsync(Ec2InterfaceQuery query, string? nextToken, CancellationToken cancellation)
+    {
+        List<Filter> filters =
+        [
+            .. Optional("vpc-id", query.VpcId), .. Optional("availability-zone", query.Zone), .. Optional("subnet-id", query.SubnetId),
+            .. Optional("attachment.instance-id", [.. query.InstanceIds]), .. Optional("network-interface-id", [.. query.EniIds]),
+        ];
+        var request = new DescribeNetworkInterfacesRequest { MaxResults = PageSize, Filters = filters, NextToken = nextToken };
+        var about = string.Join(' ', filters.Select(filter => $"{filter.Name}={string.Join(',', filter.Values)}"));
+        var answer = await SendAsync(Ec2Action.DescribeNetworkInterfaces, about, (sdk, request) => sdk.DescribeNetworkInterfacesAsync(request, cancellation), request, cancellation);
+        return new Ec2Page([.. (answer.NetworkInterfaces ?? []).Select(Interface)], string.IsNullOrEmpty(answer.NextToken) ? null : answer.NextToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation)
+    {
+        var request = new DescribeSubnetsRequest { MaxResults = PageSize, Filters = [Filter("vpc-id", [vpcId])] };
+        var answer = await SendAsync(Ec2Action.DescribeSubnets, vpcId, (sdk, request) => sdk.DescribeSubnetsAsync(request, cancellation), request, cancellation);
+        RefusePart(Ec2Action.DescribeSubnets, vpcId, answer.NextToken);
+        return [.. (answer.Subnets ?? []).Where(subnet => !string.IsNullOrEmpty(subnet.CidrBlock)).Select(subnet => new Ec2Subnet(
+            subnet.SubnetId, subnet.VpcId, subnet.AvailabilityZone, Cidr.Parse(subnet.CidrBlock), subnet.AvailableIpAddressCount ?? 0, Tags(subnet.Tags)))];
+    }
+
+    /// <inheritdoc/>
+    public async Task<Ec2InstanceType?> DescribeInstanceTypeAsync(string instanceType, CancellationToken cancellation)
+    {
+        var request = new DescribeInstanceTypesRequest { MaxResults = TypesPageSize, Filters = [Filter("instance-type", [instanceType])] };
+        var answer = await SendAsync(Ec2Action.DescribeInstanceTypes, instanceType, (sdk, request) => sdk.DescribeInstanceTypesAsync(request, cancellation), request, cancellation);
+        if (answer.InstanceTypes?.SingleOrDefault()?.NetworkInfo is not { } network)
+        {
+            return null;
+        }
+
+        var card = network.NetworkCards?.FirstOrDefault(card => card.NetworkCardIndex == (network.DefaultNetworkCardIndex ?? 0));
+        return new Ec2InstanceType(instanceType, card?.MaximumNetworkInterfaces ?? network.MaximumNetworkInterfaces ?? 0, network.Ipv4AddressesPerInterface ?? 0);
+    }
+
+    /// <inheritdoc/>
+    public Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+        SendAsync(
+            Ec2Action.AssignPrivateIpAddresses, $"{eniId} {string.Join(',', addresses)}", (sdk, request) => sdk.AssignPrivateIpAddressesAsync(request, cancellation),
+            new AssignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, PrivateIpAddresses = Texts(addresses), AllowReassignment = false },
+            cancellation);
+
+    /// <inheritdoc/>
+    public async Task<ImmutableArray<Ip>> AssignCountedAsync(string eniId, int count, CancellationToken cancellation)
+    {
+        var request = new AssignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, SecondaryPrivateIpAddressCount = count, AllowReassignment = false };
+        var answer = await SendAsync(Ec2Action.AssignPrivateIpAddresses, $"{eniId} {count} addresses", (sdk, request) => sdk.AssignPrivateIpAddressesAsync(request, cancellation), request, cancellation);
+        return [.. (answer.AssignedPrivateIpAddresses ?? []).Select(address => Ip.Parse(address.PrivateIpAddress))];
+    }
+
+    /// <inheritdoc/>
+    public Task UnassignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+        SendAsync(
+            Ec2Action.UnassignPrivateIpAddresses, $"{eniId} {string.Join(',', addresses)}", (sdk, request) => sdk.UnassignPrivateIpAddressesAsync(request, cancellation),
+            new UnassignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, PrivateIpAddresses = Texts(addresses) },
+            cancellation);
+
+    private async Task<TAnswer> SendAsync<TRequest, TAnswer>(
+        Ec2Action action, string about, Func<IAmazonEC2, TRequest, Task<TAnswer>> send, TRequest request, CancellationToken cancellation)
+    {
+        try
+        {
+            // Looking for credentials may block for seconds, which a grain's turn must not.
+            return await send(_sdk ??= await Task.Run(connect, cancellation), request);
+        }
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
+        {
+            throw Ec2FaultMap.Translate(action, about, e);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            throw new OperationCanceledException($"{action} {about}: cancelled.", e, cancellation);
+        }
+    }
+
+    // A part of a listing that ought to fit one page would pass for the whole.
+    private static void RefusePart(Ec2Action action, string about, string? nextToken)
+    {
+        if (!string.IsNullOrEmpty(nextToken))
+        {
+            throw new Ec2Exception(Ec2Fault.EffectUnknown, "", $"{action} {about}: EC2 answered with a part of the list, though it fits one page. Try again.");
+        }
+    }
+
+    private static Ec2Interface Interface(NetworkInterface shown) => new(
+        shown.NetworkInterfaceId, shown.SubnetId ?? "", shown.AvailabilityZone ?? "", shown.MacAddress ?? "", shown.Status?.Value ?? "",
+        [.. (shown.PrivateIpAddresses ?? []).OrderByDescending(address => address.Primary ?? false).Select(address => Ip.Parse(address.PrivateIpAddress))],
+        shown.Attachment is { } attachment
+            ? new Ec2Attachment(
+                attachment.AttachmentId ?? "", attachment.InstanceId ?? "", attachment.DeviceIndex ?? 0, attachment.NetworkCardIndex ?? 0,
+                attachment.Status?.Value ?? "", attachment.DeleteOnTermination ?? false)
+            : null,
+        Tags(shown.TagSet));
+
+    private static ImmutableSortedDictionary<string, string> Tags(List<Tag>? tags) =>
+        (tags ?? []).ToImmutableSortedDictionary(tag => tag.Key, tag => tag.Value ?? "", StringComparer.Ordinal);
+
+    private static List<string> Texts(ImmutableArray<Ip> addresses) => [.. addresses.Select(address => address.ToString())];
+
+    private static Filter Filter(string name, List<string> values) => new() { Name = name, Values = values };
+
+    private static IEnumerable<Filter> Optional(string name, string? value) => value is null ? [] : [Filter(name, [value])];
+
+    private static IEnumerable<Filter> Optional(string name, List<string> values) => values is [] ? [] : [Filter(name, values)];
+}
