@@ -137,7 +137,7 @@ internal static class Sequences
     public static NodeLease WithDeletedPods(this NodeLease lease, double at0, double at1) =>
         lease.WithClaim(1, 0).WithClaim(2, 1).WithDeleted(1, 0, at0).WithDeleted(2, 1, at1);
 
-    public static (NodeLease Lease, Core.Addressing.Ip Address) Claimed(this NodeLease lease, int sandbox, double at)
+    public static (NodeLease Lease, AwsVpcCni.Core.Addressing.Ip Address) Claimed(this NodeLease lease, int sandbox, double at)
     {
         (lease, var number) = lease.Begun(sandbox, at, turn: 9);
         (lease, var result) = lease.ClaimBest(Sandbox(sandbox), number, At(at));

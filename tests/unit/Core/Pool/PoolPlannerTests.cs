@@ -1,0 +1,68 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Pool;
+using CsCheck;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Unit.Core.Pool;
+
+public sealed class PoolPlannerTests
+{
+    private static readonly Gen<EniState> Eni = Gen.Select(Gen.Int[0, 20], Gen.Int[0, 5], Gen.Int[0, 10], Gen.Int[0, 10],
+        (room, drawing, free, cooling) => new EniState($"eni-{room}", room, drawing, free, cooling,
+            [.. Enumerable.Range(1, free).Select(i => new Ip((UInt128)i, false))]));
+
+    private static readonly Gen<NodeState> Node = Gen.Select(Eni.Array[1, 3], Gen.Int[0, 30], Gen.Int[0, 30], (enis, onPods, waiting) =>
+        new NodeState([.. enis.Select((eni, i) => eni with { EniId = $"eni-{i}" })], onPods, waiting));
+
+    private static readonly Gen<PoolPolicy> Policy = Gen.Select(Gen.Int[0, 10], Gen.Int[0, 30], (warm, minimum) => new PoolPolicy { WarmIps = warm, MinimumIps = minimum });
+
+    [Theory]
+    [InlineData(0, 0, 3, 0, 3)] // A waiting pod is demand, even when nothing is to be kept warm.
+    [InlineData(4, 0, 0, 0, 4)]
+    [InlineData(4, 0, 2, 0, 6)]
+    [InlineData(2, 10, 0, 3, 7)] // The minimum counts addresses on pods.
+    [InlineData(2, 10, 0, 9, 2)]
+    [InlineData(0, 0, 0, 5, 0)]
+    public void Plan_asks_once_for_all_that_is_missing(int warm, int minimum, int waiting, int onPods, int asked)
+    {
+        var node = new NodeState([new EniState("eni-1", 50, 0, 0, 0, [])], onPods, waiting);
+        Assert.Equal(asked, PoolPlanner.Plan(node, new PoolPolicy { WarmIps = warm, MinimumIps = minimum }).OfType<PoolAction.DrawAddresses>().Sum(draw => draw.Count));
+    }
+
+    [Fact]
+    public void A_cooling_address_does_not_keep_a_waiting_pod_waiting()
+    {
+        var node = new NodeState([new EniState("eni-1", 5, 0, 0, 4, [])], 19, 2);
+        Assert.Equal([new PoolAction.DrawAddresses("eni-1", 2)], PoolPlanner.Plan(node, new PoolPolicy { WarmIps = 0, MinimumIps = 0 }));
+    }
+
+    [Fact]
+    public void Plan_never_asks_for_more_than_the_interfaces_have_room_for() =>
+        Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).OfType<PoolAction.DrawAddresses>()
+            .All(draw => draw.Count > 0 && draw.Count <= node.Enis.Single(eni => eni.EniId == draw.EniId).Room));
+
+    [Fact]
+    public void What_is_planned_satisfies_the_plan() =>
+        Gen.Select(Node, Policy).Sample((node, policy) =>
+        {
+            var draws = PoolPlanner.Plan(node, policy).OfType<PoolAction.DrawAddresses>().ToDictionary(draw => draw.EniId, draw => draw.Count);
+            var after = node with
+            {
+                Enis = [.. node.Enis.Select(eni => eni with { Drawing = eni.Drawing + draws.GetValueOrDefault(eni.EniId), Room = eni.Room - draws.GetValueOrDefault(eni.EniId) })],
+            };
+            return !PoolPlanner.Plan(after, policy).OfType<PoolAction.DrawAddresses>().Any();
+        });
+
+    [Fact]
+    public void Plan_never_draws_and_gives_up_at_once() =>
+        Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).Select(action => action.GetType()).Distinct().Count() <= 1);
+
+    [Fact]
+    public void Giving_up_leaves_the_waiting_pods_and_the_targets_what_they_need() =>
+        Gen.Select(Node, Policy).Sample((node, policy) =>
+        {
+            var givenUp = PoolPlanner.Plan(node, policy).OfType<PoolAction.GiveUp>().Sum(action => action.Addresses.Length);
+            var left = node.Enis.Sum(eni => eni.Free) - givenUp;
+            return givenUp == 0 || left >= node.WaitingPods + Math.Max(policy.WarmIps, policy.MinimumIps - node.OnPods);
+        });
+}

@@ -1,0 +1,53 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
+using CsCheck;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Unit.Core.Subnets;
+
+public sealed class SubnetTests
+{
+    private static readonly Gen<(Cidr Subnet, HashSet<int> Taken)> Subnets = Gen.Int[22, 28].SelectMany(length =>
+        Gen.Int[0, (1 << (32 - length)) - 1].HashSet[0, 1 << (32 - length)].Select(taken => (Cidr.Parse($"10.0.0.0/{length}"), taken)));
+
+    [Theory]
+    [InlineData("10.0.0.0/28", "", 3, "10.0.0.4 10.0.0.5 10.0.0.6")] // The first four and the last are AWS's.
+    [InlineData("10.0.0.0/28", "4 5 6 7 8 9 10 11 12 13", 3, "10.0.0.14")]
+    [InlineData("10.0.0.0/26", "36", 2, "10.0.0.4 10.0.0.5")] // The first block, broken by AWS, is fuller than the one with one taken.
+    [InlineData("10.0.0.0/26", "20 21 22 23 24 25 26 27 28 29 30", 2, "10.0.0.16 10.0.0.17")] // The fullest block first.
+    public void Broken_blocks_are_used_up_first(string subnet, string taken, int count, string chosen)
+    {
+        var offsets = taken.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).ToHashSet();
+        Assert.Equal(chosen, string.Join(' ', AddressNamer.Choose(Cidr.Parse(subnet), offsets.Contains, count)));
+    }
+
+    [Fact]
+    public void Only_free_addresses_are_named_each_once_and_as_many_as_there_are() =>
+        Gen.Select(Subnets, Gen.Int[0, 40]).Sample((subnet, count) =>
+        {
+            var chosen = AddressNamer.Choose(subnet.Subnet, subnet.Taken.Contains, count);
+            var free = Enumerable.Range(0, (int)subnet.Subnet.Size).Where(o => o >= 4 && o != subnet.Subnet.Size - 1 && !subnet.Taken.Contains(o)).Select(o => subnet.Subnet.Base + o).ToHashSet();
+            return chosen.Distinct().Count() == chosen.Length && chosen.All(free.Contains) && chosen.Length == Math.Min(count, free.Count);
+        });
+
+    [Fact]
+    public void No_whole_block_is_broken_while_a_broken_one_has_a_free_address() =>
+        Subnets.Sample(subnet =>
+        {
+            int FreeIn(int block) => Enumerable.Range(block * 16, 16).Count(o => !AddressNamer.IsKeptByAws(subnet.Subnet, o) && !subnet.Taken.Contains(o));
+            var blocks = Enumerable.Range(0, (int)subnet.Subnet.Size / 16).ToArray();
+            var chosen = AddressNamer.Choose(subnet.Subnet, subnet.Taken.Contains, 1);
+            return chosen.IsEmpty || FreeIn((int)(chosen[0].Bits - subnet.Subnet.Base.Bits) / 16) == blocks.Select(FreeIn).Where(free => free > 0).Min();
+        });
+
+    [Fact]
+    public void A_map_holds_what_was_put_in_and_not_taken_out() =>
+        Subnets.Sample(subnet =>
+        {
+            var addresses = subnet.Taken.Select(offset => subnet.Subnet.Base + offset).ToArray();
+            var map = SubnetMap.Empty(subnet.Subnet).With(addresses).With([Ip.Parse("192.168.0.1")]);
+            var half = addresses.Take(addresses.Length / 2).ToHashSet();
+            return map.Count == addresses.Length && addresses.All(map.Contains) && !map.Contains(Ip.Parse("192.168.0.1"))
+                && map.Without(half) is var less && addresses.All(address => less.Contains(address) != half.Contains(address));
+        });
+}
