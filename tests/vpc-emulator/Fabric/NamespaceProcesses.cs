@@ -10,9 +10,11 @@ internal static partial class NamespaceProcesses
 {
     private const int SIGKILL = 9; // asm-generic/signal.h
     private const int ESRCH = 3; // asm-generic/errno-base.h
+    private const int EINTR = 4;
     private const short POLLIN = 1; // asm-generic/poll.h
     private const int Rounds = 5; // A process may fork while it is being killed.
     private const int ExitMilliseconds = 5000;
+    private const int Interruptions = 100; // Each child that ends sends SIGCHLD, which ends a poll, also that of the one waited for.
 
     /// <exception cref="InvalidOperationException">Something inside did not end.</exception>
     public static async Task KillAsync(string netns, CancellationToken cancellation)
@@ -61,11 +63,22 @@ internal static partial class NamespaceProcesses
 
         using var process = new SafeFileHandle(descriptor, ownsHandle: true);
         _ = PidFdSendSignal(process, SIGKILL, 0, 0);
-        var wait = new PollEntry { Descriptor = descriptor, Events = POLLIN };
-        if (Poll(ref wait, 1, ExitMilliseconds) != 1)
+        if (!HasEnded(descriptor))
         {
             throw new InvalidOperationException($"{netns}: process {id} was killed but has not ended within {ExitMilliseconds} ms.");
         }
+    }
+
+    private static bool HasEnded(int descriptor)
+    {
+        var wait = new PollEntry { Descriptor = descriptor, Events = POLLIN };
+        var ready = Poll(ref wait, 1, ExitMilliseconds);
+        for (var interrupted = 0; ready < 0 && Marshal.GetLastPInvokeError() == EINTR && interrupted < Interruptions; interrupted++)
+        {
+            ready = Poll(ref wait, 1, ExitMilliseconds);
+        }
+
+        return ready == 1;
     }
 
     [StructLayout(LayoutKind.Sequential)]

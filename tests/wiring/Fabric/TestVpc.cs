@@ -2,13 +2,14 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.RegularExpressions;
 using AwsVpcCni.VpcEmulator.Fabric;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Wiring.Fabric;
 
 /// <summary>A fabric with two nodes in one subnet, under a prefix of its own; and what a test does inside them.</summary>
-internal sealed class TestVpc : IAsyncDisposable
+internal sealed partial class TestVpc : IAsyncDisposable
 {
     public const string MacOfA = "02:00:0a:09:00:0a";
 
@@ -16,6 +17,7 @@ internal sealed class TestVpc : IAsyncDisposable
     public static readonly IPAddress AddressOfA = IPAddress.Parse("10.9.0.10");
     public static readonly IPAddress AddressOfB = IPAddress.Parse("10.9.0.20");
 
+    private static readonly Lazy<Task> s_interruptedRunsRemoved = new(RemoveInterruptedRunsAsync);
     private static int s_last;
 
     private TestVpc(string prefix, VpcFabric fabric) => (Prefix, Fabric) = (prefix, fabric);
@@ -25,11 +27,28 @@ internal sealed class TestVpc : IAsyncDisposable
     public VpcFabric Fabric { get; }
 
     /// <summary>A prefix that no other test and no other run on this machine has.</summary>
-    public static string NewPrefix() =>
+    private static string NewPrefix() =>
         string.Create(CultureInfo.InvariantCulture, $"fabtest{Environment.ProcessId}x{Interlocked.Increment(ref s_last)}");
+
+    /// <summary>Removes the namespaces of test runs whose process is gone: the fabric's own clean-up goes by prefix, and theirs never comes back.</summary>
+    private static async Task RemoveInterruptedRunsAsync()
+    {
+        var names = Directory.Exists("/run/netns") ? Directory.GetFiles("/run/netns", "fabtest*").Select(file => Path.GetFileName(file)) : [];
+        foreach (var match in names.Select(name => PrefixPattern().Match(name)).Where(match => match.Success).DistinctBy(match => match.Value))
+        {
+            if (!Directory.Exists($"/proc/{match.Groups["run"].Value}"))
+            {
+                await (await VpcFabric.StartAsync(match.Value, CancellationToken.None)).DisposeAsync();
+            }
+        }
+    }
+
+    [GeneratedRegex(@"^fabtest(?<run>\d+)x\d+(?=-)")]
+    private static partial Regex PrefixPattern();
 
     public static async Task<TestVpc> StartAsync()
     {
+        await s_interruptedRunsRemoved.Value;
         var cancellation = TestContext.Current.CancellationToken;
         var prefix = NewPrefix();
         var vpc = new TestVpc(prefix, await VpcFabric.StartAsync(prefix, cancellation));
