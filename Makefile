@@ -1,0 +1,68 @@
+# Thin lines: what they do is in scripts/, and CI calls the same ones.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+export DOTNET_CLI_TELEMETRY_OPTOUT := 1
+export DOTNET_NOLOGO := 1
+
+# All that a program is made of; a program is published again when one of these is newer.
+shared  := $(wildcard global.json Directory.*.props .editorconfig BannedSymbols.txt)
+sources  = $(shared) $(shell find $(1) \( -name bin -o -name obj \) -prune -o -type f \
+             \( -name '*.cs' -o -name '*.csproj' -o -name '*.json' -o -name '*.proto' -o -name '*.txt' \) -print)
+
+plugin   := artifacts/plugin/aws-vpc-cni
+executor := artifacts/node-executor/node-executor
+silo     := artifacts/silo/silo
+emulator := artifacts/vpc-emulator/vpc-emulator
+built    := artifacts/.built
+
+.PHONY: help setup build publish test test-unit wiring e2e check clean
+
+help: ## This text.
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## Install what is missing (Debian packages), or name it.
+	@scripts/setup.sh all
+
+build: setup $(built) ## Build all projects.
+
+publish: setup $(plugin) $(executor) $(silo) $(emulator) ## Build the programs as they are shipped, into artifacts/.
+
+test: build publish ## All tests; ends with "N passed, N failed".
+	@scripts/test.sh unit cluster wiring end-to-end
+
+test-unit: ## The tests that need neither root nor another program; seconds.
+	@scripts/setup.sh sdk
+	@scripts/build.sh tests/unit/AwsVpcCni.Tests.Unit.csproj
+	@scripts/test.sh unit
+
+wiring: build ## Netlink, wiring and the emulator's fabric, in namespaces of their own.
+	@scripts/test.sh wiring
+
+e2e: build publish ## The shipped programs under containerd.
+	@scripts/test.sh end-to-end
+
+check: ## Formatting, as .editorconfig has it.
+	@scripts/setup.sh sdk
+	dotnet format AwsVpcCni.Distributed.sln --verify-no-changes
+
+clean: ## Remove all that was built.
+	rm -rf artifacts
+	find . \( -name bin -o -name obj \) -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(built): $(call sources,cni-plugin node-executor silo grains tests) AwsVpcCni.Distributed.sln
+	@scripts/build.sh AwsVpcCni.Distributed.sln
+	@mkdir -p $(@D) && touch $@
+
+$(plugin): $(call sources,cni-plugin)
+	@scripts/publish.sh cni-plugin/AwsVpcCni.CniPlugin.csproj $@
+
+$(executor): $(call sources,node-executor cni-plugin/protocol grains/core)
+	@scripts/publish.sh node-executor/AwsVpcCni.NodeExecutor.csproj $@
+
+$(silo): $(call sources,silo grains)
+	@scripts/publish.sh silo/AwsVpcCni.Silo.csproj $@
+
+$(emulator): $(call sources,tests/vpc-emulator)
+	@scripts/publish.sh tests/vpc-emulator/AwsVpcCni.VpcEmulator.csproj $@

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# scripts/test.sh NAME...: runs the test projects tests/NAME, which are built, and ends with "N passed, N failed".
+# Fails when a test fails, when a project dies before its summary, and when a project runs no test.
+# FILTER='-class *PluginTests' narrows it down, in the xunit runner's words; a project that has none of these is then passed over.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+patience=1800 # Seconds that a project may take.
+
+declare -A programs=(
+    [unit]=AwsVpcCni.Tests.Unit
+    [cluster]=AwsVpcCni.Tests.Cluster
+    [wiring]=AwsVpcCni.Tests.Wiring
+    [end-to-end]=AwsVpcCni.Tests.EndToEnd
+)
+
+scripts/clean-namespaces.sh
+
+logs=artifacts/test-logs
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+for name in "$@"; do
+    program="tests/$name/bin/Release/net10.0/${programs[$name]}"
+    log="$logs/$name.log"
+    start=$SECONDS
+    echo "== tests/$name"
+
+    # One line a test as it ends, but for the unit tests, which are many and quick; whatever else is said is said.
+    # shellcheck disable=SC2086 # FILTER is several words.
+    timeout --foreground --kill-after=20 "$patience" "$program" -noLogo -noColor -noAutoReporters -reporter verbose ${FILTER:-} 2>&1 |
+        tee "$log" | awk -v quiet="$([ "$name" = unit ] && echo 1 || echo 0)" '
+            / \[STARTING\]/ || /^  (Discover|Starting|Finished)/ || /^=== TEST/ || / Total: [0-9]/ { next }
+            / \[FINISHED\]/ && quiet { next }
+            { sub(/AwsVpcCni\.Tests\.[A-Za-z]+\./, ""); print; fflush() }' || true
+
+    summary=$(grep -E "^ +${programs[$name]} +Total: " "$log" | tail -n 1 || true)
+    count() { sed -nE "s/.*$1: ([0-9]+).*/\1/p" <<<"$summary"; }
+    total=$(count Total) errors=$(count Errors) failures=$(count Failed) skips=$(count Skipped) idle=$(count "Not Run")
+    if [ -z "$total" ]; then
+        echo "tests/$name ended before its summary (after $((SECONDS - start)) s of at most $patience); see $log" >&2
+        failed=$((failed + 1))
+        continue
+    fi
+
+    ran=$((total - ${skips:-0} - ${idle:-0}))
+    if [ "$ran" = 0 ] && [ -z "${FILTER:-}" ]; then
+        echo "tests/$name ran no test; see $log" >&2
+        failed=$((failed + 1))
+        continue
+    fi
+
+    bad=$((${failures:-0} + ${errors:-0}))
+    echo "   $((ran - ${failures:-0})) passed, $bad failed, ${skips:-0} skipped in $((SECONDS - start)) s"
+    passed=$((passed + ran - ${failures:-0})) failed=$((failed + bad)) skipped=$((skipped + ${skips:-0}))
+done
+
+summary="$passed passed, $failed failed"
+[ "$skipped" = 0 ] || summary+=", $skipped skipped"
+echo "$summary"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
