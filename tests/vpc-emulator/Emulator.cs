@@ -45,6 +45,9 @@ public sealed class Emulator : IAsyncDisposable
     /// <summary>Faults when the fabric could not follow the model; until then it does not end.</summary>
     public Task Broken => _live.Broken.Task;
 
+    /// <summary>Ends when the fabric has what the model has had when this was read.</summary>
+    public Task CarriedOut => _live.CarriedOut;
+
     /// <summary>Launches the description's instances, and answers once all of them are in place.</summary>
     public static async Task<Emulator> StartAsync(VpcDescription description, EmulatorOptions? options = null, CancellationToken cancellation = default)
     {

@@ -7,7 +7,7 @@ namespace AwsVpcCni.VpcEmulator.Control;
 public sealed record VpcState(
     string VpcId, IReadOnlyList<SubnetView> Subnets, IReadOnlyList<InstanceView> Instances, IReadOnlyList<InterfaceView> Interfaces)
 {
-    internal static VpcState Of(Vpc vpc) => new(
+    public static VpcState Of(Vpc vpc) => new(
         vpc.Id,
         [.. vpc.Subnets.Select(subnet => new SubnetView(subnet.Id, subnet.Cidr.ToString(), subnet.AvailableIpAddressCount))],
         [.. vpc.Instances.Select(instance => new InstanceView(

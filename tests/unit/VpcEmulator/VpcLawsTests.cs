@@ -1,0 +1,137 @@
+using AwsVpcCni.VpcEmulator.Model;
+using CsCheck;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Unit.VpcEmulator;
+
+/// <summary>What holds after any calls in any order, right or wrong.</summary>
+public sealed class VpcLawsTests
+{
+    private static readonly Gen<(int Call, int Which, int Number, int Seconds)[]> Calls =
+        Gen.Select(Gen.Int[0, 9], Gen.Int[0, 20], Gen.Int[0, 270], Gen.Int[0, 2]).Array[0, 80];
+
+    [Fact]
+    public void Every_address_has_one_holder_and_every_subnet_counts_right() => Calls.Sample(calls =>
+    {
+        var test = new TestVpc();
+        foreach (var call in calls)
+        {
+            Try(test, call);
+            var held = test.Vpc.Enis.SelectMany(eni => eni.Addresses.Select(address => (eni, address))).ToList();
+            Assert.Equal(held.Count, held.Select(entry => entry.address).Distinct().Count());
+            Assert.All(held, entry => Assert.Equal(entry.eni.Id, entry.eni.Subnet.HolderOf(entry.address)));
+            foreach (var subnet in test.Vpc.Subnets)
+            {
+                var size = 1 << (32 - subnet.Cidr.PrefixLength);
+                Assert.Equal(size - 5 - held.Count(entry => subnet.Cidr.Contains(entry.address)), subnet.AvailableIpAddressCount);
+                Assert.DoesNotContain(held, entry => subnet.Cidr.Contains(entry.address) && entry.address.GetAddressBytes()[3] is < 4 or 255);
+            }
+        }
+    });
+
+    [Fact]
+    public void No_instance_passes_the_limits_of_its_type() => Calls.Sample(calls =>
+    {
+        var test = new TestVpc();
+        foreach (var call in calls)
+        {
+            Try(test, call);
+            foreach (var instance in test.Vpc.Instances)
+            {
+                var enis = test.Vpc.EnisOf(instance).ToList();
+                Assert.InRange(enis.Count, 0, 3);
+                Assert.Equal(enis.Count, enis.Select(eni => eni.Attachment!.DeviceIndex).Distinct().Count());
+                Assert.All(enis, eni => Assert.InRange(eni.Addresses.Count, 1, 10));
+                Assert.All(enis, eni => Assert.Equal(EniStatus.InUse, eni.Status));
+            }
+        }
+    });
+
+    [Fact]
+    public void A_refusal_changes_nothing() => Calls.Sample(calls =>
+    {
+        var test = new TestVpc();
+        foreach (var call in calls)
+        {
+            test.Time.Advance(TimeSpan.FromSeconds(call.Seconds));
+            test.Vpc.Advance(); // What time has done is not the call's doing.
+            var before = test.Snapshot();
+            if (!Try(test, call with { Seconds = 0 }))
+            {
+                Assert.Equal(before, test.Snapshot());
+            }
+        }
+    });
+
+    [Fact]
+    public void Events_alone_tell_what_every_instance_sees() => Calls.Sample(calls =>
+    {
+        var test = new TestVpc();
+        foreach (var call in calls)
+        {
+            Try(test, call);
+        }
+
+        var seen = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var happened in test.Events)
+        {
+            switch (happened)
+            {
+                case VpcEvent.InterfaceAttached(var eni, var attachment, var addresses):
+                    seen.Add(eni.Id, $"{attachment.Instance.Id} {string.Join(' ', addresses)}");
+                    break;
+                case VpcEvent.AddressesChanged(var eni, var addresses):
+                    seen[eni.Id] = $"{seen[eni.Id].Split(' ')[0]} {string.Join(' ', addresses)}";
+                    break;
+                case VpcEvent.InterfaceDetached(var eni, _):
+                    Assert.True(seen.Remove(eni.Id));
+                    break;
+            }
+        }
+
+        var true_ = test.Vpc.Enis.Where(eni => eni.Attachment is { Status: not AttachmentStatus.Attaching })
+            .ToDictionary(eni => eni.Id, eni => $"{eni.Attachment!.Instance.Id} {string.Join(' ', eni.Addresses)}");
+        Assert.Equal(new SortedDictionary<string, string>(true_, StringComparer.Ordinal), seen);
+    });
+
+    /// <summary>One call, on an interface that may be there, with an address that may be right.</summary>
+    /// <returns>False: refused.</returns>
+    private static bool Try(TestVpc test, (int Call, int Which, int Number, int Seconds) call)
+    {
+        test.Time.Advance(TimeSpan.FromSeconds(call.Seconds));
+        var vpc = test.Vpc;
+        var enis = vpc.Enis.ToList();
+        var eni = call.Which < enis.Count ? enis[call.Which].Id : "eni-00000000";
+        var instance = call.Number % 2 == 0 ? TestVpc.Node : TestVpc.OtherNode;
+        var subnet = call.Which % 2 == 0 ? TestVpc.Subnet : TestVpc.Small;
+        var address = TestVpc.Ips($"10.0.{(call.Which % 2) + 1}.{call.Number % 256}");
+        try
+        {
+            switch (call.Call)
+            {
+                case 0: vpc.CreateNetworkInterface(new() { SubnetId = subnet, SecondaryCount = call.Number % 12 }); break;
+                case 1: vpc.CreateNetworkInterface(new() { SubnetId = subnet, Primary = address[0], ClientToken = $"{call.Which}" }); break;
+                case 2: vpc.AttachNetworkInterface(eni, instance, call.Number % 4); break;
+                case 3: vpc.DetachNetworkInterface(vpc.FindEni(eni)?.Attachment?.Id ?? "eni-attach-0"); break;
+                case 4: vpc.DeleteNetworkInterface(eni); break;
+                case 5: vpc.AssignPrivateIpAddresses(eni, address, allowReassignment: call.Number % 3 == 0); break;
+                case 6: vpc.AssignPrivateIpAddresses(eni, (call.Number % 12) + 1); break;
+                case 7: vpc.UnassignPrivateIpAddresses(eni, vpc.FindEni(eni) is { Addresses.Count: > 1 } found ? [found.Addresses[^1]] : address); break;
+                case 8: vpc.ModifyDeleteOnTermination(eni, vpc.FindEni(eni)?.Attachment?.Id ?? "eni-attach-0", call.Number % 2 == 0); break;
+                default:
+                    if (call.Number < 20) // Seldom: it ends most of what follows.
+                    {
+                        vpc.Terminate(instance);
+                    }
+
+                    break;
+            }
+
+            return true;
+        }
+        catch (Ec2Exception)
+        {
+            return false;
+        }
+    }
+}
