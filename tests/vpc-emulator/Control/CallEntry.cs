@@ -30,12 +30,13 @@ public sealed record CallEntry
     /// <summary>The header amz-sdk-invocation-id: the same when the SDK sends a request again.</summary>
     public string? Invocation { get; init; }
 
+    /// <summary>0: the connection was cut before an answer.</summary>
     public int Status { get; init; }
 
     /// <summary>EC2's code. Null: the call went well.</summary>
     public string? Error { get; init; }
 
-    /// <summary>Whether the connection was cut in the middle of the answer.</summary>
+    /// <summary>Whether the connection was cut, in the middle of the answer or before it.</summary>
     public bool Cut { get; init; }
 
     /// <summary>What the call has left in its bucket. Null: it did not come to that, or the bucket refused it.</summary>

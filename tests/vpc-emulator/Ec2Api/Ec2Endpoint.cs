@@ -16,7 +16,7 @@ internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan fau
         var call = CallEntry.Of(request, at, calls.NextSequence(), context.Request.Headers["amz-sdk-invocation-id"]);
         var requestId = live.Do(_ => NewRequestId());
         var outcome = new Outcome();
-        string body;
+        string? body;
         try
         {
             body = await RunAsync(new(call.Action, requestId, request, context.Request.Headers.ContainsKey("Authorization")), outcome);
@@ -27,7 +27,7 @@ internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan fau
             body = Xml.Error(e, requestId);
         }
 
-        var status = outcome.Error?.Status ?? 200;
+        var status = body is null ? 0 : outcome.Error?.Status ?? 200;
         var cut = outcome.Fault?.Cut ?? false;
         calls.Add(call with
         {
@@ -38,6 +38,12 @@ internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan fau
             DurationMs = (time.GetUtcNow() - at).TotalMilliseconds,
         });
 
+        if (body is null)
+        {
+            context.Abort();
+            return;
+        }
+
         context.Response.StatusCode = status;
         context.Response.ContentType = "text/xml;charset=UTF-8";
         context.Response.ContentLength = System.Text.Encoding.UTF8.GetByteCount(body);
@@ -46,7 +52,8 @@ internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan fau
         await context.Response.WriteAsync(cut ? body[..(body.Length / 2)] : body, context.RequestAborted);
     }
 
-    private async Task<string> RunAsync(Call call, Outcome outcome)
+    /// <returns>The answer. Null: none, the connection is to be cut.</returns>
+    private async Task<string?> RunAsync(Call call, Outcome outcome)
     {
         if (!call.Signed)
         {
@@ -69,7 +76,7 @@ internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan fau
             await MeetAsync(before);
             if (before.Cut)
             {
-                throw Ec2Exception.Of("InternalError"); // An answer that is going to be cut; nobody reads it to its end.
+                return null;
             }
         }
 
