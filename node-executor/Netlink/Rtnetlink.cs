@@ -22,7 +22,7 @@ internal static class Rtnetlink
     internal const ushort NLM_F_CAPPED = 0x100;
     internal const ushort NLM_F_ACK_TLVS = 0x200;
     internal const ushort NLMSGERR_ATTR_MSG = 1;
-    internal const ushort NLA_TYPE_MASK = 0x3fff;
+    internal const int NLA_TYPE_MASK = ~0xc000;
 
     internal const ushort RTM_NEWLINK = 16;
     internal const ushort RTM_DELLINK = 17;

@@ -49,7 +49,7 @@ public sealed class FailedWiringTests : IDisposable
         Run("ip", "-n", _netns, "rule", "add", "priority", "1", "to", "169.254.1.1", "prohibit");
         AssertNothingLeft(
             Assert.Throws<WiringException>(() => _node.Wire(Pod("c1", "10.0.0.21", table: 3), _netns)),
-            "add route 0.0.0.0/0 via 169.254.1.1 table 254 dev eth0 in the pod: Invalid argument (EINVAL): Nexthop has invalid gateway");
+            "add route 0.0.0.0/0 via 169.254.1.1 table 254 dev eth0 in the pod: Permission denied (EACCES): Nexthop has invalid gateway");
     }
 
     [Fact]

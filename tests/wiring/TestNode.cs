@@ -17,7 +17,6 @@ public sealed class TestNode : IDisposable
 
     private readonly string _prefix = $"wire{Environment.ProcessId}x{Interlocked.Increment(ref s_count)}";
     private readonly List<string> _namespaces = [];
-    private readonly Wirer _wirer;
 
     public TestNode()
     {
@@ -25,10 +24,13 @@ public sealed class TestNode : IDisposable
         Run("ip", "-n", Name, "link", "set", "lo", "up");
         Run("ip", "-n", Name, "address", "add", "10.0.0.10/32", "dev", "lo"); // What the node speaks from.
         Run("nsenter", $"--net={Path(Name)}", "sysctl", "-qw", "net.ipv4.ip_forward=1"); // The image's job.
-        _wirer = In(() => new Wirer());
+        Wirer = In(() => new Wirer());
     }
 
     public string Name { get; }
+
+    /// <summary>Call it inside <see cref="In"/>.</summary>
+    public Wirer Wirer { get; }
 
     public static string Path(string name) => NetworkNamespace.PathOf(name);
 
@@ -57,10 +59,10 @@ public sealed class TestNode : IDisposable
     }
 
     public WiredPod Wire(PodWiring wiring, SafeFileHandle netns, TimeSpan? deadline = null) =>
-        In(() => _wirer.Wire(wiring, netns, deadline ?? Deadline));
+        In(() => Wirer.Wire(wiring, netns, deadline ?? Deadline));
 
     /// <summary>Undoes, and waits until the kernel has confirmed it.</summary>
-    public Task UnwireAsync(WiredSandbox wired) => In(() => _wirer.Unwire(wired, Deadline)).WaitAsync(Deadline);
+    public Task UnwireAsync(WiredSandbox wired) => In(() => Wirer.Unwire(wired, Deadline)).WaitAsync(Deadline);
 
     public Task UnwireAsync(PodWiring wiring) => UnwireAsync(WiredSandbox.Of(wiring));
 
@@ -91,7 +93,7 @@ public sealed class TestNode : IDisposable
 
     public void Dispose()
     {
-        _wirer.Dispose();
+        Wirer.Dispose();
         foreach (var name in _namespaces)
         {
             Run("ip", "netns", "delete", name);

@@ -32,8 +32,8 @@ public sealed class LayoutTests
     [Fact]
     public void Every_number_is_the_headers_number()
     {
-        var source = new StringBuilder("#define _GNU_SOURCE\n#include <sched.h>\n#include <errno.h>\n");
-        foreach (var type in (ReadOnlySpan<Type>)[typeof(Rtnetlink), typeof(Libc)])
+        var source = new StringBuilder("#include <sched.h>\n#include <errno.h>\n");
+        foreach (var type in (Type[])[typeof(Rtnetlink), typeof(Libc)])
         {
             foreach (var field in type.GetFields(BindingFlags.NonPublic | BindingFlags.Static).Where(field => field.IsLiteral))
             {
@@ -75,12 +75,11 @@ public sealed class LayoutTests
     {
         string[] headers =
             ["sys/socket.h", "linux/netlink.h", "linux/rtnetlink.h", "linux/if.h", "linux/if_link.h", "linux/if_addr.h", "linux/fib_rules.h", "linux/neighbour.h", "linux/veth.h"];
-        // IFALIASZ is the kernel's own; its manual page of rtnetlink and linux/if.h agree on 256.
         var source = string.Concat(headers.Select(header => $"#include <{header}>\n")) + asserts;
         Process compiler;
         try
         {
-            compiler = Process.Start(new ProcessStartInfo("gcc", ["-std=gnu11", "-fsyntax-only", "-x", "c", "-"]) { RedirectStandardInput = true, RedirectStandardError = true })!;
+            compiler = Process.Start(new ProcessStartInfo("gcc", ["-std=gnu11", "-D_GNU_SOURCE", "-fsyntax-only", "-x", "c", "-"]) { RedirectStandardInput = true, RedirectStandardError = true })!;
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -20,8 +20,7 @@ public sealed class MessageWriterTests
             "0800 0100 0a000005" + // RTA_DST
             "0800 0400 07000000" + // RTA_OIF
             "0800 0f00 fe000000", // RTA_TABLE
-            message.Written,
-            Bytes);
+            message.Written);
     }
 
     [Fact]

@@ -50,5 +50,6 @@ public sealed class LinkAliasTests
     public void What_is_not_ours_is_not_read(string text) => Assert.False(LinkAlias.TryParse(text, out _));
 
     [Fact]
-    public void No_text_makes_reading_fail() => Gen.String.Sample(text => LinkAlias.TryParse("aws-vpc-cni/1 " + text, out _));
+    public void Any_text_is_refused_or_names_a_sandbox() => Gen.String.Sample(text =>
+        !LinkAlias.TryParse("aws-vpc-cni/1 " + text, out var alias) || (alias.Sandbox.ContainerId.Length > 0 && alias.Sandbox.IfName.Length > 0));
 }
