@@ -75,10 +75,7 @@ public sealed class Emulator : IAsyncDisposable
             }
 
             await live.CarriedOut.WaitAsync(cancellation);
-            var socket = new Socket(options.Listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            socket.Bind(options.Listen);
-            socket.Listen();
-            return new Emulator(live, faults, calls, fabric, wires, await Door.OpenAsync(socket, ec2, control));
+            return new Emulator(live, faults, calls, fabric, wires, await Door.OpenAsync(Listen(options.Listen), ec2, control));
         }
         catch
         {
@@ -101,6 +98,22 @@ public sealed class Emulator : IAsyncDisposable
     {
         await _door.DisposeAsync();
         await CloseAsync(_live, Calls, _fabric, _wires);
+    }
+
+    private static Socket Listen(IPEndPoint endpoint)
+    {
+        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(endpoint);
+            socket.Listen();
+            return socket;
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw new IOException($"cannot listen on {endpoint}: {e.Message}. Name another address, or end the program that has this one.", e);
+        }
     }
 
     private static async Task CloseAsync(LiveVpc live, CallLog calls, VpcFabric? fabric, Wires? wires)
