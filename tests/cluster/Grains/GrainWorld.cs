@@ -1,0 +1,193 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Silo.Hosting;
+using AwsVpcCni.VpcEmulator.Model;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Orleans.Storage;
+using Orleans.TestingHost;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>The real grains on one silo, over the emulator's model and stores in memory.</summary>
+public sealed class GrainWorld : IAsyncDisposable
+{
+    public const string VpcId = "vpc-0a";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private InProcessTestCluster? _cluster;
+
+    private GrainWorld(PoolPolicy policy, string cidr) =>
+        (Policy, Ec2) = (policy, new ModelEc2(new Vpc(new VpcDescription
+        {
+            VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
+            Subnets = [new SubnetDescription { Id = "subnet-a", Cidr = cidr, Zone = "eu-west-1a", ZoneId = "euw1-az1" }],
+            SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
+        }, TimeProvider.System, new Random(1))));
+
+    public PoolPolicy Policy { get; }
+
+    public ModelEc2 Ec2 { get; }
+
+    public MemoryAddressBook Book { get; } = new();
+
+    public MemoryDocuments Documents { get; } = new();
+
+    /// <summary>Real timers, and a clock that a test sets forward: what rests has rested, without waiting.</summary>
+    public ShiftedTime Time { get; } = new();
+
+    public IGrainFactory Grains => _cluster!.Client;
+
+    public static async Task<GrainWorld> StartAsync(PoolPolicy policy, string cidr = "10.0.0.0/24")
+    {
+        var world = new GrainWorld(policy, cidr);
+        var builder = new InProcessTestClusterBuilder(1);
+        builder.ConfigureSilo((_, silo) =>
+        {
+            silo.Services.AddCoreSerializer();
+            silo.Services.AddSingleton<IEc2>(world.Ec2).AddSingleton<IAddressBook>(world.Book).AddTransient(_ => new Random(1));
+            silo.Services.AddKeyedSingleton<IGrainStorage>(DocumentJson.StorageName, world.Documents);
+            silo.Services.AddSingleton(new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }));
+            silo.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(world.Time));
+        });
+        builder.ConfigureClient(client => client.Services.AddCoreSerializer());
+        world._cluster = builder.Build();
+        await world._cluster.DeployAsync();
+        return world;
+    }
+
+    public string Launch(string type = "m5.large") => Ec2.ByHand(vpc => vpc.Launch(new InstanceDescription { Type = type, Subnet = "subnet-a" }).Id);
+
+    /// <summary>An executor of the node that has asked for its incarnation.</summary>
+    public async Task<FakeExecutor> JoinAsync(string instanceId)
+    {
+        var executor = new FakeExecutor(Grains.GetGrain<INodeGrain>(instanceId));
+        await executor.Node.SubscribeAsync(Grains.CreateObjectReference<INodeHints>(executor));
+        await executor.SyncAsync();
+        return executor;
+    }
+
+    /// <summary>Syncs on each hint until the orders are as wanted. No hint, no progress: then it says what it waited for.</summary>
+    public static async Task<NodeOrders> UntilAsync(FakeExecutor executor, Func<NodeOrders, bool> wanted, string what)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        while (true)
+        {
+            if (await executor.SyncAsync() is var orders && wanted(orders))
+            {
+                return orders;
+            }
+
+            try
+            {
+                await executor.Hinted.WaitAsync(patience.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                throw new TimeoutException($"waited {Patience.TotalSeconds} s for: {what}");
+            }
+        }
+    }
+
+    public Task<SubnetSummary> SubnetAsync() => Grains.GetGrain<ISubnetGrain>("subnet-a").SummarizeAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _cluster!.StopAllSilosAsync();
+        await _cluster.DisposeAsync();
+    }
+}
+
+/// <summary>The system's time plus an offset.</summary>
+public sealed class ShiftedTime : TimeProvider
+{
+    private long _offset;
+
+    public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + TimeSpan.FromTicks(Interlocked.Read(ref _offset));
+
+    public void Shift(TimeSpan by) => Interlocked.Add(ref _offset, by.Ticks);
+}
+
+/// <summary>What an executor says to its node grain, by hand.</summary>
+public sealed class FakeExecutor(INodeGrain node) : INodeHints
+{
+    private long _number;
+
+    public INodeGrain Node => node;
+
+    public SemaphoreSlim Hinted { get; } = new(0);
+
+    public long Incarnation { get; set; }
+
+    public long LeaseVersion { get; private set; }
+
+    public SortedSet<Ip> Leased { get; } = [];
+
+    public SortedDictionary<Ip, Claim> Claims { get; } = [];
+
+    public List<Waiter> Waiting { get; } = [];
+
+    public Stamp NextStamp() => new(Incarnation, ++_number);
+
+    public Task SyncNowAsync()
+    {
+        Hinted.Release();
+        return Task.CompletedTask;
+    }
+
+    public Task<AssignReply> AddAsync(string sandbox, Stamp? stamp = null, params Ip[] refused) => node.AssignAsync(new AssignRequest(
+        stamp ?? NextStamp(), new SandboxKey(sandbox, "eth0"), new PodName("default", sandbox, ""), [.. refused.Select(ip => new Refusal(ip, RefusalCode.Claimed, null))]));
+
+    /// <summary>ADD and claim.</summary>
+    public async Task<Ip> AddedAsync(string sandbox)
+    {
+        var stamp = NextStamp();
+        var offered = Xunit.Assert.IsType<AssignReply.Offered>(await AddAsync(sandbox, stamp));
+        Claims.Add(offered.Address, new Claim(new SandboxKey(sandbox, "eth0"), new PodName("default", sandbox, ""), offered.Address, offered.EniId, stamp, 0));
+        return offered.Address;
+    }
+
+    public async Task DeletedAsync(string sandbox)
+    {
+        Claims.Remove(Claims.Values.Single(claim => claim.Sandbox.ContainerId == sandbox).Address);
+        await node.ReleaseAsync(new ReleaseRequest(NextStamp(), new SandboxKey(sandbox, "eth0"), null, 0));
+    }
+
+    public NodeReport Report()
+    {
+        var stamp = NextStamp();
+        return new NodeReport
+        {
+            Stamp = Incarnation == 0 ? new Stamp(0, 0) : stamp, SettledNumber = stamp.Number, LeaseVersion = LeaseVersion, Leased = [.. Leased], Claims = [.. Claims.Values],
+            Waiting = [.. Waiting], Freed = [], Ended = [], InterfacesSetUp = [.. _interfaces],
+        };
+    }
+
+    /// <summary>Reports and obeys.</summary>
+    public async Task<NodeOrders> SyncAsync(bool giveUp = true)
+    {
+        var orders = await node.SyncAsync(Report());
+        Incarnation = orders.Incarnation;
+        _interfaces = [.. orders.Interfaces.Select(one => one.EniId)];
+        if (giveUp && orders.LeaseVersion >= LeaseVersion)
+        {
+            Leased.ExceptWith(orders.GiveUp.Where(ip => !Claims.ContainsKey(ip)));
+        }
+
+        if (orders.LeaseVersion > LeaseVersion)
+        {
+            Leased.UnionWith(orders.Lease.Select(one => one.Address).Except(orders.GiveUp));
+            LeaseVersion = orders.LeaseVersion;
+        }
+
+        return orders;
+    }
+
+    private ImmutableArray<string> _interfaces = [];
+}

@@ -1,0 +1,119 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Text.Json;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Storage;
+using Orleans.Storage;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>Who holds an address, in memory. Outlives grains, not the process.</summary>
+public sealed class MemoryAddressBook : IAddressBook
+{
+    private readonly Lock _lock = new();
+    private readonly SortedDictionary<(string NodeId, Ip Address), AddressRow> _rows = [];
+    private int _failures;
+
+    /// <summary>The next writes take effect, and their answers are lost.</summary>
+    public void LoseAnswers(int count) => _failures = count;
+
+    public Task<ImmutableArray<AddressRow>> ReadNodeAsync(string nodeId, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            return Task.FromResult<ImmutableArray<AddressRow>>([.. _rows.Values.Where(row => row.NodeId == nodeId)]);
+        }
+    }
+
+    public Task<AddressRow?> TryAssignAsync(AddressRow row, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            if (_rows.GetValueOrDefault((row.NodeId, row.Address)) is { Released: null } standing)
+            {
+                return Task.FromResult(standing.Stamp == row.Stamp && standing.Sandbox == row.Sandbox ? null : standing);
+            }
+
+            _rows[(row.NodeId, row.Address)] = row;
+            return Answer<AddressRow?>(null);
+        }
+    }
+
+    public Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            if (_rows.GetValueOrDefault((nodeId, address)) is not { } row || row.Sandbox != sandbox || row.Stamp > stamp)
+            {
+                return Task.FromResult(false);
+            }
+
+            _rows[(nodeId, address)] = row with { Released = row.Released ?? released };
+            return Answer(true);
+        }
+    }
+
+    public Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            if (_rows.GetValueOrDefault((nodeId, address)) is { Released: null })
+            {
+                return Task.FromResult(false);
+            }
+
+            _rows.Remove((nodeId, address));
+            return Answer(true);
+        }
+    }
+
+    private Task<T> Answer<T>(T answer)
+    {
+        if (_failures == 0)
+        {
+            return Task.FromResult(answer);
+        }
+
+        _failures--;
+        throw new StoreException("the answer was lost, as the test wished");
+    }
+}
+
+/// <summary>Grain documents in memory, as the JSON that every provider writes, with compare-and-swap.</summary>
+public sealed class MemoryDocuments : IGrainStorage
+{
+    private readonly ConcurrentDictionary<(string Name, GrainId Grain), (int Etag, string Json)> _documents = [];
+
+    public Task ReadStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
+    {
+        grainState.RecordExists = _documents.TryGetValue((stateName, grainId), out var found);
+        (grainState.ETag, grainState.State) = grainState.RecordExists
+            ? (found.Etag.ToString(null, null), JsonSerializer.Deserialize<T>(found.Json, DocumentJson.Options)!)
+            : (null!, Activator.CreateInstance<T>());
+        return Task.CompletedTask;
+    }
+
+    public Task WriteStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
+    {
+        var key = (stateName, grainId);
+        var json = JsonSerializer.Serialize(grainState.State, DocumentJson.Options);
+        var expected = grainState.ETag is null ? 0 : int.Parse(grainState.ETag, null);
+        var written = expected == 0
+            ? _documents.TryAdd(key, (1, json))
+            : _documents.TryGetValue(key, out var standing) && standing.Etag == expected && _documents.TryUpdate(key, (expected + 1, json), standing);
+        if (!written)
+        {
+            throw new InconsistentStateException($"{grainId}: another one wrote first", "", grainState.ETag);
+        }
+
+        (grainState.ETag, grainState.RecordExists) = ((expected + 1).ToString(null, null), true);
+        return Task.CompletedTask;
+    }
+
+    public Task ClearStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState) => throw new NotSupportedException("no grain clears its document");
+
+    /// <summary>Another one writes: the next compare-and-swap of whoever has read before is lost.</summary>
+    public void Touch(string stateName, GrainId grainId) =>
+        _documents.AddOrUpdate((stateName, grainId), _ => throw new InvalidOperationException("no such document"), (_, one) => (one.Etag + 1, one.Json));
+}

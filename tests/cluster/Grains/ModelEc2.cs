@@ -1,0 +1,109 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.VpcEmulator.Model;
+using Ec2Exception = AwsVpcCni.Grains.Ec2.Ec2Exception;
+using Refusal = AwsVpcCni.VpcEmulator.Model.Ec2Exception;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>EC2 as the emulator's model has it, in this process, with the refusals that a test asks for.</summary>
+public sealed class ModelEc2(Vpc vpc) : IEc2
+{
+    private readonly Lock _lock = new();
+    private readonly List<string> _calls = [];
+    private readonly Dictionary<string, Queue<(Ec2Exception Fault, bool AfterEffect)>> _faults = [];
+
+    public IReadOnlyList<string> Calls
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _calls];
+            }
+        }
+    }
+
+    /// <summary>The next call of this action is refused, after its effect or instead of it.</summary>
+    public void Fail(string action, Ec2Fault fault, bool afterEffect = false, int times = 1)
+    {
+        lock (_lock)
+        {
+            _faults.TryAdd(action, []);
+            for (var i = 0; i < times; i++)
+            {
+                _faults[action].Enqueue((new Ec2Exception(fault, fault.ToString(), $"{action} refused, as the test wished"), afterEffect));
+            }
+        }
+    }
+
+    /// <summary>Someone else changes the VPC.</summary>
+    public T ByHand<T>(Func<Vpc, T> change)
+    {
+        lock (_lock)
+        {
+            return change(vpc);
+        }
+    }
+
+    public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
+        Call($"DescribeInstances {string.Join(',', instanceIds)}", () => (ImmutableArray<Ec2Instance>)[.. vpc.Instances.Where(one => instanceIds.Contains(one.Id))
+            .Select(one => new Ec2Instance(one.Id, one.Type.Type, "running", one.Subnet.Zone, vpc.Id, one.Subnet.Id))]);
+
+    public Task<Ec2Page> DescribeInterfacesAsync(Ec2InterfaceQuery query, string? nextToken, CancellationToken cancellation) =>
+        Call($"DescribeNetworkInterfaces {query.Zone}{query.SubnetId}{string.Join(',', query.InstanceIds)}", () => new Ec2Page(
+            [.. vpc.Enis.Where(eni => (query.Zone is null || eni.Subnet.Zone == query.Zone) && (query.SubnetId is null || eni.Subnet.Id == query.SubnetId)
+                && (query.InstanceIds.IsEmpty || (eni.Attachment is { } attachment && query.InstanceIds.Contains(attachment.Instance.Id)))).Select(Shown)], null));
+
+    public Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation) =>
+        Call("DescribeSubnets", () => (ImmutableArray<Ec2Subnet>)[.. vpc.Subnets.Select(one =>
+            new Ec2Subnet(one.Id, vpc.Id, one.Zone, Cidr.Parse(one.Cidr.ToString()), one.AvailableIpAddressCount, ImmutableSortedDictionary<string, string>.Empty))]);
+
+    public Task<Ec2InstanceType?> DescribeInstanceTypeAsync(string instanceType, CancellationToken cancellation) =>
+        Call($"DescribeInstanceTypes {instanceType}", () => InstanceType.Find(instanceType) is { } type ? new Ec2InstanceType(type.Type, type.Cards[0], type.Ipv4PerEni) : null);
+
+    public Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+        Call($"Assign {string.Join(',', addresses)}", () => vpc.AssignPrivateIpAddresses(eniId, [.. addresses.Select(one => one.ToIPAddress())], false).Count);
+
+    public Task<ImmutableArray<Ip>> AssignCountedAsync(string eniId, int count, CancellationToken cancellation) =>
+        Call($"AssignCounted {count}", () => (ImmutableArray<Ip>)[.. vpc.AssignPrivateIpAddresses(eniId, count).Select(Ip.From)]);
+
+    public Task UnassignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+        Call($"Unassign {string.Join(',', addresses)}", () =>
+        {
+            vpc.UnassignPrivateIpAddresses(eniId, [.. addresses.Select(one => one.ToIPAddress())]);
+            return 0;
+        });
+
+    private static Ec2Interface Shown(Eni eni) => new(
+        eni.Id, eni.Subnet.Id, eni.Subnet.Zone, eni.Mac, "in-use", [.. eni.Addresses.Select(Ip.From)],
+        eni.Attachment is { } one ? new Ec2Attachment(one.Id, one.Instance.Id, one.DeviceIndex, one.NetworkCardIndex, "attached", one.DeleteOnTermination) : null,
+        eni.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal));
+
+    private Task<T> Call<T>(string call, Func<T> effect)
+    {
+        lock (_lock)
+        {
+            _calls.Add(call);
+            var fault = _faults.GetValueOrDefault(call.Split(' ')[0]) is { Count: > 0 } queue ? queue.Dequeue() : default;
+            if (fault.Fault is not null && !fault.AfterEffect)
+            {
+                throw fault.Fault;
+            }
+
+            try
+            {
+                var answer = effect();
+                return fault.Fault is null ? Task.FromResult(answer) : throw fault.Fault;
+            }
+            catch (Refusal refusal)
+            {
+                // Which code means what is SdkEc2's business and tested there; here only what the grains meet.
+                throw new Ec2Exception(refusal.Message.Contains("move is not allowed", StringComparison.Ordinal) ? Ec2Fault.AddressTaken
+                    : refusal.Code.StartsWith("Insufficient", StringComparison.Ordinal) ? Ec2Fault.NoRoom
+                    : refusal.Code.EndsWith("LimitExceeded", StringComparison.Ordinal) ? Ec2Fault.LimitExceeded : Ec2Fault.Refused, refusal.Code, refusal.Message, refusal);
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Subnet;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+public sealed class NodeGrainTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private static readonly PoolPolicy Four = new() { WarmIps = 4 };
+
+    [Fact]
+    public async Task A_node_that_joins_gets_its_warm_addresses_by_name_in_one_call()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await world.JoinAsync(world.Launch());
+
+        var orders = await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses");
+
+        Assert.Equal(1, executor.Incarnation);
+        Assert.Single(orders.Interfaces);
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("Assign ", StringComparison.Ordinal));
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Nodes_that_join_together_are_described_together()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        string[] instances = [world.Launch(), world.Launch(), world.Launch()];
+
+        var executors = await Task.WhenAll(instances.Select(world.JoinAsync));
+        await Task.WhenAll(executors.Select(executor => GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses")));
+
+        Assert.Equal($"DescribeInstances {string.Join(',', instances.Order(StringComparer.Ordinal))}", Assert.Single(world.Ec2.Calls, call => call.StartsWith("DescribeInstances", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task An_ADD_gets_an_address_whose_row_is_stored_and_the_same_again()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (id, executor) = await JoinedAsync(world);
+        var stamp = executor.NextStamp();
+
+        var offered = Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod-1", stamp));
+
+        Assert.Equal(offered.Address, Assert.Single(await world.Book.ReadNodeAsync(id, Token), row => row.Released is null).Address);
+        Assert.Equal(offered, await executor.AddAsync("pod-1", stamp));
+    }
+
+    [Fact]
+    public async Task Parallel_ADDs_get_distinct_addresses()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9 });
+        var (_, executor) = await JoinedAsync(world, 9);
+
+        var replies = await Task.WhenAll(Enumerable.Range(0, 9).Select(pod => executor.AddAsync($"pod-{pod}")));
+
+        Assert.Equal(9, replies.Cast<AssignReply.Offered>().Select(offered => offered.Address).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task A_refused_address_is_not_offered_again()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (_, executor) = await JoinedAsync(world);
+        var stamp = executor.NextStamp();
+        var first = Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod-1", stamp));
+
+        var second = Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod-1", stamp, first.Address));
+
+        Assert.NotEqual(first.Address, second.Address);
+    }
+
+    [Fact]
+    public async Task A_freed_address_rests_before_it_is_offered_again()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9 });
+        var (_, executor) = await JoinedAsync(world, 9);
+        var freed = await executor.AddedAsync("pod-0");
+        for (var pod = 1; pod < 9; pod++)
+        {
+            await executor.AddedAsync($"pod-{pod}");
+        }
+
+        await executor.DeletedAsync("pod-0");
+        var refused = Assert.IsType<AssignReply.NotYet>(await executor.AddAsync("pod-9"));
+        world.Time.Shift(TimeSpan.FromSeconds(31));
+        var offered = Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod-9"));
+
+        Assert.Equal(ReasonCode.Cooling, refused.Why.Code);
+        Assert.Equal(freed, offered.Address);
+    }
+
+    [Fact]
+    public async Task A_full_node_says_so_with_the_numbers()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9 });
+        var (_, executor) = await JoinedAsync(world, 9);
+        for (var pod = 0; pod < 9; pod++)
+        {
+            await executor.AddedAsync($"pod-{pod}");
+        }
+
+        var never = Assert.IsType<AssignReply.Never>(await executor.AddAsync("pod-9"));
+
+        Assert.Equal(ReasonCode.NodeFull, never.Why.Code);
+        Assert.Contains("m5.large", never.Why.Text, StringComparison.Ordinal);
+        Assert.Contains("all 9", never.Why.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Waiting_pods_are_demand_in_one_call()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Interfaces.Length == 1, "the interface");
+        executor.Waiting.AddRange(Enumerable.Range(0, 5).Select(pod => new Waiter(new SandboxKey($"pod-{pod}", "eth0"), new PodName("default", "pod", ""), executor.NextStamp(), 1)));
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 5, "5 leased addresses");
+
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("Assign ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_draw_whose_answer_is_lost_is_found_and_not_repeated()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        world.Ec2.Fail("Assign", Ec2Fault.EffectUnknown, afterEffect: true);
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses");
+
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("Assign ", StringComparison.Ordinal));
+        Assert.Equal(5, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
+    }
+
+    [Fact]
+    public async Task A_draw_that_never_arrived_is_sent_again_with_the_same_names()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        world.Ec2.Fail("Assign", Ec2Fault.EffectUnknown);
+        var executor = await world.JoinAsync(world.Launch());
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses");
+
+        var draws = world.Ec2.Calls.Where(call => call.StartsWith("Assign ", StringComparison.Ordinal)).ToArray();
+        Assert.Equal(2, draws.Length);
+        Assert.Equal(draws[0], draws[1]);
+    }
+
+    [Fact]
+    public async Task Names_that_someone_else_took_are_read_again_and_others_drawn()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (_, first) = await JoinedAsync(world);
+        // The ledger knows nothing of what a hand draws now, and would name just these next.
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.First().Id,
+            [.. Enumerable.Range(4, 11).Select(offset => (Ip.Parse("10.0.0.0") + offset).ToIPAddress()).Where(ip => vpc.Subnets.Single().HolderOf(ip) is null).Take(4)], false));
+        var second = await world.JoinAsync(world.Launch());
+
+        await GrainWorld.UntilAsync(second, orders => orders.Lease.Length == 4, "4 leased addresses");
+
+        Assert.Empty(second.Leased.Intersect(first.Leased));
+    }
+
+    [Fact]
+    public async Task After_three_refusals_the_draw_is_counted()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3);
+        var executor = await world.JoinAsync(world.Launch());
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses");
+
+        Assert.Contains(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+        Assert.Equal(5, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
+    }
+
+    [Fact]
+    public async Task An_empty_subnet_is_named_with_its_numbers()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9 }, "10.0.0.0/28");
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 9, "9 leased addresses");
+        var other = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(other, orders => orders.Interfaces.Length == 1, "the interface");
+
+        var refused = Assert.IsType<AssignReply.NotYet>(await other.AddAsync("pod-1"));
+
+        Assert.Contains(refused.Why.Code, new[] { ReasonCode.SubnetEmpty, ReasonCode.Drawing });
+        Assert.Equal(0, (await world.SubnetAsync()).Free);
+    }
+
+    [Fact]
+    public async Task What_is_not_wanted_any_more_goes_back_with_the_executors_consent_only()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var (_, executor) = await JoinedAsync(world, 2);
+        executor.Waiting.AddRange(Enumerable.Range(0, 3).Select(pod => new Waiter(new SandboxKey($"pod-{pod}", "eth0"), new PodName("default", "pod", ""), executor.NextStamp(), 1)));
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 5, "5 leased addresses");
+        executor.Waiting.Clear();
+
+        NodeOrders asked;
+        do
+        {
+            asked = await executor.SyncAsync(giveUp: false);
+        }
+        while (asked.GiveUp.IsEmpty && await executor.Hinted.WaitAsync(TimeSpan.FromSeconds(10), Token));
+
+        var before = world.Ec2.Calls.Count(call => call.StartsWith("Unassign", StringComparison.Ordinal));
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2, "2 leased addresses");
+
+        Assert.Equal(3, asked.GiveUp.Length);
+        Assert.Equal(0, before);
+    }
+
+    [Fact]
+    public async Task A_lost_compare_and_swap_ends_the_activation_and_the_next_one_goes_on()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (id, executor) = await JoinedAsync(world);
+        var pod = await executor.AddedAsync("pod-1");
+        world.Documents.Touch("node", executor.Node.GetGrainId());
+        executor.Incarnation++; // Makes the grain write its document.
+
+        var lost = await executor.AddAsync("pod-2");
+        AssignReply again;
+        do
+        {
+            again = await executor.AddAsync("pod-2");
+        }
+        while (again is AssignReply.NotYet { Why.Code: ReasonCode.AnotherActivation });
+
+        Assert.Equal(ReasonCode.AnotherActivation, Assert.IsType<AssignReply.NotYet>(lost).Why.Code);
+        Assert.NotEqual(pod, Assert.IsType<AssignReply.Offered>(again).Address);
+        Assert.Equal(2, (await world.Book.ReadNodeAsync(id, Token)).Count(row => row.Released is null));
+    }
+
+    [Fact]
+    public async Task An_ADD_whose_row_write_had_no_answer_gets_that_same_address()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (id, executor) = await JoinedAsync(world);
+        var stamp = executor.NextStamp();
+        world.Book.LoseAnswers(1);
+
+        var away = Assert.IsType<AssignReply.NotYet>(await executor.AddAsync("pod-1", stamp));
+        var offered = Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod-1", stamp));
+
+        Assert.Equal(ReasonCode.StoreAway, away.Why.Code);
+        Assert.Equal(offered.Address, Assert.Single(await world.Book.ReadNodeAsync(id, Token)).Address);
+    }
+
+    [Fact]
+    public async Task Requests_of_an_older_incarnation_or_already_settled_change_nothing()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (id, executor) = await JoinedAsync(world);
+        var settled = executor.NextStamp();
+        await executor.SyncAsync();
+
+        var late = Assert.IsType<AssignReply.Never>(await executor.AddAsync("pod-1", settled));
+        executor.Incarnation++;
+        await executor.SyncAsync();
+        var old = Assert.IsType<AssignReply.Never>(await executor.AddAsync("pod-2", new Stamp(executor.Incarnation - 1, 99)));
+
+        Assert.Equal((ReasonCode.Outdated, ReasonCode.Outdated), (late.Why.Code, old.Why.Code));
+        Assert.Empty(await world.Book.ReadNodeAsync(id, Token));
+    }
+
+    [Fact]
+    public async Task A_claim_made_without_the_grain_gets_its_row_and_an_offer_never_claimed_loses_its()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (id, executor) = await JoinedAsync(world);
+        Assert.IsType<AssignReply.Offered>(await executor.AddAsync("never-claimed"));
+        var own = executor.Leased.Last();
+        executor.Claims.Add(own, new Claim(new SandboxKey("own-pick", "eth0"), new PodName("default", "p", ""), own, "", executor.NextStamp(), 3));
+
+        await executor.SyncAsync();
+
+        var row = Assert.Single(await world.Book.ReadNodeAsync(id, Token), row => row.Released is null);
+        Assert.Equal(("own-pick", own), (row.Sandbox.ContainerId, row.Address));
+    }
+
+    [Fact]
+    public async Task A_lease_above_the_document_is_never_followed_by_an_older_one()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (_, executor) = await JoinedAsync(world);
+        var report = executor.Report() with { LeaseVersion = 1000 };
+
+        var orders = await executor.Node.SyncAsync(report, Token);
+
+        Assert.True(orders.LeaseVersion > 1000);
+    }
+
+    [Fact]
+    public async Task The_subnets_summary_adds_up()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (id, executor) = await JoinedAsync(world);
+        await executor.AddedAsync("pod-1");
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 5, "one more, since one is on a pod");
+
+        SubnetSummary? summary = null;
+        for (var i = 0; i < 100 && summary is not { OnPods: 1, Leased: 5 }; i++)
+        {
+            await executor.SyncAsync(); // Each report makes the node tell its share, one-way.
+            summary = await world.SubnetAsync();
+        }
+
+        Assert.Equal((256, 6, 5, 1, 4, 245L), (summary!.Size, summary.Used, summary.Leased, summary.OnPods, summary.Warm, summary.Free));
+        Assert.Equal(5, summary.Holders[id]);
+    }
+
+    private static async Task<(string InstanceId, FakeExecutor Executor)> JoinedAsync(GrainWorld world, int addresses = 4)
+    {
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == addresses, $"{addresses} leased addresses");
+        return (id, executor);
+    }
+}
