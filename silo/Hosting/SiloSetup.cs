@@ -40,8 +40,12 @@ internal static class SiloSetup
 
     /// <summary>The core's records carry no attribute of Orleans; between silos they travel as the JSON of the node API.</summary>
     public static IServiceCollection AddCoreSerializer(this IServiceCollection services) => services.AddSerializer(serializer =>
+    {
+        // Orleans writes a type's name before its JSON, and reads back only types that are allowed.
+        serializer.Configure(manifest => manifest.AddAllowedAssembly(typeof(NodeJson).Assembly));
         serializer.AddJsonSerializer(
             type => type.Namespace?.StartsWith("AwsVpcCni.Core", StringComparison.Ordinal) == true,
             // The reflection resolver serves what crosses between grains only, such as Ec2Action.
-            new JsonSerializerOptions(NodeJson.Default.Options) { TypeInfoResolver = JsonTypeInfoResolver.Combine(NodeJson.Default, new DefaultJsonTypeInfoResolver()) }));
+            new JsonSerializerOptions(NodeJson.Default.Options) { TypeInfoResolver = JsonTypeInfoResolver.Combine(NodeJson.Default, new DefaultJsonTypeInfoResolver()) });
+    });
 }

@@ -21,6 +21,7 @@ public sealed class GrainWorld : IAsyncDisposable
 {
     public const string VpcId = "vpc-0a";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(100);
     private InProcessTestCluster? _cluster;
 
     private GrainWorld(PoolPolicy policy, string cidr) =>
@@ -73,7 +74,7 @@ public sealed class GrainWorld : IAsyncDisposable
         return executor;
     }
 
-    /// <summary>Syncs on each hint until the orders are as wanted. No hint, no progress: then it says what it waited for.</summary>
+    /// <summary>Syncs on each hint, and each tenth of a second as an executor does each ten, until the orders are as wanted.</summary>
     public static async Task<NodeOrders> UntilAsync(FakeExecutor executor, Func<NodeOrders, bool> wanted, string what)
     {
         using var patience = new CancellationTokenSource(Patience);
@@ -84,11 +85,8 @@ public sealed class GrainWorld : IAsyncDisposable
                 return orders;
             }
 
-            try
-            {
-                await executor.Hinted.WaitAsync(patience.Token);
-            }
-            catch (OperationCanceledException)
+            await executor.Hinted.WaitAsync(Period, CancellationToken.None);
+            if (patience.IsCancellationRequested)
             {
                 throw new TimeoutException($"waited {Patience.TotalSeconds} s for: {what}");
             }

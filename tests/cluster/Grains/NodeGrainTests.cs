@@ -325,6 +325,7 @@ public sealed class NodeGrainTests
         var id = world.Launch();
         var executor = await world.JoinAsync(id);
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == addresses, $"{addresses} leased addresses");
+        await executor.SyncAsync(); // Reports the interface as set up.
         return (id, executor);
     }
 }
