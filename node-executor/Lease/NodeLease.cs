@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Pool;
 
 namespace AwsVpcCni.NodeExecutor.Lease;
 
@@ -239,13 +240,10 @@ public sealed partial record NodeLease
 
     private Ip? Best(TimeSpan now)
     {
-        var preferred = TimeSpan.FromSeconds(Policy.PreferredRestSeconds);
-        return Slots.Where(slot => Objection(slot.Key, now) is null)
-            .OrderByDescending(slot => slot.Value.FreedAt is not { } freed || now - freed >= preferred)
-            .ThenByDescending(slot => Slots.Count(other => other.Value.EniId == slot.Value.EniId && other.Value.Hold is not null))
-            .ThenBy(slot => slot.Value.FreedAt ?? TimeSpan.MinValue)
-            .Select(slot => (Ip?)slot.Key)
-            .FirstOrDefault();
+        var free = Slots.Where(slot => Objection(slot.Key, now) is null)
+            .Select(slot => new FreeAddress(slot.Key, slot.Value.EniId, now - slot.Value.FreedAt));
+        var onPods = Slots.Values.Where(slot => slot.Hold is not null).CountBy(slot => slot.EniId).ToDictionary(StringComparer.Ordinal);
+        return AddressPicker.Pick(free, eni => onPods.GetValueOrDefault(eni), Cooldown, TimeSpan.FromSeconds(Policy.PreferredRestSeconds))?.Address;
     }
 
     private (NodeLease Lease, Stamp? Release) End(SandboxKey sandbox, Ip? held)
