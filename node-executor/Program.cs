@@ -1,7 +1,33 @@
-namespace AwsVpcCni.NodeExecutor;
+using System.Runtime.InteropServices;
+using AwsVpcCni.NodeExecutor;
+using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Wiring;
 
-/// <summary>Entry point.</summary>
-internal static class Program
+#pragma warning disable RS0030 // The composition root: here the clock comes from.
+var time = TimeProvider.System;
+#pragma warning restore RS0030
+using var stop = new CancellationTokenSource();
+void Stop(PosixSignalContext signal)
 {
-    private static int Main() => 0;
+    signal.Cancel = true; // We end ourselves, after what is being served.
+    stop.Cancel();
+}
+
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+try
+{
+    var settings = ExecutorSettings.Read(Environment.GetEnvironmentVariable);
+    await Executor.RunAsync(settings, time, new StderrLogger(settings.LogLevel, time, Console.Error), stop.Token);
+    return 0;
+}
+catch (ExecutorStoppedException e)
+{
+    await Console.Error.WriteLineAsync($"node-executor: {e.Message}");
+    return 1;
+}
+catch (WiringException e)
+{
+    await Console.Error.WriteLineAsync($"node-executor: {e.Message} It needs CAP_NET_ADMIN and the host's network namespace.");
+    return 1;
 }

@@ -1,0 +1,111 @@
+using System.Net;
+using AwsVpcCni.CniProtocol;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Wiring;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor.Cni;
+
+/// <summary>ADD: an address from the lease, claimed, then wired, then told. What fails on the way is undone before the error is told.</summary>
+internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, int mtu, TimeProvider time, ILogger log)
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(200);
+
+    /// <exception cref="CniException">There is no address, or it could not be wired.</exception>
+    internal async Task<PluginReply> RunAsync(CniCall call, PluginRequest request, CancellationToken cancellation)
+    {
+        var began = time.GetTimestamp();
+        var conf = NetConf.Parse(request.Stdin);
+        if (request.Netns is null)
+        {
+            throw CniException.Of(CniErrorCode.InvalidEnvironment, $"CNI_NETNS={call.NetnsPath} could not be opened: the pod's network namespace is gone, or the path is wrong");
+        }
+
+        var sandbox = new SandboxKey(call.ContainerId, call.IfName);
+        var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
+        using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation)
+            ?? throw CniException.Of(CniErrorCode.TryAgainLater, $"{sandbox}: an earlier request for this sandbox has not ended within {Deadline.TotalSeconds:0} s");
+        var outcome = await lane.RunAsync(() => link.AssignAsync(sandbox, pod, request.Turn, cancellation));
+        if (outcome is not AddOutcome.Granted(var grant, var number))
+        {
+            var failed = (AddOutcome.Failed)outcome;
+            LogFailed(pod, sandbox, failed.Text);
+            throw CniException.Of(failed.CanRetry ? CniErrorCode.TryAgainLater : CniErrorCode.NoAddressPossible, failed.Text);
+        }
+
+        var wiredPod = number is null && links.ResultOf(sandbox) is { } known ? known : await WireAsync(sandbox, pod, grant, number, conf, request);
+        LogAdded(pod, sandbox, grant.Address, grant.EniId, wiredPod.HostVeth, (long)time.GetElapsedTime(began).TotalMicroseconds);
+        return new PluginReply(0, ResultOf(call, conf, grant, wiredPod).ToJson(conf.Version), () => UndoUntoldAsync(sandbox, number));
+    }
+
+    private async Task<WiredPod> WireAsync(SandboxKey sandbox, PodName pod, Grant grant, long? number, NetConf conf, PluginRequest request)
+    {
+        WiredPod wiredPod;
+        try
+        {
+            var order = await lane.RunAsync(() => link.Lease.Interfaces.GetValueOrDefault(grant.EniId));
+            var table = order is null ? PodWiring.MainTable : PodWiring.TableOf(order.NetworkCard, order.DeviceIndex);
+            wiredPod = links.Wire(PodWiring.Of(sandbox, pod, grant.Address, table, conf.Mtu ?? mtu, time.GetUtcNow()), request.Netns!);
+        }
+        catch (ArgumentException e)
+        {
+            await UndoAsync(sandbox, grant.Address, number);
+            throw new CniException(new CniError(CniErrorCode.InvalidEnvironment, e.Message), e);
+        }
+        catch (WiringException e)
+        {
+            LogFailed(pod, sandbox, e.Message);
+            await UndoAsync(sandbox, grant.Address, number);
+            throw new CniException(new CniError(CniErrorCode.WiringFailed, e.Message), e);
+        }
+
+        // A DEL may have come while the kernel worked; it has answered, and relies on this.
+        if (!await lane.RunAsync(() => link.IsClaimed(sandbox, grant.Address)))
+        {
+            links.Remove(sandbox, grant.Address);
+            throw CniException.Of(CniErrorCode.TryAgainLater, $"{sandbox}: a DEL came while it was being wired, so it is unwired again");
+        }
+
+        return wiredPod;
+    }
+
+    /// <param name="number">Null for a repeated ADD: the claim of the first stays until the DEL.</param>
+    private async Task UndoAsync(SandboxKey sandbox, Ip address, long? number)
+    {
+        if (number is { } own)
+        {
+            await lane.RunAsync(() => link.Undo(sandbox, own));
+            links.Remove(sandbox, address); // Finds nothing when the failed wiring has undone itself; then the address rests at once.
+        }
+    }
+
+    /// <summary>The plugin was killed before it heard of its success: for the runtime the ADD has failed.</summary>
+    private async Task UndoUntoldAsync(SandboxKey sandbox, long? number)
+    {
+        using var pass = await gate.EnterAsync(sandbox, Deadline, CancellationToken.None);
+        if (number is { } own && await lane.RunAsync(() => link.Lease.HeldBy(sandbox)) is { } held && await lane.RunAsync(() => link.Undo(sandbox, own)))
+        {
+            links.Remove(sandbox, held.Address);
+        }
+    }
+
+    private static CniResult ResultOf(CniCall call, NetConf conf, Grant grant, WiredPod pod)
+    {
+        var gateway = PodWiring.Gateway.ToIPAddress();
+        return new CniResult(
+            [
+                new CniInterface(pod.HostVeth, pod.HostMac),
+                new CniInterface(call.IfName, pod.PodMac, call.NetnsPath, conf.Mtu),
+            ],
+            [new CniIp(new IPNetwork(grant.Address.ToIPAddress(), grant.Address.IsV6 ? 128 : 32), InterfaceIndex: 1, gateway)],
+            [new CniRoute(new IPNetwork(IPAddress.Any, 0), gateway)]);
+    }
+
+    [LoggerMessage(EventId = 3221, Level = LogLevel.Information, Message = "ADD {Pod} sandbox {Sandbox}: {Address} of {EniId} on {Veth} in {Microseconds} us.")]
+    private partial void LogAdded(PodName pod, SandboxKey sandbox, Ip address, string eniId, string veth, long microseconds);
+
+    [LoggerMessage(EventId = 3222, Level = LogLevel.Warning, Message = "ADD {Pod} sandbox {Sandbox} failed: {Why}")]
+    private partial void LogFailed(PodName pod, SandboxKey sandbox, string why);
+}

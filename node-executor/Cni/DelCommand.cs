@@ -1,0 +1,33 @@
+using AwsVpcCni.CniProtocol;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Lease;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor.Cni;
+
+/// <summary>DEL: succeeds whatever is down, how often it comes, with or without namespace. Its only key is the sandbox.</summary>
+internal sealed partial class DelCommand(Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, TimeProvider time, ILogger log)
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+
+    internal async Task<PluginReply> RunAsync(CniCall call, PluginRequest request)
+    {
+        var began = time.GetTimestamp();
+        var sandbox = new SandboxKey(call.ContainerId, call.IfName);
+
+        // First: an ADD of the sandbox that waits for an address ends by it, and lets us in.
+        var held = await lane.RunAsync(() => link.Delete(sandbox, request.Turn));
+        using var pass = await gate.EnterAsync(sandbox, Deadline, CancellationToken.None);
+        if (held is { } grant && pass is not null)
+        {
+            links.Remove(sandbox, grant.Address); // Without a pass the ADD that still has it sees that its claim is gone, and unwires.
+        }
+
+        LogDeleted(sandbox, held?.Address, (long)time.GetElapsedTime(began).TotalMicroseconds);
+        return PluginReply.Nothing;
+    }
+
+    [LoggerMessage(EventId = 3231, Level = LogLevel.Information, Message = "DEL sandbox {Sandbox}: had {Address}, in {Microseconds} us.")]
+    private partial void LogDeleted(SandboxKey sandbox, Ip? address, long microseconds);
+}

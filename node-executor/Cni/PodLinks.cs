@@ -1,0 +1,134 @@
+using System.Collections.Concurrent;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Wiring;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor.Cni;
+
+/// <summary>What is wired for whom, and its removal: the lease hears of a link's end when the kernel confirms it.</summary>
+internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, TimeProvider time, ILogger log)
+{
+    private const int RemovalAttempts = 10; // With pauses of up to a minute: some five minutes. The next start tries again.
+    private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<SandboxKey, Wired> wired = new(); // One a sandbox of the node.
+    private readonly ConcurrentDictionary<Task, byte> removals = new();
+
+    /// <summary>A sandbox's links as the kernel showed them at the start.</summary>
+    internal void Found(SandboxKey sandbox, WiredSandbox links) => wired[sandbox] = new Wired(links, null);
+
+    /// <summary>What an ADD of this process has made; null when it has made nothing.</summary>
+    internal WiredPod? ResultOf(SandboxKey sandbox) => wired.GetValueOrDefault(sandbox)?.Pod;
+
+    /// <exception cref="WiringException">It could not be wired.</exception>
+    internal WiredPod Wire(PodWiring wiring, System.Runtime.InteropServices.SafeHandle netns)
+    {
+        var pod = wirer.Wire(wiring, netns, KernelDeadline);
+        wired[wiring.Sandbox] = new Wired(WiredSandbox.Of(wiring), pod);
+        if (pod.Displaced is { } older)
+        {
+            LogDisplaced(older, wiring.Sandbox, pod.HostVeth);
+        }
+
+        return pod;
+    }
+
+    /// <summary>Takes rules and route away now and the link soon. What the kernel refuses is tried again; the address is held meanwhile.</summary>
+    /// <param name="address">Under which the lease holds it; null when it holds nothing.</param>
+    internal void Remove(SandboxKey sandbox, Ip? address)
+    {
+        wired.TryRemove(sandbox, out var known);
+        Remove(sandbox, known?.Links ?? new WiredSandbox(sandbox, null, address, PodWiring.MainTable, null, ""), address);
+    }
+
+    /// <summary>The same for links that the kernel showed at the start and that belong to nobody.</summary>
+    internal void Remove(SandboxKey holder, WiredSandbox links, Ip? address)
+    {
+        Task first;
+        try
+        {
+            first = wirer.Unwire(links, KernelDeadline);
+        }
+        catch (WiringException e)
+        {
+            first = Task.FromException(e);
+        }
+
+        var removal = FinishAsync(first, holder, links, address);
+        removals[removal] = 0;
+        _ = removal.ContinueWith(done => removals.TryRemove(done, out _), TaskScheduler.Default);
+    }
+
+    /// <summary>Ends when nothing is being removed any more, or the time is over.</summary>
+    internal async Task DrainAsync(TimeSpan most)
+    {
+        try
+        {
+            await Task.WhenAll(removals.Keys).WaitAsync(most, time);
+        }
+        catch (TimeoutException)
+        {
+            // The next start finds these links.
+        }
+    }
+
+    private async Task FinishAsync(Task removed, SandboxKey holder, WiredSandbox links, Ip? address)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await removed;
+                break;
+            }
+            catch (WiringException e) when (attempt < RemovalAttempts)
+            {
+                LogNotRemoved(holder, e.Message);
+            }
+            catch (WiringException e)
+            {
+                LogGivenUp(holder, address, e.Message);
+                return;
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(Math.Min(60, 1 << attempt)), time);
+            removed = await AgainAsync(holder, links);
+        }
+
+        if (address is { } freed)
+        {
+            await lane.RunAsync(() =>
+            {
+                link.LinkGone(holder, freed);
+                return true;
+            });
+        }
+    }
+
+    private async Task<Task> AgainAsync(SandboxKey holder, WiredSandbox links)
+    {
+        // A sandbox that came back has taken the link's name, and the old link went for it: only rules can be left.
+        var isBack = await lane.RunAsync(() => link.Lease.Claims.ContainsKey(holder));
+        try
+        {
+            return wirer.Unwire(isBack ? links with { HostVeth = null } : links, KernelDeadline);
+        }
+        catch (WiringException e)
+        {
+            return Task.FromException(e);
+        }
+    }
+
+    [LoggerMessage(EventId = 3211, Level = LogLevel.Information, Message = "Sandbox {Older} has lost its link {Veth} to {Sandbox}, a pod of the same name; its DEL has not come yet.")]
+    private partial void LogDisplaced(SandboxKey older, SandboxKey sandbox, string veth);
+
+    [LoggerMessage(EventId = 3212, Level = LogLevel.Warning, Message = "Sandbox {Sandbox} is not unwired yet, and will be tried again: {Why}")]
+    private partial void LogNotRemoved(SandboxKey sandbox, string why);
+
+    [LoggerMessage(EventId = 3213, Level = LogLevel.Error, Message = "Sandbox {Sandbox} cannot be unwired, so {Address} stays unused until the executor starts anew: {Why}")]
+    private partial void LogGivenUp(SandboxKey sandbox, Ip? address, string why);
+
+    private sealed record Wired(WiredSandbox Links, WiredPod? Pod);
+}

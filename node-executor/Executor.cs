@@ -1,0 +1,224 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Cni;
+using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Wiring;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor;
+
+/// <summary>One node's executor from its start to its end: reads what kernel and lease file say, then serves.</summary>
+/// <remarks>No silo is on the way to serving: the link to them starts beside it.</remarks>
+internal static partial class Executor
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(10);
+
+    /// <summary>Serves until it is stopped. Pods stay wired.</summary>
+    /// <exception cref="ExecutorStoppedException">It cannot serve as it is set up.</exception>
+    internal static async Task RunAsync(ExecutorSettings settings, TimeProvider time, ILogger log, CancellationToken stop)
+    {
+        using var api = OpenApi(settings, time);
+        await RunAsync(settings, await WhoAmIAsync(settings, time, log), api, time, log, stop);
+    }
+
+    /// <summary>The same, with the silos' door and the instance given: for tests.</summary>
+    internal static async Task RunAsync(
+        ExecutorSettings settings, string instanceId, INodeApi api, TimeProvider time, ILogger log, CancellationToken stop)
+    {
+        using var ours = LockState(settings.StateDirectory);
+        using var wirer = new Wirer();
+        using var store = new LeaseFile(Path.Combine(settings.StateDirectory, "lease"), File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
+        var lane = new Lane();
+        var (lease, leftovers, wired) = Restore(store, instanceId, time, log);
+        var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, order => SetUp(order, settings.Mtu, log), log);
+        var links = new PodLinks(wirer, lane, link, time, log);
+        foreach (var sandbox in wired.Where(sandbox => sandbox.Sandbox is not null))
+        {
+            links.Found(sandbox.Sandbox!.Value, sandbox);
+        }
+
+        foreach (var (holder, left) in leftovers)
+        {
+            LogLeftover(log, left.HostVeth ?? "rules", left.Address?.ToString() ?? "no address");
+            links.Remove(holder, wired.First(w => w.HostVeth == left.HostVeth && w.Address == left.Address), left.Address);
+        }
+
+        var gate = new SandboxGate();
+        var commands = new CniCommands(
+            new AddCommand(lane, link, links, gate, settings.Mtu, time, log), new DelCommand(lane, link, links, gate, time, log), lane, link, log);
+        using var socket = PluginSocket.Listen(settings.Socket, time, log, commands.ServeAsync);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        LogStarted(log, instanceId, lease.Incarnation, lease.Slots.Count, lease.Claims.Count);
+        Task[] parts =
+        [
+            socket.RunAsync(StopGrace, end.Token),
+            lane.RunAsync(() => link.RunAsync(end.Token)),
+            AnnounceAsync(settings.Conflist, lane, link, log, end.Token),
+        ];
+        try
+        {
+            await foreach (var part in Task.WhenEach(parts).WithCancellation(CancellationToken.None))
+            {
+                await part; // One that fails ends the others, and the process: a restart reads the truth.
+            }
+        }
+        finally
+        {
+            await end.CancelAsync();
+        }
+
+        await links.DrainAsync(StopGrace);
+        LogStopped(log);
+    }
+
+    private static HttpNodeApi OpenApi(ExecutorSettings settings, TimeProvider time)
+    {
+        try
+        {
+            return new HttpNodeApi(settings.Silos, settings.TokenFile, settings.CaFile, time);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException)
+        {
+            throw new ExecutorStoppedException($"The silos' authority cannot be read from {settings.CaFile}: {e.Message} It must be a PEM file.", e);
+        }
+    }
+
+    /// <summary>The token decides; the metadata service only guards against a token of another machine.</summary>
+    private static async Task<string> WhoAmIAsync(ExecutorSettings settings, TimeProvider time, ILogger log)
+    {
+        string? fromToken;
+        try
+        {
+            fromToken = TokenFile.InstanceOf(new TokenFile(settings.TokenFile).Read());
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ExecutorStoppedException($"The node's token cannot be read: {e.Message} Check the setting TokenFile.", e);
+        }
+
+        if (fromToken is null)
+        {
+            throw new ExecutorStoppedException($"{settings.TokenFile} is no token with the claim {TokenFile.InstanceClaim}. Issue one with 'ipam token --instance'.");
+        }
+
+        var fromImds = await InstanceMetadata.InstanceIdAsync(settings.Imds, time);
+        if (fromImds is null)
+        {
+            LogNoImds(log, settings.Imds, fromToken);
+        }
+        else if (fromImds != fromToken)
+        {
+            throw new ExecutorStoppedException(
+                $"{settings.TokenFile} is a token for {fromToken}, and this machine is {fromImds} (by {settings.Imds}). Give this node its own token: with another's it would take that node's addresses.");
+        }
+
+        return fromToken;
+    }
+
+    private static ExecutorLock LockState(string directory)
+    {
+        try
+        {
+            Directory.CreateDirectory(directory, OwnerOnly);
+            return ExecutorLock.Take(directory, Environment.ProcessId);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ExecutorStoppedException($"The state directory {directory} cannot be used: {e.Message} Check the setting StateDirectory.", e);
+        }
+    }
+
+    private static (NodeLease Lease, ImmutableArray<Leftover> Leftovers, IReadOnlyList<WiredSandbox> Wired) Restore(
+        LeaseFile store, string instanceId, TimeProvider time, ILogger log)
+    {
+        try
+        {
+            var content = store.Read(instanceId);
+            if (content.Warning is { } warning)
+            {
+                LogLeaseNotUsed(log, warning);
+            }
+
+            var wired = Inventory.Read(KernelDeadline);
+            var tables = (content.Lease?.Interfaces.Values ?? []).ToDictionary(order => PodWiring.TableOf(order.NetworkCard, order.DeviceIndex), order => order.EniId);
+            var (lease, leftovers) = NodeLease.Start(instanceId, content, [.. wired.Select(w => LinkOf(w, tables))], BootClock.Now(time));
+            store.Save(lease); // The new incarnation, before any request bears it.
+            return (lease, leftovers, wired);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ExecutorStoppedException($"The lease file cannot be read or written: {e.Message} Check the disk of the setting StateDirectory.", e);
+        }
+    }
+
+    private static WiredLink LinkOf(WiredSandbox wired, Dictionary<int, string> tables)
+    {
+        var slash = wired.Pod.IndexOf('/', StringComparison.Ordinal);
+        var pod = slash < 0 ? new PodName("", wired.Pod, "") : new PodName(wired.Pod[..slash], wired.Pod[(slash + 1)..], "");
+        return new WiredLink(wired.Sandbox, wired.HostVeth, wired.Address, tables.GetValueOrDefault(wired.RouteTable, ""), pod);
+    }
+
+    private static bool SetUp(InterfaceOrder order, int mtu, ILogger log)
+    {
+        if (order is not { DeviceIndex: 0, NetworkCard: 0 })
+        {
+            return false; // Its addresses are refused as "not set up", so none of them comes to a pod.
+        }
+
+        try
+        {
+            var name = HostSetup.Apply(order.Mac, mtu, KernelDeadline);
+            LogInterfaceReady(log, order.EniId, name);
+            return true;
+        }
+        catch (WiringException e)
+        {
+            LogInterfaceNotReady(log, order.EniId, e.Message);
+            return false;
+        }
+    }
+
+    private static async Task AnnounceAsync(string path, Lane lane, LeaseLink link, ILogger log, CancellationToken stop)
+    {
+        try
+        {
+            await lane.RunAsync(() => link.WhenServableAsync(stop));
+            Conflist.Write(path);
+            LogAnnounced(log, path);
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopped before it could serve.
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ExecutorStoppedException($"{path} cannot be written: {e.Message} Check the setting Conflist.", e);
+        }
+    }
+
+    [LoggerMessage(EventId = 3001, Level = LogLevel.Information, Message = "Serving {InstanceId} in incarnation {Incarnation}: {Addresses} addresses known, {Claims} on pods.")]
+    private static partial void LogStarted(ILogger log, string instanceId, long incarnation, int addresses, int claims);
+
+    [LoggerMessage(EventId = 3002, Level = LogLevel.Information, Message = "Stopped; pods stay wired.")]
+    private static partial void LogStopped(ILogger log);
+
+    [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "The metadata service {Imds} does not answer, so it is not checked that this machine is {InstanceId}, as the token says.")]
+    private static partial void LogNoImds(ILogger log, Uri imds, string instanceId);
+
+    [LoggerMessage(EventId = 3004, Level = LogLevel.Warning, Message = "{Warning}")]
+    private static partial void LogLeaseNotUsed(ILogger log, string warning);
+
+    [LoggerMessage(EventId = 3005, Level = LogLevel.Information, Message = "{Link} with {Address} is half wired and will be removed.")]
+    private static partial void LogLeftover(ILogger log, string link, string address);
+
+    [LoggerMessage(EventId = 3006, Level = LogLevel.Information, Message = "Interface {EniId} is set up as {Name}.")]
+    private static partial void LogInterfaceReady(ILogger log, string eniId, string name);
+
+    [LoggerMessage(EventId = 3007, Level = LogLevel.Warning, Message = "Interface {EniId} is not set up: {Why}")]
+    private static partial void LogInterfaceNotReady(ILogger log, string eniId, string why);
+
+    [LoggerMessage(EventId = 3008, Level = LogLevel.Information, Message = "This node can serve; the runtime is told by {Path}.")]
+    private static partial void LogAnnounced(ILogger log, string path);
+}

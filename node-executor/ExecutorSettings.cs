@@ -1,0 +1,135 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using AwsVpcCni.CniProtocol;
+using AwsVpcCni.NodeExecutor.Lease;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor;
+
+/// <summary>What an executor is told at its start: a JSON file, and over it environment variables.</summary>
+internal sealed record ExecutorSettings
+{
+    private const string Prefix = "AWS_VPC_CNI_";
+    private const string DefaultFile = "/etc/aws-vpc-cni/executor.json";
+
+    internal required ImmutableArray<Uri> Silos { get; init; }
+
+    internal required string TokenFile { get; init; }
+
+    internal string? CaFile { get; init; }
+
+    internal required string Socket { get; init; }
+
+    internal required string StateDirectory { get; init; }
+
+    internal required string Conflist { get; init; }
+
+    internal required Uri Imds { get; init; }
+
+    internal int Mtu { get; init; }
+
+    internal LogLevel LogLevel { get; init; }
+
+    /// <exception cref="ExecutorStoppedException">Every setting that is wrong, and how to set it right.</exception>
+    internal static ExecutorSettings Read(Func<string, string?> environment)
+    {
+        var errors = new List<string>();
+        var file = ReadFile(environment(Prefix + "CONFIG") is { Length: > 0 } named ? named : null, errors);
+        string? Text(string name, string? fromFile) => environment(Prefix + name) is { Length: > 0 } set ? set : fromFile;
+
+        var silos = (Text("SILOS", file.Silos is null ? null : string.Join(',', file.Silos)) ?? "")
+            .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(text => Address(text, "SILOS", errors)).ToImmutableArray();
+        if (silos.IsEmpty)
+        {
+            errors.Add($"{Prefix}SILOS is not set: the silos' node API addresses with commas between, such as http://10.0.0.4:8443.");
+        }
+
+        var token = Text("TOKEN_FILE", file.TokenFile);
+        if (token is null)
+        {
+            errors.Add($"{Prefix}TOKEN_FILE is not set: the path of the node's token; 'ipam token' issues one.");
+        }
+
+        var mtuText = Text("MTU", file.Mtu?.ToString(CultureInfo.InvariantCulture)) ?? "9001";
+        if (!int.TryParse(mtuText, NumberStyles.None, CultureInfo.InvariantCulture, out var mtu) || mtu is < NetConf.MinMtu or > NetConf.MaxMtu)
+        {
+            errors.Add($"{Prefix}MTU={mtuText} is no number from {NetConf.MinMtu} to {NetConf.MaxMtu}.");
+        }
+
+        var levelText = Text("LOG_LEVEL", file.LogLevel) ?? nameof(LogLevel.Information);
+        if (!Enum.TryParse<LogLevel>(levelText, ignoreCase: true, out var level))
+        {
+            errors.Add($"{Prefix}LOG_LEVEL={levelText} is none of {string.Join(", ", Enum.GetNames<LogLevel>())}.");
+        }
+
+        var settings = new ExecutorSettings
+        {
+            Silos = silos,
+            TokenFile = token ?? "",
+            CaFile = Text("CA_FILE", file.CaFile),
+            Socket = Text("SOCKET", file.Socket) ?? Frame.DefaultSocketPath,
+            StateDirectory = Text("STATE_DIR", file.StateDirectory) ?? "/var/lib/aws-vpc-cni",
+            Conflist = Text("CONFLIST", file.Conflist) ?? "/etc/cni/net.d/10-aws.conflist",
+            Imds = Address(Text("IMDS", file.Imds) ?? "http://169.254.169.254", "IMDS", errors),
+            Mtu = mtu,
+            LogLevel = level,
+        };
+        return errors.Count == 0 ? settings : throw new ExecutorStoppedException($"The settings are not usable:\n  {string.Join("\n  ", errors)}");
+    }
+
+    private static Uri Address(string text, string name, List<string> errors)
+    {
+        if (Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+        {
+            return address;
+        }
+
+        errors.Add($"{Prefix}{name}: '{text}' is no http or https address.");
+        return new Uri("http://invalid");
+    }
+
+    private static ExecutorSettingsFile ReadFile(string? named, List<string> errors)
+    {
+        var path = named ?? DefaultFile;
+        try
+        {
+            return named is null && !File.Exists(path)
+                ? new ExecutorSettingsFile()
+                : JsonSerializer.Deserialize(File.ReadAllText(path), ExecutorSettingsJson.Default.ExecutorSettingsFile) ?? new ExecutorSettingsFile();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            errors.Add($"{path} cannot be read: {e.Message}");
+            return new ExecutorSettingsFile();
+        }
+    }
+}
+
+/// <summary>The settings file; every key may be missing, none may be unknown.</summary>
+internal sealed record ExecutorSettingsFile
+{
+    public string[]? Silos { get; init; }
+
+    public string? TokenFile { get; init; }
+
+    public string? CaFile { get; init; }
+
+    public string? Socket { get; init; }
+
+    public string? StateDirectory { get; init; }
+
+    public string? Conflist { get; init; }
+
+    public string? Imds { get; init; }
+
+    public int? Mtu { get; init; }
+
+    public string? LogLevel { get; init; }
+}
+
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    ReadCommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true)]
+[JsonSerializable(typeof(ExecutorSettingsFile))]
+internal sealed partial class ExecutorSettingsJson : JsonSerializerContext;
