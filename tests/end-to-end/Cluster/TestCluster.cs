@@ -24,12 +24,13 @@ internal sealed class TestCluster : IAsyncDisposable
     public ImmutableArray<ClusterNode> Nodes { get; private set; } = [];
 
     /// <summary>Starts everything, and waits until pods can be run on each node. Executors start together, so that their joins share a batch.</summary>
-    public static async Task<TestCluster> StartAsync(ClusterSettings settings)
+    /// <param name="progress">Hears of each part that has started.</param>
+    public static async Task<TestCluster> StartAsync(ClusterSettings settings, Action<string>? progress = null)
     {
         var cluster = new TestCluster(await WorkFolder.ClaimAsync(settings.Name));
         try
         {
-            await cluster.StartPartsAsync(settings);
+            await cluster.StartPartsAsync(settings, progress ?? (_ => { }));
             return cluster;
         }
         catch
@@ -64,15 +65,18 @@ internal sealed class TestCluster : IAsyncDisposable
         }
     }
 
-    private async Task StartPartsAsync(ClusterSettings settings)
+    private async Task StartPartsAsync(ClusterSettings settings, Action<string> progress)
     {
         parts.Add(Emulator = await EmulatorProcess.StartAsync(Work, settings));
+        progress("  the VPC is there: a namespace for the silo and for each node, and a router between them");
         parts.Add(Silo = await SiloProcess.StartAsync(Work, settings));
+        progress("  the silo is ready");
         for (var index = 0; index < settings.Nodes.Length; index++)
         {
             var node = await ClusterNode.StartAsync(Work, settings, index, await Silo.IssueTokenAsync(ClusterSettings.InstanceIdOf(index)));
             parts.Add(node);
             Nodes = Nodes.Add(node);
+            progress($"  containerd runs on {node.Name}");
         }
 
         foreach (var node in Nodes)
@@ -83,6 +87,7 @@ internal sealed class TestCluster : IAsyncDisposable
         foreach (var node in Nodes)
         {
             await node.ServableAsync();
+            progress($"  {node.Name} has joined and can run pods");
         }
     }
 }
