@@ -1,4 +1,5 @@
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Cli;
 using AwsVpcCni.Silo.Ec2;
 using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.NodeApi;
@@ -11,21 +12,15 @@ namespace AwsVpcCni.Silo;
 /// <summary>Entry point, and the composition root.</summary>
 internal static class Program
 {
-    private static async Task<int> Main()
+    private static async Task<int> Main(string[] words)
     {
-        var builder = CreateBuilder();
-        if (SiloSettings.Errors(builder.Configuration) is { Count: > 0 } errors)
-        {
-            return Fail(errors);
-        }
-
         try
         {
-            await using var silo = Build(builder);
-            // First of all parts: on a file that is not in order nothing else may start.
-            silo.Services.GetRequiredService<Database>();
-            await silo.RunAsync();
-            return 0;
+            return await Commands.RunAsync(words, RunSiloAsync);
+        }
+        catch (CommandException e)
+        {
+            return Fail(e.Lines);
         }
         catch (Exception e) when (e is StoreException or IOException or InvalidDataException)
         {
@@ -59,6 +54,22 @@ internal static class Program
         var app = builder.Build();
         app.UseListeners();
         return app;
+    }
+
+    private static async Task<int> RunSiloAsync()
+    {
+        var builder = CreateBuilder();
+        if (SiloSettings.Errors(builder.Configuration) is { Count: > 0 } errors)
+        {
+            throw new CommandException(errors);
+        }
+
+        await using var silo = Build(builder);
+        silo.Services.EnsurePortsFree();
+        // First of all parts: on a file that is not in order nothing else may start.
+        silo.Services.GetRequiredService<Database>();
+        await silo.RunAsync();
+        return 0;
     }
 
     private static int Fail(IReadOnlyList<string> errors)

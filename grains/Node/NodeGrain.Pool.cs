@@ -12,7 +12,7 @@ public sealed partial class NodeGrain
 
     private Ip? PickFor(AssignRequest request)
     {
-        // The same request again, while its row is being written.
+        // A request whose row write had no answer goes on with the same address.
         foreach (var (address, sandbox) in _picked)
         {
             if (sandbox == request.Sandbox)

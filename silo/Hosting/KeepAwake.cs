@@ -18,7 +18,7 @@ internal sealed partial class KeepAwake(IGrainFactory grains, ClusterSettings se
             await PingAsync("VPC", settings.VpcId, () => grains.GetGrain<IVpcGrain>(settings.VpcId).PingAsync(), stoppingToken);
             await PingAsync("quota", settings.QuotaKey, () => grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey).PingAsync(), stoppingToken);
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        while (!stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     private async Task PingAsync(string what, string key, Func<Task> ping, CancellationToken stopping)
@@ -27,7 +27,11 @@ internal sealed partial class KeepAwake(IGrainFactory grains, ClusterSettings se
         {
             await ping().WaitAsync(Period, time, stopping);
         }
-        catch (Exception e) when (!stopping.IsCancellationRequested)
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // The loop sees it at its next wait.
+        }
+        catch (Exception e)
         {
             // Whatever a grain throws, the next ping may find it well; a loop that ends here would stop the sweeps for good.
             LogPingFailed(what, key, e.GetBaseException().Message);

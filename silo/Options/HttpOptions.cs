@@ -11,7 +11,7 @@ public sealed class HttpOptions : IValidatableObject
     public string Address { get; set; } = "127.0.0.1";
 
     /// <summary>Default 8441; 0 takes a free one.</summary>
-    [Range(0, 65535, ErrorMessage = "Http:Port must be 0 to 65535; correct Http__Port.")]
+    [Range(0, 65535)]
     public int Port { get; set; } = 8441;
 
     /// <inheritdoc/>

@@ -11,7 +11,7 @@ public sealed class NodeApiOptions : IValidatableObject
     public string Address { get; set; } = "0.0.0.0";
 
     /// <summary>HTTP/2 only: TLS with a certificate, else cleartext with prior knowledge. Default 8440; 0 takes a free one.</summary>
-    [Range(0, 65535, ErrorMessage = "NodeApi:Port must be 0 to 65535; correct NodeApi__Port.")]
+    [Range(0, 65535)]
     public int Port { get; set; } = 8440;
 
     /// <summary>The server's certificate and its chain, PEM. Unset: cleartext.</summary>
@@ -32,7 +32,7 @@ public sealed class NodeApiOptions : IValidatableObject
     public TimeSpan CallDeadline { get; set; } = TimeSpan.FromMilliseconds(1500);
 
     /// <summary>Calls that one node may make a second, with a burst of twice as many. Default 1,000: a node's waiting ADDs ask each second.</summary>
-    [Range(1, 1_000_000, ErrorMessage = "NodeApi:CallsPerSecond must be 1 to 1000000; correct NodeApi__CallsPerSecond.")]
+    [Range(1, 1_000_000)]
     public int CallsPerSecond { get; set; } = 1000;
 
     /// <inheritdoc/>

@@ -8,11 +8,11 @@ namespace AwsVpcCni.Silo.Options;
 public sealed class PoolOptions : IValidatableObject
 {
     /// <summary>Free, rested addresses kept ready on a node. Default 4. amazon-vpc-cni-k8s: WARM_IP_TARGET.</summary>
-    [Range(0, 1024, ErrorMessage = "Pool:WarmIps must be 0 to 1024; correct Pool__WarmIps.")]
+    [Range(0, 1024)]
     public int WarmIps { get; set; } = 4;
 
     /// <summary>Addresses that a node holds at least. Default 0. amazon-vpc-cni-k8s: MINIMUM_IP_TARGET.</summary>
-    [Range(0, 1024, ErrorMessage = "Pool:MinimumIps must be 0 to 1024; correct Pool__MinimumIps.")]
+    [Range(0, 1024)]
     public int MinimumIps { get; set; }
 
     /// <summary>A freed address is neither used nor returned before. Default 30 s. amazon-vpc-cni-k8s: IP_COOLDOWN_PERIOD.</summary>

@@ -11,11 +11,11 @@ public sealed class SiloNetworkOptions : IValidatableObject
     public string Address { get; set; } = "127.0.0.1";
 
     /// <summary>Silo to silo, on <see cref="Address"/>. Default 11111.</summary>
-    [Range(1, 65535, ErrorMessage = "Silo:Port must be 1 to 65535; correct Silo__Port.")]
+    [Range(1, 65535)]
     public int Port { get; set; } = 11111;
 
     /// <summary>For <c>ipam</c>; always on loopback. Default 30000.</summary>
-    [Range(1, 65535, ErrorMessage = "Silo:GatewayPort must be 1 to 65535; correct Silo__GatewayPort.")]
+    [Range(1, 65535)]
     public int GatewayPort { get; set; } = 30000;
 
     /// <inheritdoc/>

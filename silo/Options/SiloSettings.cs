@@ -81,11 +81,14 @@ internal static class SiloSettings
             .Select(child => $"{section}:{child.Key} is no setting; {section} has {string.Join(", ", known)}.");
     }
 
-    // Our texts name the setting in full; the validator puts the property's name before some of them.
+    // Our texts name the setting in full; the validator puts the property's name before some of them, and has a text of its own
+    // for ranges, whatever the attribute says.
     private static IEnumerable<string> Texts(OptionsValidationException e)
     {
         var section = Sections.Single(section => section.Value == e.OptionsType).Key;
-        return e.Failures.Select(text => text[Math.Max(0, text.IndexOf($"{section}:", StringComparison.Ordinal))..]);
+        return e.Failures.Select(text => text.IndexOf($"{section}:", StringComparison.Ordinal) is >= 0 and var start
+            ? text[start..]
+            : $"{section}:{text} Correct {section}__{text.Split(':')[0]}.");
     }
 
     private static ClusterSettings ToClusterSettings(IServiceProvider services)

@@ -4,7 +4,8 @@ using System.Text.Json.Serialization;
 namespace AwsVpcCni.Core.Contracts;
 
 /// <summary>How the node API's records are written, on the wire and between silos alike.</summary>
-[JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
+/// <remarks>A member that is missing is an error, never a default that means something; one added later needs a default of its own.</remarks>
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(AssignRequest))]
 [JsonSerializable(typeof(AssignReply))]
 [JsonSerializable(typeof(ReleaseRequest))]

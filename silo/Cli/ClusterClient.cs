@@ -1,0 +1,119 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Net;
+using AwsVpcCni.Grains.Vpc;
+using AwsVpcCni.Silo.Hosting;
+using AwsVpcCni.Silo.Options;
+using Orleans.Configuration;
+
+namespace AwsVpcCni.Silo.Cli;
+
+/// <summary>A command's view of a running silo, as an Orleans client of its gateway.</summary>
+internal sealed class ClusterClient : IAsyncDisposable
+{
+    private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(10);
+
+    private readonly IHost _host;
+
+    private ClusterClient(IHost host, string vpcId)
+    {
+        _host = host;
+        Vpc = Grains.GetGrain<IVpcGrain>(vpcId);
+    }
+
+    /// <summary>Every grain of the cluster.</summary>
+    public IGrainFactory Grains => _host.Services.GetRequiredService<IClusterClient>();
+
+    /// <summary>The VPC that the command is about.</summary>
+    public IVpcGrain Vpc { get; }
+
+    /// <summary>A command that asks a silo.</summary>
+    /// <param name="ask">What to ask; the answer goes to the output as JSON or, by <paramref name="show"/>, as a table.</param>
+    public static Command Command<T>(string name, string description, Func<ClusterClient, Task<T[]>> ask, Action<T[], TextWriter> show)
+    {
+        var gateway = new Option<string>("--gateway") { Description = "A silo's gateway, on this machine.", DefaultValueFactory = _ => "127.0.0.1:30000" };
+        var cluster = new Option<string?>("--cluster") { Description = "The cluster's name. Default: the setting Cluster:Name." };
+        var vpc = new Option<string?>("--vpc") { Description = "The VPC. Default: the setting Ec2:VpcId." };
+        var json = new Option<bool>("--json") { Description = "Write JSON, not a table." };
+        var command = new Command(name, description) { gateway, cluster, vpc, json };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            await using var client = await ConnectAsync(parsed.GetValue(gateway)!, parsed.GetValue(cluster), parsed.GetValue(vpc), cancellation);
+            T[] answer;
+            try
+            {
+                answer = await ask(client);
+            }
+            catch (Exception e) when (e is TimeoutException or OrleansException)
+            {
+                throw new CommandException($"The silo at {parsed.GetValue(gateway)} did not answer: {e.Message} Look into its log.");
+            }
+
+            if (parsed.GetValue(json))
+            {
+                Output.WriteJson(answer, Console.Out);
+            }
+            else
+            {
+                show(answer, Console.Out);
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    /// <summary>Leaves the cluster; the process ends next, so a silo that does not say good-bye is not waited for long.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1), TimeProvider.System);
+        try
+        {
+            await _host.StopAsync(patience.Token);
+        }
+        catch (Exception e) when (e is OperationCanceledException or AggregateException)
+        {
+            // The answer is written; how the connection ends changes nothing.
+        }
+
+        _host.Dispose();
+    }
+
+    private static async Task<ClusterClient> ConnectAsync(string gateway, string? cluster, string? vpc, CancellationToken cancellation)
+    {
+        if (!IPEndPoint.TryParse(gateway, out var endpoint) || endpoint.Port == 0)
+        {
+            throw new CommandException($"--gateway {gateway} is no address and port such as 127.0.0.1:30000.");
+        }
+
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.Configuration.AddSiloSettings();
+        var clusterName = cluster ?? builder.Configuration["Cluster:Name"] ?? new ClusterIdentityOptions().Name;
+        var vpcId = vpc ?? builder.Configuration["Ec2:VpcId"]
+            ?? throw new CommandException("Which VPC? Give --vpc vpc-..., or set Ec2__VpcId as for the silo.");
+        builder.UseOrleansClient(client =>
+        {
+            client.UseStaticClustering(endpoint);
+            client.Services.AddCoreSerializer();
+            client.Configure<ClusterOptions>(options =>
+            {
+                options.ServiceId = SiloSetup.ServiceId;
+                options.ClusterId = clusterName;
+            });
+            client.Configure<ClientMessagingOptions>(options => options.ResponseTimeout = CallDeadline);
+        });
+        var host = builder.Build();
+        try
+        {
+            await host.StartAsync(cancellation).WaitAsync(StartDeadline, TimeProvider.System, cancellation);
+        }
+        catch (Exception e) when (e is not OperationCanceledException || !cancellation.IsCancellationRequested)
+        {
+            throw new CommandException(string.Create(CultureInfo.InvariantCulture,
+                $"No silo of cluster {clusterName} answers at {gateway} within {StartDeadline.TotalSeconds:0} s ({e.GetType().Name}). Run this beside a running silo (its gateway is on loopback), or give --gateway or --cluster."));
+        }
+
+        return new ClusterClient(host, vpcId);
+    }
+}

@@ -1,0 +1,25 @@
+using System.CommandLine;
+using AwsVpcCni.Grains.Subnet;
+
+namespace AwsVpcCni.Silo.Cli;
+
+/// <summary><c>ipam subnets</c>: what each subnet has left, and who holds the rest.</summary>
+internal static class SubnetsCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Create() => ClusterClient.Command<SubnetSummary>(
+        "subnets", "What each subnet of the VPC has used, leased, warm, cooling and free, and which nodes hold it.", AskAsync, Show);
+
+    private static async Task<SubnetSummary[]> AskAsync(ClusterClient client)
+    {
+        var subnetIds = await client.Vpc.SubnetsAsync();
+        return await Task.WhenAll(subnetIds.Order(StringComparer.Ordinal).Select(id => client.Grains.GetGrain<ISubnetGrain>(id).SummarizeAsync()));
+    }
+
+    private static void Show(SubnetSummary[] subnets, TextWriter output) => Output.WriteTable(
+        subnets, output,
+        ("SUBNET", subnet => subnet.SubnetId), ("ZONE", subnet => subnet.Zone), ("CIDR", subnet => subnet.Cidr), ("SIZE", subnet => subnet.Size),
+        ("USED", subnet => subnet.Used), ("LEASED", subnet => subnet.Leased), ("ON-PODS", subnet => subnet.OnPods), ("WARM", subnet => subnet.Warm),
+        ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free),
+        ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
+}

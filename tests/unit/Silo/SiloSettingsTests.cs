@@ -1,0 +1,65 @@
+using AwsVpcCni.Silo.Options;
+using Microsoft.Extensions.Configuration;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Unit.Silo;
+
+public sealed class SiloSettingsTests
+{
+    [Fact]
+    public void The_least_that_must_be_set_is_enough() => Assert.Empty(Errors());
+
+    [Fact]
+    public void Without_any_setting_each_missing_one_is_named_with_what_to_set()
+    {
+        var errors = SiloSettings.Errors(new ConfigurationBuilder().Build());
+
+        Assert.Equal(["Ec2:Region is not set", "Ec2:VpcId is not set", "NodeApi:TokenKeyPath is not set"], errors.Select(error => error[..error.IndexOf(';', StringComparison.Ordinal)]));
+        Assert.All(errors, error => Assert.Contains("set ", error, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_region_may_come_from_the_variable_of_the_sdk() => Assert.Empty(Errors(("Ec2:Region", null), ("AWS_REGION", "eu-west-1")));
+
+    [Theory]
+    [InlineData("Cluster:Name", "no spaces", "Cluster:Name must be")]
+    [InlineData("Ec2:VpcId", "subnet-1", "Ec2:VpcId is no VPC id")]
+    [InlineData("Ec2:Endpoint", "localhost:4566", "Ec2:Endpoint 'localhost:4566' is no http(s) URL")]
+    [InlineData("Ec2:AccountId", "12", "Ec2:AccountId must be 12 digits")]
+    [InlineData("Pool:WarmIps", "-1", "Pool:WarmIps: The field PoolOptions.WarmIps must be between 0 and 1024. Correct Pool__WarmIps.")]
+    [InlineData("Pool:MinimumIps", "2000", "Pool:MinimumIps: The field")]
+    [InlineData("Pool:Cooldown", "-00:00:01", "Pool:Cooldown is -00:00:01")]
+    [InlineData("Pool:PreferredRest", "00:00:10", "Pool:PreferredRest is 00:00:10; it must be at least Pool:Cooldown (00:00:30)")]
+    [InlineData("Storage:Path", "silo.db", "Storage:Path 'silo.db' is not absolute")]
+    [InlineData("Storage:AttemptDeadline", "00:00:00", "Storage:AttemptDeadline is 00:00:00")]
+    [InlineData("NodeApi:Port", "70000", "NodeApi:Port: The field")]
+    [InlineData("NodeApi:Address", "everywhere", "NodeApi:Address 'everywhere' is no IP address")]
+    [InlineData("NodeApi:KeyPath", "/dev/null", "NodeApi:CertificatePath and NodeApi:KeyPath go together")]
+    [InlineData("NodeApi:TokenKeyPath", "/nowhere/key.pub", "NodeApi:TokenKeyPath '/nowhere/key.pub' does not exist")]
+    [InlineData("Silo:Address", "0.0.0.0", "Silo:Address '0.0.0.0' is no IP address that others can reach")]
+    [InlineData("Silo:GatewayPort", "11111", "Silo:Port and Silo:GatewayPort are both 11111")]
+    [InlineData("Pool:WarmIp", "4", "Pool:WarmIp is no setting; Pool has WarmIps, ")]
+    [InlineData("Pool:WarmIps", "many", "Failed to convert configuration value 'many' at 'Pool:WarmIps'")]
+    public void A_wrong_setting_is_named(string name, string value, string said) =>
+        Assert.StartsWith(said, Assert.Single(Errors((name, value))), StringComparison.Ordinal);
+
+    [Fact]
+    public void All_errors_are_told_at_once() =>
+        Assert.Equal(3, Errors(("Pool:WarmIps", "-1"), ("Silo:Address", "x"), ("Http:Prot", "1")).Count);
+
+    private static IReadOnlyList<string> Errors(params (string Name, string? Value)[] changes)
+    {
+        var settings = new Dictionary<string, string?>
+        {
+            ["Ec2:Region"] = "eu-west-1",
+            ["Ec2:VpcId"] = "vpc-0123456789abcdef0",
+            ["NodeApi:TokenKeyPath"] = "/dev/null", // It exists; what is in it is read later.
+        };
+        foreach (var (name, value) in changes)
+        {
+            settings[name] = value;
+        }
+
+        return SiloSettings.Errors(new ConfigurationBuilder().AddInMemoryCollection(settings.Where(setting => setting.Value is not null)).Build());
+    }
+}
