@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 
@@ -11,13 +12,14 @@ shared  := $(wildcard global.json Directory.*.props .editorconfig BannedSymbols.
 sources  = $(shared) $(shell find $(1) \( -name bin -o -name obj \) -prune -o -type f \
              \( -name '*.cs' -o -name '*.csproj' -o -name '*.json' -o -name '*.proto' -o -name '*.txt' \) -print)
 
-plugin   := artifacts/plugin/aws-vpc-cni
-executor := artifacts/node-executor/node-executor
-silo     := artifacts/silo/silo
-emulator := artifacts/vpc-emulator/vpc-emulator
-built    := artifacts/.built
+plugin    := artifacts/plugin/aws-vpc-cni
+executor  := artifacts/node-executor/node-executor
+silo      := artifacts/silo/silo
+emulator  := artifacts/vpc-emulator/vpc-emulator
+built     := artifacts/.built
+built-e2e := artifacts/.built-end-to-end
 
-.PHONY: help setup build publish test test-unit wiring e2e check clean
+.PHONY: help setup build publish test test-unit wiring e2e demo check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,8 +42,11 @@ test-unit: ## The tests that need neither root nor another program; seconds.
 wiring: build ## Netlink, wiring and the emulator's fabric, in namespaces of their own.
 	@scripts/test.sh wiring
 
-e2e: build publish ## The shipped programs under containerd.
+e2e: publish $(built-e2e) ## The shipped programs under containerd.
 	@scripts/test.sh end-to-end
+
+demo: publish $(built-e2e) ## A small cluster on this machine: pods on two nodes talk, and operators look at it.
+	@tests/end-to-end/bin/Release/net10.0/AwsVpcCni.Tests.EndToEnd demo
 
 check: ## Formatting, as .editorconfig has it.
 	@scripts/setup.sh sdk
@@ -53,6 +58,10 @@ clean: ## Remove all that was built.
 
 $(built): $(call sources,cni-plugin node-executor silo grains tests) AwsVpcCni.Distributed.sln
 	@scripts/build.sh AwsVpcCni.Distributed.sln
+	@mkdir -p $(@D) && touch $@
+
+$(built-e2e): $(call sources,tests/end-to-end tests/vpc-emulator cni-plugin/protocol)
+	@scripts/build.sh tests/end-to-end/AwsVpcCni.Tests.EndToEnd.csproj
 	@mkdir -p $(@D) && touch $@
 
 $(plugin): $(call sources,cni-plugin)

@@ -55,6 +55,7 @@ internal static partial class Executor
         [
             socket.RunAsync(StopGrace, end.Token),
             lane.RunAsync(() => link.RunAsync(end.Token)),
+            new VanishedSandboxes(lane, link, links, time, log).RunAsync(end.Token),
             AnnounceAsync(settings.Conflist, lane, link, log, end.Token),
         ];
         try

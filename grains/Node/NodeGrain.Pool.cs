@@ -12,7 +12,7 @@ public sealed partial class NodeGrain
 
     private Ip? PickFor(AssignRequest request)
     {
-        // A request whose row write had no answer goes on with the same address.
+        // The same request again, while its row is being written.
         foreach (var (address, sandbox) in _picked)
         {
             if (sandbox == request.Sandbox)

@@ -19,7 +19,10 @@ public sealed partial class NodeGrain
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan AbsenceProvesNothing = TimeSpan.FromSeconds(60);
 
+    private static readonly TimeSpan ShareAgain = TimeSpan.FromSeconds(30);
+
     private readonly Dictionary<string, (int Tries, DateTimeOffset NotBefore)> _retries = [];
+    private readonly Dictionary<string, (SubnetShare Share, long LeaseVersion, DateTimeOffset At)> _shared = new(StringComparer.Ordinal);
     private DateTimeOffset _lookAskedAt = DateTimeOffset.MinValue;
     private DateTimeOffset _planNotBefore = DateTimeOffset.MinValue;
     private int _refusals; // Draws in a row whose names EC2 refused though the ledger showed them free.
@@ -433,13 +436,20 @@ public sealed partial class NodeGrain
         _retries[intent.Id] = (tries + 1, time.GetUtcNow() + TimeSpan.FromSeconds(seconds));
     }
 
+    /// <summary>Tells each subnet what the node holds in it: when that has changed, and each half minute, since a ledger may have restarted.</summary>
     private void ShareWithSubnets()
     {
         var now = time.GetUtcNow();
         foreach (var subnet in _stored.Interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
         {
             var held = subnet.SelectMany(eni => eni.Addresses).ToArray();
-            grains.GetGrain<ISubnetGrain>(subnet.Key).ShareAsync(InstanceId, ShareOf(held, now), [.. held.Select(one => one.Address)]).Ignore();
+            var share = ShareOf(held, now);
+            var last = _shared.GetValueOrDefault(subnet.Key);
+            if (last.Share != share || last.LeaseVersion != _stored.LeaseVersion || now - last.At >= ShareAgain)
+            {
+                _shared[subnet.Key] = (share, _stored.LeaseVersion, now);
+                grains.GetGrain<ISubnetGrain>(subnet.Key).ShareAsync(InstanceId, share, [.. held.Select(one => one.Address)]).Ignore();
+            }
         }
     }
 }

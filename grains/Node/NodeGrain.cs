@@ -79,7 +79,7 @@ public sealed partial class NodeGrain(
 
         if (RowOf(request.Sandbox) is { } row)
         {
-            if (row.Stamp == request.Stamp && !request.Refused.Any(refusal => refusal.Address == row.Address))
+            if (row.Stamp == request.Stamp && EniOf(row.Address) is not null && !request.Refused.Any(refusal => refusal.Address == row.Address))
             {
                 return Offer(row.Address, request);
             }
@@ -103,15 +103,14 @@ public sealed partial class NodeGrain(
     public async Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation)
     {
         _waiters.Remove(request.Sandbox);
-        var row = RowOf(request.Sandbox);
-        if (row is null || _lost)
+        var rows = RowsOf(request.Sandbox, request.Stamp);
+        foreach (var row in rows)
         {
-            return new ReleaseReply { Known = false };
+            await EndAsync(row, time.GetUtcNow() - TimeSpan.FromSeconds(request.FreedSeconds), cancellation);
         }
 
-        await EndAsync(row, time.GetUtcNow() - TimeSpan.FromSeconds(request.FreedSeconds), cancellation);
         Kick();
-        return new ReleaseReply { Known = true };
+        return new ReleaseReply { Known = rows.Length > 0 };
     }
 
     /// <inheritdoc/>
@@ -170,7 +169,7 @@ public sealed partial class NodeGrain(
     private AssignReply.Offered Offer(Ip address, AssignRequest request)
     {
         _waiters.Remove(request.Sandbox);
-        var eniId = _stored.Interfaces.First(eni => eni.Addresses.Any(held => held.Address == address)).EniId;
+        var eniId = EniOf(address)!.EniId;
         LogOffered(InstanceId, request.Sandbox, request.Pod, address, eniId);
         return new AssignReply.Offered(address, eniId);
     }
@@ -190,8 +189,7 @@ public sealed partial class NodeGrain(
         }
         catch (StoreException exception)
         {
-            // It may be written. The address stays picked for this sandbox, so that the same request finds out.
-            LogStoreAway(InstanceId, exception.Message);
+            Lose(exception.Message); // It may be written: the next activation reads the rows, and the same request finds out.
             return new AssignReply.NotYet(new Reason(ReasonCode.StoreAway, exception.Message));
         }
 
@@ -228,14 +226,14 @@ public sealed partial class NodeGrain(
 
         foreach (var ended in report.Ended)
         {
-            if (RowOf(ended.Sandbox) is { } row && row.Stamp < ended.Stamp)
+            foreach (var row in RowsOf(ended.Sandbox, ended.Stamp))
             {
                 await EndAsync(row, now - TimeSpan.FromSeconds(ended.FreedSeconds), cancellation);
             }
         }
 
-        var claimed = report.Claims.Select(claim => claim.Sandbox).ToHashSet();
-        foreach (var row in _rows.Values.Where(row => row.Released is null && row.Stamp <= Settled(report) && !claimed.Contains(row.Sandbox)).ToArray())
+        // What was offered and settled without a claim of just this address has ended: an ADD may have claimed another one.
+        foreach (var row in _rows.Values.Where(row => row.Released is null && row.Stamp <= Settled(report) && _claims.GetValueOrDefault(row.Address)?.Sandbox != row.Sandbox).ToArray())
         {
             await EndAsync(row, now, cancellation);
         }
@@ -267,7 +265,10 @@ public sealed partial class NodeGrain(
         _rows[row.Address] = row with { Released = freed }; // Before the await; a store that is away makes the caller ask again.
         try
         {
-            await book.TryReleaseAsync(InstanceId, row.Address, row.Sandbox, row.Stamp, freed, cancellation);
+            if (!await book.TryReleaseAsync(InstanceId, row.Address, row.Sandbox, row.Stamp, freed, cancellation))
+            {
+                Lose("the row of " + row.Address + " is not the one that was read");
+            }
         }
         catch (StoreException)
         {
@@ -288,6 +289,10 @@ public sealed partial class NodeGrain(
         Interfaces = [.. _stored.Interfaces.Select(eni => new InterfaceOrder(eni.EniId, eni.Mac, eni.DeviceIndex, eni.NetworkCard, eni.PrimaryAddress, eni.SubnetCidr))],
         Policy = new NodePolicy(settings.Pool.Cooldown.TotalSeconds, settings.Pool.PreferredRest.TotalSeconds),
     };
+
+    private EniDocument? EniOf(Ip address) => _stored.Interfaces.FirstOrDefault(eni => eni.Addresses.Any(held => held.Address == address));
+
+    private AddressRow[] RowsOf(SandboxKey sandbox, Stamp upTo) => [.. _rows.Values.Where(row => row.Released is null && row.Sandbox == sandbox && row.Stamp <= upTo)];
 
     private AddressRow? RowOf(SandboxKey sandbox) => _rows.Values.FirstOrDefault(row => row.Released is null && row.Sandbox == sandbox);
 

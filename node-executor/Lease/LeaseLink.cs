@@ -80,6 +80,10 @@ public sealed partial class LeaseLink
         return Lease.Claims.ContainsKey(sandbox) ? null : Lease.HeldBy(sandbox); // A claim that is still there is a later ADD's.
     }
 
+    /// <summary>A sandbox has gone without a DEL, and its link with it.</summary>
+    /// <returns>False when its claim has ended meanwhile.</returns>
+    public bool Vanish(SandboxKey sandbox, Ip address) => TellEnd(sandbox, Lease.Vanish(sandbox, address));
+
     /// <summary>The kernel has confirmed that the link is gone: the address rests.</summary>
     public void LinkGone(SandboxKey sandbox, Ip address)
     {

@@ -25,6 +25,7 @@ public sealed partial record NodeLease
             lease = lease.AfterReboot(now);
         }
 
+        lease = lease.WithoutTurns();
         var leftovers = ImmutableArray.CreateBuilder<Leftover>();
         foreach (var link in wired.Where(link => link.Address is not null))
         {
@@ -75,6 +76,13 @@ public sealed partial record NodeLease
             }
             : next;
     }
+
+    /// <summary>Requests are counted anew in each process, and all that come now are later than what was claimed before.</summary>
+    private NodeLease WithoutTurns() => this with
+    {
+        Slots = Slots.ToImmutableSortedDictionary(
+            slot => slot.Key, slot => slot.Value.Hold is { } hold ? slot.Value with { Hold = hold with { Turn = 0 } } : slot.Value),
+    };
 
     /// <summary>No pod of before is alive, and no time of before means anything: all rest from now on.</summary>
     private NodeLease AfterReboot(TimeSpan now)

@@ -199,6 +199,10 @@ public sealed partial record NodeLease
             : (marked, null);
     }
 
+    /// <summary>The kernel has no link of the sandbox any more, and no DEL has come: it vanished with its namespace.</summary>
+    public (NodeLease Lease, Stamp? Release) Vanish(SandboxKey sandbox, Ip address) =>
+        Claims.TryGetValue(sandbox, out var held) && held == address ? End(sandbox, held) : (this, null);
+
     /// <summary>The kernel confirms that the link is gone: the address rests from now on.</summary>
     public NodeLease LinkGone(SandboxKey sandbox, Ip address, TimeSpan now)
     {

@@ -251,10 +251,15 @@ public sealed class NodeGrainTests
         world.Book.LoseAnswers(1);
 
         var away = Assert.IsType<AssignReply.NotYet>(await executor.AddAsync("pod-1", stamp));
-        var offered = Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod-1", stamp));
+        AssignReply again;
+        do
+        {
+            again = await executor.AddAsync("pod-1", stamp);
+        }
+        while (again is AssignReply.NotYet { Why.Code: ReasonCode.AnotherActivation });
 
         Assert.Equal(ReasonCode.StoreAway, away.Why.Code);
-        Assert.Equal(offered.Address, Assert.Single(await world.Book.ReadNodeAsync(id, Token)).Address);
+        Assert.Equal(Assert.IsType<AssignReply.Offered>(again).Address, Assert.Single(await world.Book.ReadNodeAsync(id, Token)).Address);
     }
 
     [Fact]
@@ -287,6 +292,24 @@ public sealed class NodeGrainTests
 
         var row = Assert.Single(await world.Book.ReadNodeAsync(id, Token), row => row.Released is null);
         Assert.Equal(("own-pick", own), (row.Sandbox.ContainerId, row.Address));
+    }
+
+    [Fact]
+    public async Task An_offer_loses_its_row_when_the_executor_has_claimed_another_address_for_the_sandbox()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (id, executor) = await JoinedAsync(world);
+        var stamp = executor.NextStamp();
+        var offered = Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod-1", stamp));
+        var own = executor.Leased.First(address => address != offered.Address); // The answer came too late.
+        executor.Claims.Add(own, new Claim(new SandboxKey("pod-1", "eth0"), new PodName("default", "pod-1", ""), own, offered.EniId, stamp, 0));
+
+        await executor.SyncAsync();
+        var claimed = Assert.Single(await world.Book.ReadNodeAsync(id, Token), row => row.Released is null);
+        await executor.DeletedAsync("pod-1");
+
+        Assert.Equal(own, claimed.Address);
+        Assert.DoesNotContain(await world.Book.ReadNodeAsync(id, Token), row => row.Released is null);
     }
 
     [Fact]

@@ -67,7 +67,8 @@ internal sealed class WorkFolder : IAsyncDisposable
             return;
         }
 
-        foreach (var file in Directory.EnumerateFiles(Root, "*" + Daemon.PidFileEnding, SearchOption.TopDirectoryOnly))
+        // The last one started ends first: the emulator, whose namespaces the others are in, at last.
+        foreach (var file in Directory.EnumerateFiles(Root, "*" + Daemon.PidFileEnding).OrderByDescending(File.GetLastWriteTimeUtc))
         {
             if (ProcessId.Parse(await File.ReadAllTextAsync(file)) is { } process)
             {
@@ -88,6 +89,17 @@ internal sealed class WorkFolder : IAsyncDisposable
             }
         }
 
+        KeepLogs();
         Directory.Delete(Root, recursive: true);
+    }
+
+    /// <summary>A failed test is asked about afterwards; each run's logs stay until the next one's.</summary>
+    private void KeepLogs()
+    {
+        var kept = Directory.CreateDirectory(System.IO.Path.Combine(Repository.Root, "artifacts", "test-logs", System.IO.Path.GetFileName(Root)));
+        foreach (var log in Directory.EnumerateFiles(Root, "*.log").Concat(Directory.EnumerateFiles(Root, "*.jsonl")))
+        {
+            File.Copy(log, System.IO.Path.Combine(kept.FullName, System.IO.Path.GetFileName(log)), overwrite: true);
+        }
     }
 }

@@ -34,6 +34,14 @@ public sealed class NodeLeaseStartTests
     }
 
     [Fact]
+    public void The_first_DEL_after_a_start_ends_a_claim_of_before()
+    {
+        var lease = Start(Node().WithClaim(1, 0, turn: 50), wired: Link(1, 0)).Lease;
+
+        Assert.NotNull(lease.Delete(Sandbox(1), turn: 1, At(1001)).Release);
+    }
+
+    [Fact]
     public void A_claim_without_a_link_has_ended_and_rests_from_the_start()
     {
         var lease = Start(Node().WithClaim(1, 0)).Lease;

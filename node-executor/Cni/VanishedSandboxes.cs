@@ -1,0 +1,69 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Wiring;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor.Cni;
+
+/// <summary>Finds sandboxes that are gone without a DEL: a link goes with its pod's namespace, and a DEL that finds no executor succeeds all the same.</summary>
+/// <remarks>Two looks in a row must miss the link, and no ADD takes as long as lies between them from claim to link.</remarks>
+internal sealed partial class VanishedSandboxes(Lane lane, LeaseLink link, PodLinks links, TimeProvider time, ILogger log)
+{
+    /// <summary>Longer than the kernel has for the wiring of a pod.</summary>
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
+
+    /// <summary>Looks until it is cancelled.</summary>
+    internal async Task RunAsync(CancellationToken stop)
+    {
+        HashSet<(SandboxKey Sandbox, Ip Address)> missed = [];
+        using var timer = new PeriodicTimer(Period, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stop))
+            {
+                missed = await LookAsync(missed);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopped.
+        }
+    }
+
+    private async Task<HashSet<(SandboxKey Sandbox, Ip Address)>> LookAsync(HashSet<(SandboxKey Sandbox, Ip Address)> missedBefore)
+    {
+        // The claims first: one that is made during the look is judged by the next.
+        var claims = await lane.RunAsync(() => link.Lease.Claims);
+        HashSet<SandboxKey?> wired;
+        try
+        {
+            wired = [.. Inventory.Read(KernelDeadline).Where(sandbox => sandbox.HostVeth is not null).Select(sandbox => sandbox.Sandbox)];
+        }
+        catch (WiringException e)
+        {
+            LogNotRead(e.Message);
+            return missedBefore;
+        }
+
+        var missed = claims.Where(claim => !wired.Contains(claim.Key)).Select(claim => (claim.Key, claim.Value)).ToHashSet();
+        foreach (var (sandbox, address) in missed.Where(missedBefore.Contains))
+        {
+            if (await lane.RunAsync(() => link.Vanish(sandbox, address)))
+            {
+                LogVanished(sandbox, address);
+                links.Remove(sandbox, address); // Its rules and route may be left.
+            }
+        }
+
+        return missed;
+    }
+
+    [LoggerMessage(EventId = 3251, Level = LogLevel.Information, Message = "Sandbox {Sandbox} has gone without a DEL; {Address} rests now.")]
+    private partial void LogVanished(SandboxKey sandbox, Ip address);
+
+    [LoggerMessage(EventId = 3252, Level = LogLevel.Warning, Message = "The kernel's links could not be read: {Why}")]
+    private partial void LogNotRead(string why);
+}

@@ -1,0 +1,102 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using AwsVpcCni.Tests.EndToEnd.Containerd;
+using AwsVpcCni.Tests.EndToEnd.Harness;
+using AwsVpcCni.VpcEmulator.Fabric;
+
+namespace AwsVpcCni.Tests.EndToEnd.Cluster;
+
+/// <summary>One node: its namespace, its containerd with our plugin, its executor.</summary>
+internal sealed class ClusterNode : IAsyncDisposable
+{
+    private readonly WorkFolder work;
+    private readonly ImmutableDictionary<string, string> executorSettings;
+
+    private ClusterNode(WorkFolder work, string name, string instanceId, string netnsName, ContainerdNode containerd, ImmutableDictionary<string, string> executorSettings) =>
+        (this.work, Name, InstanceId, NetnsName, Containerd, this.executorSettings) = (work, name, instanceId, netnsName, containerd, executorSettings);
+
+    public string Name { get; }
+
+    public string InstanceId { get; }
+
+    /// <summary>As `ip netns` knows it.</summary>
+    public string NetnsName { get; }
+
+    public string Netns => "/run/netns/" + NetnsName;
+
+    public ContainerdNode Containerd { get; }
+
+    public Cri Cri => Containerd.Cri;
+
+    /// <summary>The running one; null: it is stopped.</summary>
+    public Daemon? Executor { get; private set; }
+
+    /// <summary>Where the lease file is.</summary>
+    public string StateFolder => work.Path(Name + "-executor");
+
+    /// <summary>Starts containerd; the executor comes by <see cref="StartExecutor"/>.</summary>
+    public static async Task<ClusterNode> StartAsync(WorkFolder work, ClusterSettings settings, int index, string tokenFile)
+    {
+        var name = settings.Nodes[index];
+        var netnsName = $"{settings.Name}-{name}";
+        var socket = work.Path(name + "-executor.sock");
+        var containerd = await ContainerdNode.StartAsync(work, new ContainerdSettings(name, "/run/netns/" + netnsName, [Repository.Artifact("plugin", "aws-vpc-cni")])
+        {
+            Environment = new Dictionary<string, string> { ["AWS_VPC_CNI_SOCKET"] = socket },
+        });
+        var executor = new Dictionary<string, string>
+        {
+            ["AWS_VPC_CNI_SILOS"] = SiloProcess.NodeApi,
+            ["AWS_VPC_CNI_TOKEN_FILE"] = tokenFile,
+            ["AWS_VPC_CNI_SOCKET"] = socket,
+            ["AWS_VPC_CNI_STATE_DIR"] = work.Path(name + "-executor"),
+            ["AWS_VPC_CNI_CONFLIST"] = Path.Combine(containerd.ConfFolder, "10-aws.conflist"),
+        };
+        return new ClusterNode(work, name, ClusterSettings.InstanceIdOf(index), netnsName, containerd, executor.ToImmutableDictionary().SetItems(settings.Executor));
+    }
+
+    /// <summary>Starts it (again) and does not wait; <see cref="ServableAsync"/> does.</summary>
+    public void StartExecutor() => Executor = Daemon.Start(
+        work, Name + "-node-executor", Netns, executorSettings, Repository.Artifact("node-executor", "node-executor"));
+
+    /// <summary>Until the executor has written its conflist and the runtime has read it.</summary>
+    public async Task ServableAsync()
+    {
+        var conflist = executorSettings["AWS_VPC_CNI_CONFLIST"];
+        await Executor!.ReadyAsync(TimeSpan.FromSeconds(60), _ => Task.FromResult(File.Exists(conflist) ? null : conflist + " is not there"));
+        await Containerd.NetworkReadyAsync();
+    }
+
+    public async Task StopExecutorAsync()
+    {
+        if (Executor is { } running)
+        {
+            Executor = null;
+            await running.DisposeAsync();
+        }
+    }
+
+    /// <summary>SIGKILL.</summary>
+    public async Task KillExecutorAsync()
+    {
+        await Executor!.KillAsync();
+        await StopExecutorAsync();
+    }
+
+    /// <summary>When the node joined: its executor's first run, by its log, asked the silo at once. Later runs join nothing.</summary>
+    public (DateTimeOffset At, string InstanceId) Join() =>
+        File.ReadLines(work.Path(Name + "-node-executor.log"))
+            .Where(l => l.Contains($" 3001 Serving {InstanceId} ", StringComparison.Ordinal))
+            .Select(l => (DateTimeOffset.Parse(l.Split(' ')[0], CultureInfo.InvariantCulture), InstanceId))
+            .First();
+
+    /// <summary>What network configuration is there; take one before and one after, and ask for what is left over.</summary>
+    public Task<NamespaceSnapshot> SnapshotAsync() => NamespaceSnapshot.TakeAsync(NetnsName);
+
+    /// <summary>Stops pods and containerd while the executor can still serve their DELs, then the executor.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await Containerd.DisposeAsync();
+        await StopExecutorAsync();
+    }
+}

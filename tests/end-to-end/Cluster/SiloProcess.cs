@@ -1,0 +1,95 @@
+using AwsVpcCni.Tests.EndToEnd.Harness;
+
+namespace AwsVpcCni.Tests.EndToEnd.Cluster;
+
+/// <summary>The silo in the silos' namespace, the only one from which EC2 is to be reached; and `ipam` beside it.</summary>
+internal sealed class SiloProcess : IAsyncDisposable
+{
+    private const int NodeApiPort = 8440, HealthPort = 8441;
+
+    private readonly WorkFolder work;
+    private readonly ClusterSettings settings;
+    private readonly string netns;
+
+    private SiloProcess(WorkFolder work, ClusterSettings settings) =>
+        (this.work, this.settings, netns) = (work, settings, $"/run/netns/{settings.Name}-silos");
+
+    public static string Program { get; } = Repository.Artifact("silo", "silo");
+
+    /// <summary>Where executors find it.</summary>
+    public static string NodeApi { get; } = $"http://{ClusterSettings.SiloAddress}:{NodeApiPort}";
+
+    /// <summary>The running one; null: it is stopped.</summary>
+    public Daemon? Daemon { get; private set; }
+
+    /// <summary>The SQLite file.</summary>
+    public string Database => work.Path("silo", "silo.db");
+
+    private string Key => work.Path("silo", "token-key.pem");
+
+    /// <summary>Makes the key of the nodes' tokens and starts it.</summary>
+    public static async Task<SiloProcess> StartAsync(WorkFolder work, ClusterSettings settings)
+    {
+        work.NewFolder("silo");
+        var silo = new SiloProcess(work, settings);
+        await Shell.RunAsync(Program, "ipam", "keygen", "--key", silo.Key);
+        await silo.StartAsync();
+        return silo;
+    }
+
+    /// <summary>Starts it (again) on the same database, and waits until it is ready.</summary>
+    public async Task StartAsync()
+    {
+        var environment = DotnetRoot.Environment.AddRange(new Dictionary<string, string>
+        {
+            // The SDK insists on credentials; the emulator takes any.
+            ["AWS_ACCESS_KEY_ID"] = "test",
+            ["AWS_SECRET_ACCESS_KEY"] = "test",
+            ["Cluster__Name"] = ClusterSettings.ClusterName,
+            ["Ec2__Region"] = "eu-west-1",
+            ["Ec2__VpcId"] = ClusterSettings.VpcId,
+            ["Ec2__Endpoint"] = "http://127.0.0.1:4566",
+            ["Storage__Path"] = Database,
+            ["NodeApi__TokenKeyPath"] = Key + ".pub",
+        });
+        Daemon = Daemon.Start(work, "silo", netns, environment.SetItems(settings.Silo), Program);
+        await Daemon.ReadyAsync(TimeSpan.FromSeconds(60), async _ =>
+        {
+            // By bash: its sockets are in the namespace, and every machine has it.
+            var (_, stdout, stderr) = await Shell.TryAsync(
+                "nsenter", "--net=" + netns, "bash", "-c", $"exec 3<>/dev/tcp/127.0.0.1/{HealthPort} && printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3");
+            return stdout.StartsWith("HTTP/1.1 200", StringComparison.Ordinal) ? null : (stdout + stderr).Trim();
+        });
+    }
+
+    public async Task StopAsync()
+    {
+        if (Daemon is { } running)
+        {
+            Daemon = null;
+            await running.DisposeAsync();
+        }
+    }
+
+    /// <summary>SIGKILL.</summary>
+    public async Task KillAsync()
+    {
+        await Daemon!.KillAsync();
+        await StopAsync();
+    }
+
+    /// <summary>A node's token, in a file that only root may read.</summary>
+    public async Task<string> IssueTokenAsync(string instanceId, string lifetime = "24h")
+    {
+        var path = work.Path($"token-{instanceId}-{lifetime}");
+        await File.WriteAllTextAsync(path, await Shell.RunAsync(Program, "ipam", "token", "--key", Key, "--instance", instanceId, "--lifetime", lifetime));
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return path;
+    }
+
+    /// <summary>What `ipam` prints: a table, or JSON with <c>--json</c>.</summary>
+    public Task<string> IpamAsync(string what, params string[] options) => Shell.RunAsync(
+        "nsenter", ["--net=" + netns, Program, "ipam", what, "--cluster", ClusterSettings.ClusterName, "--vpc", ClusterSettings.VpcId, .. options]);
+
+    public async ValueTask DisposeAsync() => await StopAsync();
+}

@@ -1,0 +1,15 @@
+using AwsVpcCni.Tests.EndToEnd.Cluster;
+using Xunit.MicrosoftTestingPlatform;
+using Xunit.Runner.InProc.SystemConsole;
+
+namespace AwsVpcCni.Tests.EndToEnd;
+
+/// <summary>Runs the tests, or with the one word <c>demo</c> the demonstration, which shares their cluster.</summary>
+internal static class Program
+{
+    private static Task<int> Main(string[] words) =>
+        words is ["demo"] ? Demo.RunAsync()
+        // As xunit's own entry point has it: the first are how `dotnet test` calls.
+        : words.Any(w => w is "--server" or "--internal-msbuild-node") ? TestPlatformTestFramework.RunAsync(words, SelfRegisteredExtensions.AddSelfRegisteredExtensions)
+        : ConsoleRunner.Run(words);
+}

@@ -1,0 +1,206 @@
+using Xunit;
+
+namespace AwsVpcCni.Tests.Wiring.Executor;
+
+/// <summary>The executor's process between a plugin and a silo, in a namespace of its own.</summary>
+public sealed class ExecutorTests
+{
+    [Fact]
+    public async Task A_pod_gets_an_address_can_be_reached_and_leaves_nothing()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        var before = node.Snapshot();
+        var pod = node.AddPod("pod");
+
+        var add = await PluginClient.AddAsync(node.Socket, "c1", pod);
+        Assert.Equal("1.0.0", add.Json.GetProperty("cniVersion").GetString());
+        Assert.All(add.Json.GetProperty("interfaces").EnumerateArray(), link => Assert.Matches("^[0-9a-f]{2}(:[0-9a-f]{2}){5}$", link.GetProperty("mac").GetString()));
+        node.Ping(add.Address);
+        Assert.Equal(add, await PluginClient.AddAsync(node.Socket, "c1", pod)); // A repetition changes nothing.
+
+        Assert.Equal(new PluginAnswer(0, ""), await PluginClient.DelAsync(node.Socket, "c1", pod));
+        Assert.Equal(new PluginAnswer(0, ""), await PluginClient.DelAsync(node.Socket, "c1")); // Again, without namespace.
+        await node.SettleAsync(before);
+    }
+
+    [Fact]
+    public async Task A_DEL_for_a_sandbox_that_nobody_has_seen_and_with_a_broken_config_succeeds()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        await node.RunAsync();
+
+        Assert.Equal(new PluginAnswer(0, ""), await PluginClient.DelAsync(node.Socket, "c9", config: "{"));
+    }
+
+    [Fact]
+    public async Task The_runtime_is_told_of_the_network_only_when_an_address_can_be_given()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Silo.IsAway = true;
+        var executor = await node.RunAsync();
+        await executor.SaysAsync("No silo answers");
+        Assert.False(File.Exists(node.Conflist));
+
+        node.Silo.IsAway = false;
+        await executor.SaysAsync("This node can serve");
+        Assert.Contains("\"type\": \"aws-vpc-cni\"", await File.ReadAllTextAsync(node.Conflist, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Equal("644", TestNode.Run("stat", "-c", "%a", node.Conflist).Trim());
+        Assert.Equal("600", TestNode.Run("stat", "-c", "%a", node.Socket).Trim());
+    }
+
+    [Fact]
+    public async Task With_every_silo_away_pods_come_and_go_and_no_address_is_used_twice()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        node.Silo.IsAway = true;
+
+        var first = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"), "web-1");
+        Assert.Equal(0, (await PluginClient.DelAsync(node.Socket, "c1")).ExitCode);
+        var second = await PluginClient.AddAsync(node.Socket, "c2", node.AddPod("p2"), "web-2");
+        node.Ping(second.Address);
+        Assert.NotEqual(first.Address, second.Address); // The first rests.
+
+        var told = node.Silo.ReportAsync(report => report.Claims.Any(claim => claim.Sandbox.ContainerId == "c2"));
+        node.Silo.IsAway = false;
+        Assert.Equal("c1", Assert.Single((await told).Ended).Sandbox.ContainerId);
+    }
+
+    [Fact]
+    public async Task After_a_kill_the_next_executor_knows_what_is_wired()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        var before = node.Snapshot();
+        var stays = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"), "web-1");
+        var goes = node.AddPod("p2");
+        await PluginClient.AddAsync(node.Socket, "c2", goes, "web-2");
+        await executor.KillAsync();
+        node.DeletePod(goes); // Its DEL finds no executor; its link goes with its namespace, its rules stay.
+
+        var report = node.Silo.ReportAsync(report => report.Stamp.Incarnation == 2);
+        node.Silo.IsAway = true; // The start needs no silo.
+        await node.RunAsync();
+        node.Ping(stays.Address);
+        node.Silo.IsAway = false;
+        Assert.Equal(("c1", stays.Address), ((await report).Claims.Single().Sandbox.ContainerId, (await report).Claims.Single().Address.ToString()));
+        Assert.Equal("c2", Assert.Single((await report).Ended).Sandbox.ContainerId);
+        await PluginClient.DelAsync(node.Socket, "c1");
+        await node.SettleAsync(before);
+    }
+
+    [Fact]
+    public async Task A_sandbox_that_goes_without_a_DEL_is_noticed_and_nothing_is_left()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        var before = node.Snapshot();
+        var pod = node.AddPod("p1");
+        var add = await PluginClient.AddAsync(node.Socket, "c1", pod);
+        node.DeletePod(pod);
+
+        Assert.Contains(add.Address, await executor.SaysAsync("has gone without a DEL"), StringComparison.Ordinal);
+        await node.SettleAsync(before);
+    }
+
+    [Fact]
+    public async Task A_damaged_lease_file_keeps_pods_wired_and_is_kept_aside()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        var pod = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"));
+        Assert.Equal(0, (await executor.TerminateAsync()).ExitCode);
+        await File.WriteAllTextAsync(node.LeaseFile, "nonsense\n", TestContext.Current.CancellationToken);
+
+        var report = node.Silo.ReportAsync(report => report.Claims.Length == 1);
+        executor = node.Launch();
+        Assert.Contains("its first line is damaged", await executor.SaysAsync("is not used"), StringComparison.Ordinal);
+        Assert.Equal(pod.Address, (await report).Claims.Single().Address.ToString());
+        node.Ping(pod.Address);
+        Assert.Equal("nonsense\n", await File.ReadAllTextAsync(node.LeaseFile + ".aside", TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_wiring_that_fails_leaves_nothing_and_says_why()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        var before = node.Snapshot();
+
+        var add = await PluginClient.AddAsync(node.Socket, "c1", "/dev/null");
+        Assert.Equal((1, 100), (add.ExitCode, add.ErrorCode));
+        Assert.Contains("network namespace", add.Message, StringComparison.Ordinal);
+        Assert.Equal(before, node.Snapshot());
+    }
+
+    [Theory]
+    [InlineData("{", 6)]
+    [InlineData("""{"cniVersion":"9.0.0","name":"aws-cni","type":"aws-vpc-cni"}""", 1)]
+    [InlineData("""{"cniVersion":"1.0.0","name":"aws-cni","type":"aws-vpc-cni","mtu":5}""", 7)]
+    public async Task A_bad_config_is_refused_with_its_code(string config, int code)
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        await node.RunAsync();
+
+        Assert.Equal(code, (await PluginClient.AddAsync(node.Socket, "c1", "/dev/null", config: config)).ErrorCode);
+    }
+
+    [Fact]
+    public async Task An_ADD_whose_plugin_is_killed_while_it_waits_is_demand_no_longer()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Silo.HasNothing = true;
+        await node.RunAsync();
+        var waits = node.Silo.ReportAsync(report => report.Waiting.Length == 1);
+        using (PluginClient.Send(node.Socket, PluginClient.Environment("ADD", "c1", node.AddPod("p1"), "web"), PluginClient.Config, "/dev/null"))
+        {
+            await waits;
+        }
+
+        await node.Silo.ReportAsync(report => report.Waiting.IsEmpty && report.SettledNumber >= waits.Result.Waiting[0].Stamp.Number);
+    }
+
+    [Fact]
+    public async Task A_DEL_ends_an_ADD_that_waits()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Silo.HasNothing = true;
+        await node.RunAsync();
+        var waits = node.Silo.ReportAsync(report => report.Waiting.Length == 1);
+        var add = PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"));
+        await waits;
+        await PluginClient.DelAsync(node.Socket, "c1");
+
+        Assert.Equal(11, (await add).ErrorCode);
+    }
+
+    [Fact]
+    public async Task A_token_of_another_machine_is_refused()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Silo.ImdsInstance = "i-0000000000000000b";
+
+        var (exitCode, said) = await node.Launch().EndAsync();
+        Assert.Equal(1, exitCode);
+        Assert.Contains("is a token for i-0000000000000000a, and this machine is i-0000000000000000b", said, StringComparison.Ordinal);
+        Assert.Empty(node.Silo.Asked);
+    }
+
+    [Fact]
+    public async Task A_second_executor_stops_and_names_the_first()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        await node.RunAsync();
+
+        var (exitCode, said) = await node.Launch().EndAsync();
+        Assert.Equal(1, exitCode);
+        Assert.Matches("Another node-executor \\(pid [0-9]+\\) has .*executor.lock locked", said);
+    }
+}

@@ -1,0 +1,150 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.VpcEmulator.Fabric;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.Tests.Wiring.Executor;
+
+/// <summary>A node's grain as small as can be, behind the node API, and a metadata service; both inside the node's namespace.</summary>
+internal sealed class FakeSilo : IAsyncDisposable
+{
+    private readonly Lock gate = new();
+    private readonly SortedDictionary<string, Ip> rows = new(StringComparer.Ordinal);
+    private readonly List<(Func<NodeReport, bool> Wanted, TaskCompletionSource<NodeReport> Seen)> waits = [];
+    private readonly List<Socket> sockets = [];
+    private readonly WebApplication app;
+    private readonly string netns;
+    private int next;
+
+    public FakeSilo(string netns, ImmutableArray<Ip> lease, string mac)
+    {
+        this.netns = netns;
+        Lease = lease;
+        Mac = mac;
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.ListenHandle((ulong)Open(8001).Handle, listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.ListenHandle((ulong)Open(8002).Handle, listen => listen.Protocols = HttpProtocols.Http1);
+        });
+        app = builder.Build();
+        Map();
+    }
+
+    public ImmutableArray<Ip> Lease { get; set; }
+
+    public string Mac { get; }
+
+    public string ImdsInstance { get; set; } = ExecutorNode.InstanceId;
+
+    /// <summary>Answers 503 to everything while set.</summary>
+    public bool IsAway { get; set; }
+
+    public bool HasNothing { get; set; }
+
+    public ConcurrentQueue<AssignRequest> Asked { get; } = new();
+
+    public Task StartAsync() => app.StartAsync();
+
+    /// <summary>The first report from now on that is as wanted.</summary>
+    public Task<NodeReport> ReportAsync(Func<NodeReport, bool> wanted)
+    {
+        var seen = new TaskCompletionSource<NodeReport>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (gate)
+        {
+            waits.Add((wanted, seen));
+        }
+
+        return seen.Task.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await app.DisposeAsync();
+        sockets.ForEach(socket => socket.Dispose());
+    }
+
+    private Socket Open(int port)
+    {
+        var socket = NetworkNamespace.Listen(TestNode.Path(netns), new IPEndPoint(IPAddress.Loopback, port));
+        sockets.Add(socket);
+        return socket;
+    }
+
+    private void Map()
+    {
+        app.MapPut("/latest/api/token", () => "session");
+        app.MapGet("/latest/meta-data/instance-id", () => ImdsInstance);
+        app.Use(async (http, then) =>
+        {
+            if (IsAway)
+            {
+                http.Response.StatusCode = 503;
+                return;
+            }
+
+            await then(http);
+        });
+        app.MapPost("/node/v1/assign", async (HttpContext http) =>
+            await http.Response.WriteAsJsonAsync(Assign((await http.Request.ReadFromJsonAsync(NodeJson.Default.AssignRequest))!), NodeJson.Default.AssignReply));
+        app.MapPost("/node/v1/release", async (HttpContext http) =>
+        {
+            await http.Request.ReadFromJsonAsync(NodeJson.Default.ReleaseRequest);
+            await http.Response.WriteAsJsonAsync(new ReleaseReply { Known = true }, NodeJson.Default.ReleaseReply);
+        });
+        app.MapPost("/node/v1/sync", async (HttpContext http) =>
+            await http.Response.WriteAsJsonAsync(Sync((await http.Request.ReadFromJsonAsync(NodeJson.Default.NodeReport))!), NodeJson.Default.NodeOrders));
+    }
+
+    /// <summary>Each sandbox the next address of the lease, never one twice.</summary>
+    private AssignReply Assign(AssignRequest request)
+    {
+        Asked.Enqueue(request);
+        lock (gate)
+        {
+            if (!rows.TryGetValue(request.Sandbox.ToString(), out var address))
+            {
+                if (HasNothing || next >= Lease.Length)
+                {
+                    return new AssignReply.NotYet(new Reason(ReasonCode.SubnetEmpty, "subnet-1 is empty"));
+                }
+
+                rows[request.Sandbox.ToString()] = address = Lease[next++];
+            }
+
+            return new AssignReply.Offered(address, ExecutorNode.EniId);
+        }
+    }
+
+    private NodeOrders Sync(NodeReport report)
+    {
+        lock (gate)
+        {
+            foreach (var wait in waits.Where(wait => wait.Wanted(report)).ToArray())
+            {
+                wait.Seen.TrySetResult(report);
+                waits.Remove(wait);
+            }
+        }
+
+        return new NodeOrders
+        {
+            Answers = report.Stamp,
+            Incarnation = report.Stamp.Incarnation == 0 ? 1 : report.Stamp.Incarnation,
+            LeaseVersion = Lease.IsEmpty ? 0 : 1,
+            Lease = [.. Lease.Select(address => new LeasedAddress(address, ExecutorNode.EniId))],
+            GiveUp = [],
+            Interfaces = Lease.IsEmpty ? [] : [new InterfaceOrder(ExecutorNode.EniId, Mac, 0, 0, Ip.Parse("10.0.0.10"), Cidr.Parse("10.0.0.0/24"))],
+            Policy = new NodePolicy(30, 120),
+        };
+    }
+}
