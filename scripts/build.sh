@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "Building $1 ..."
 start=$SECONDS
-dotnet build "$1" -c Release -v quiet --nologo -nodeReuse:false -clp:ErrorsOnly
+dotnet build "$1" -c Release -v quiet --nologo -nodeReuse:false "-clp:ErrorsOnly;NoSummary"
 echo "  built in $((SECONDS - start)) s"

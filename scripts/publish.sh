@@ -7,7 +7,7 @@ folder=$(dirname "$2")
 echo "Publishing $folder ..."
 start=$SECONDS
 rm -rf "$folder.new"
-dotnet publish "$1" -c Release -o "$folder.new" -v quiet --nologo -nodeReuse:false -clp:ErrorsOnly
+dotnet publish "$1" -c Release -o "$folder.new" -v quiet --nologo -nodeReuse:false "-clp:ErrorsOnly;NoSummary"
 rm -rf "$folder"
 mv "$folder.new" "$folder"
 touch "$2"

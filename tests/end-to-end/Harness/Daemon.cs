@@ -30,6 +30,7 @@ internal sealed class Daemon : IAsyncDisposable
     {
         var (log, pidFile) = (work.Path(name + ".log"), work.Path(name + PidFileEnding));
         string[] entering = netns is null ? [] : ["nsenter", "--net=" + netns];
+        File.AppendAllText(log, ""); // Whoever reads it may come before the shell.
 
         // The shell gives it its files and becomes the program itself, so that the process id stays; a log outlives its runs.
         var start = new ProcessStartInfo("/bin/sh", ["-c", "log=$1; shift; exec \"$@\" >>\"$log\" 2>&1 </dev/null", "sh", log, .. entering, .. command])
