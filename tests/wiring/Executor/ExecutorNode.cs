@@ -85,11 +85,10 @@ internal sealed class ExecutorNode : IAsyncDisposable
         // With the tests' list of assemblies: theirs is the folder that it is in.
         string Beside(string file) => System.IO.Path.Combine(AppContext.BaseDirectory, file);
         var tests = typeof(ExecutorNode).Assembly.GetName().Name;
-        var start = new ProcessStartInfo("nsenter",
-            [
-                $"--net={TestNode.Path(node.Name)}", "dotnet", "exec", "--runtimeconfig", Beside($"{tests}.runtimeconfig.json"),
-                "--depsfile", Beside($"{tests}.deps.json"), Beside("node-executor.dll"),
-            ])
+        string[] program = Environment.GetEnvironmentVariable("AWS_VPC_CNI_TEST_EXECUTOR") is { Length: > 0 } published
+            ? [published]
+            : ["dotnet", "exec", "--runtimeconfig", Beside($"{tests}.runtimeconfig.json"), "--depsfile", Beside($"{tests}.deps.json"), Beside("node-executor.dll")];
+        var start = new ProcessStartInfo("nsenter", [$"--net={TestNode.Path(node.Name)}", .. program])
         {
             RedirectStandardError = true,
         };
