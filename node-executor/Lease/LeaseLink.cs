@@ -114,7 +114,7 @@ public sealed partial class LeaseLink
                     case Answer.Claimed(var grant):
                         return new AddOutcome.Granted(grant, add.Number);
                     case Answer.Never(var why):
-                        return new AddOutcome.Failed(CanRetry: false, why.Text);
+                        return new AddOutcome.Failed(CanRetry: why.Code == ReasonCode.Outdated, why.Text); // A new ADD has a new number.
                     case Answer.Outrun:
                         return Deleted(add.Sandbox);
                     case Answer.NotYet(var why) when Now >= deadline:
