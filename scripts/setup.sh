@@ -25,7 +25,7 @@ packages=(
     containerd runc containernetworking-plugins         # a container runtime; its loopback plugin
     busybox-static                                      # the pods' image
     iproute2 iputils-ping nftables procps util-linux    # namespaces, the emulator's router
-    strace                                              # tests count a program's system calls
+    strace sqlite3                                      # tests count a program's system calls, and read the silo's file
 )
 
 absent=()

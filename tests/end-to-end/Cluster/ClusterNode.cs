@@ -28,6 +28,9 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     public Cri Cri => Containerd.Cri;
 
+    /// <summary>Where the plugin finds the executor.</summary>
+    public string Socket => executorSettings["AWS_VPC_CNI_SOCKET"];
+
     /// <summary>The running one; null: it is stopped.</summary>
     public Daemon? Executor { get; private set; }
 
@@ -58,6 +61,11 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <summary>Starts it (again) and does not wait; <see cref="ServableAsync"/> does.</summary>
     public void StartExecutor() => Executor = Daemon.Start(
         work, Name + "-node-executor", Netns, executorSettings, Repository.Artifact("node-executor", "node-executor"));
+
+    /// <summary>A second run beside, or instead of, the one that serves; it is expected to end by itself.</summary>
+    /// <param name="changed">Over its settings.</param>
+    public Task<(int ExitCode, string Output)> RunExecutorOnceAsync(IReadOnlyDictionary<string, string> changed) =>
+        Daemon.RunOnceAsync(work, Name + "-other-executor", Netns, executorSettings.SetItems(changed), Repository.Artifact("node-executor", "node-executor"));
 
     /// <summary>Until the executor has written its conflist and the runtime has read it.</summary>
     public async Task ServableAsync()

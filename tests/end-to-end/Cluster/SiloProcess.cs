@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
@@ -27,6 +28,19 @@ internal sealed class SiloProcess : IAsyncDisposable
 
     private string Key => work.Path("silo", "token-key.pem");
 
+    private ImmutableDictionary<string, string> Environment => DotnetRoot.Environment.AddRange(new Dictionary<string, string>
+    {
+        // The SDK insists on credentials; the emulator takes any.
+        ["AWS_ACCESS_KEY_ID"] = "test",
+        ["AWS_SECRET_ACCESS_KEY"] = "test",
+        ["Cluster__Name"] = ClusterSettings.ClusterName,
+        ["Ec2__Region"] = "eu-west-1",
+        ["Ec2__VpcId"] = ClusterSettings.VpcId,
+        ["Ec2__Endpoint"] = "http://127.0.0.1:4566",
+        ["Storage__Path"] = Database,
+        ["NodeApi__TokenKeyPath"] = Key + ".pub",
+    }).SetItems(settings.Silo);
+
     /// <summary>Makes the key of the nodes' tokens and starts it.</summary>
     public static async Task<SiloProcess> StartAsync(WorkFolder work, ClusterSettings settings)
     {
@@ -40,19 +54,7 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <summary>Starts it (again) on the same database, and waits until it is ready.</summary>
     public async Task StartAsync()
     {
-        var environment = DotnetRoot.Environment.AddRange(new Dictionary<string, string>
-        {
-            // The SDK insists on credentials; the emulator takes any.
-            ["AWS_ACCESS_KEY_ID"] = "test",
-            ["AWS_SECRET_ACCESS_KEY"] = "test",
-            ["Cluster__Name"] = ClusterSettings.ClusterName,
-            ["Ec2__Region"] = "eu-west-1",
-            ["Ec2__VpcId"] = ClusterSettings.VpcId,
-            ["Ec2__Endpoint"] = "http://127.0.0.1:4566",
-            ["Storage__Path"] = Database,
-            ["NodeApi__TokenKeyPath"] = Key + ".pub",
-        });
-        Daemon = Daemon.Start(work, "silo", netns, environment.SetItems(settings.Silo), Program);
+        Daemon = Daemon.Start(work, "silo", netns, Environment, Program);
         await Daemon.ReadyAsync(TimeSpan.FromSeconds(60), async _ =>
         {
             // By bash: its sockets are in the namespace, and every machine has it.
@@ -61,6 +63,11 @@ internal sealed class SiloProcess : IAsyncDisposable
             return stdout.StartsWith("HTTP/1.1 200", StringComparison.Ordinal) ? null : (stdout + stderr).Trim();
         });
     }
+
+    /// <summary>A run that is expected to end by itself.</summary>
+    /// <param name="changed">Over its settings.</param>
+    public Task<(int ExitCode, string Output)> RunOnceAsync(IReadOnlyDictionary<string, string> changed) =>
+        Daemon.RunOnceAsync(work, "other-silo", netns, Environment.SetItems(changed), Program);
 
     public async Task StopAsync()
     {

@@ -44,6 +44,7 @@ internal sealed class Daemon : IAsyncDisposable
             start.Environment[key] = value;
         }
 
+        File.AppendAllText(log, ""); // It is there to be read, even before the shell has opened it.
         var process = Process.Start(start)!;
         var id = ProcessId.Of(process.Id) ?? throw new InvalidOperationException($"{name} ended at once.");
         File.WriteAllText(pidFile, id.ToString());
@@ -57,6 +58,16 @@ internal sealed class Daemon : IAsyncDisposable
             process.HasExited
                 ? throw new InvalidOperationException($"{Name} ended with exit code {process.ExitCode} before it was ready. Its log ends:\n{LogEnd()}")
                 : await whyNot(cancellation));
+
+    /// <summary>Starts it, and waits until it has ended by itself.</summary>
+    /// <returns>Its exit code and all that it said.</returns>
+    public static async Task<(int ExitCode, string Output)> RunOnceAsync(WorkFolder work, string name, string? netns, IReadOnlyDictionary<string, string> environment, params string[] command)
+    {
+        File.Delete(work.Path(name + ".log"));
+        await using var daemon = Start(work, name, netns, environment, command);
+        await Eventually.HoldsAsync($"{name} to end (log: {daemon.LogFile})", TimeSpan.FromSeconds(30), _ => Task.FromResult(daemon.HasExited ? null : "it runs"));
+        return (daemon.ExitCode, daemon.LogEnd());
+    }
 
     /// <summary>SIGTERM, and SIGKILL when that does not help.</summary>
     /// <returns>Its exit code; 137 after SIGKILL.</returns>
