@@ -11,6 +11,7 @@ internal sealed class ClusterNode : IAsyncDisposable
 {
     private readonly WorkFolder work;
     private readonly ImmutableDictionary<string, string> executorSettings;
+    private int servedBefore; // Runs of the executor that had come up before this one.
 
     private ClusterNode(WorkFolder work, string name, string instanceId, string netnsName, ContainerdNode containerd, ImmutableDictionary<string, string> executorSettings) =>
         (this.work, Name, InstanceId, NetnsName, Containerd, this.executorSettings) = (work, name, instanceId, netnsName, containerd, executorSettings);
@@ -59,19 +60,23 @@ internal sealed class ClusterNode : IAsyncDisposable
     }
 
     /// <summary>Starts it (again) and does not wait; <see cref="ServableAsync"/> does.</summary>
-    public void StartExecutor() => Executor = Daemon.Start(
-        work, Name + "-node-executor", Netns, executorSettings, Repository.Artifact("node-executor", "node-executor"));
+    public void StartExecutor()
+    {
+        servedBefore = TimesServing();
+        Executor = Daemon.Start(work, Name + "-node-executor", Netns, executorSettings, Repository.Artifact("node-executor", "node-executor"));
+    }
 
     /// <summary>A second run beside, or instead of, the one that serves; it is expected to end by itself.</summary>
     /// <param name="changed">Over its settings.</param>
     public Task<(int ExitCode, string Output)> RunExecutorOnceAsync(IReadOnlyDictionary<string, string> changed) =>
         Daemon.RunOnceAsync(work, Name + "-other-executor", Netns, executorSettings.SetItems(changed), Repository.Artifact("node-executor", "node-executor"));
 
-    /// <summary>Until the executor has written its conflist and the runtime has read it.</summary>
+    /// <summary>Until this run of the executor serves, its conflist is there, and the runtime has read it.</summary>
     public async Task ServableAsync()
     {
         var conflist = executorSettings["AWS_VPC_CNI_CONFLIST"];
-        await Executor!.ReadyAsync(TimeSpan.FromSeconds(60), _ => Task.FromResult(File.Exists(conflist) ? null : conflist + " is not there"));
+        await Executor!.ReadyAsync(TimeSpan.FromSeconds(60), _ => Task.FromResult(
+            TimesServing() == servedBefore ? "it has not said that it serves" : File.Exists(conflist) ? null : conflist + " is not there"));
         await Containerd.NetworkReadyAsync();
     }
 
@@ -93,10 +98,13 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>When the node joined: its executor's first run, by its log, asked the silo at once. Later runs join nothing.</summary>
     public (DateTimeOffset At, string InstanceId) Join() =>
-        File.ReadLines(work.Path(Name + "-node-executor.log"))
-            .Where(l => l.Contains($" 3001 Serving {InstanceId} ", StringComparison.Ordinal))
-            .Select(l => (DateTimeOffset.Parse(l.Split(' ')[0], CultureInfo.InvariantCulture), InstanceId))
+        Serving().Select(l => (DateTimeOffset.Parse(l.Split(' ')[0], CultureInfo.InvariantCulture), InstanceId))
             .First();
+
+    private int TimesServing() => Serving().Count();
+
+    private IEnumerable<string> Serving() => !File.Exists(work.Path(Name + "-node-executor.log")) ? [] : File.ReadLines(work.Path(Name + "-node-executor.log"))
+        .Where(l => l.Contains($" 3001 Serving {InstanceId} ", StringComparison.Ordinal));
 
     /// <summary>What network configuration is there; take one before and one after, and ask for what is left over.</summary>
     public Task<NamespaceSnapshot> SnapshotAsync() => NamespaceSnapshot.TakeAsync(NetnsName);
