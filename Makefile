@@ -19,7 +19,7 @@ emulator  := artifacts/vpc-emulator/vpc-emulator
 built     := artifacts/.built
 built-e2e := artifacts/.built-end-to-end
 
-.PHONY: help setup build publish test test-unit wiring e2e demo check clean
+.PHONY: help setup build publish test test-unit wiring e2e demo footprint check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,6 +47,9 @@ e2e: publish $(built-e2e) ## The shipped programs under containerd.
 
 demo: publish $(built-e2e) ## A small cluster on this machine: pods on two nodes talk, and operators look at it.
 	@tests/end-to-end/bin/Release/net10.0/AwsVpcCni.Tests.EndToEnd demo
+
+footprint: publish $(built-e2e) ## What the programs weigh: memory at idle, sizes, the plugin's start.
+	@tests/end-to-end/bin/Release/net10.0/AwsVpcCni.Tests.EndToEnd footprint
 
 check: ## Formatting, as .editorconfig has it.
 	@scripts/setup.sh sdk

@@ -55,6 +55,30 @@ public sealed class RestartTests
     }
 
     [Fact]
+    public async Task A_lost_store_is_rebuilt_from_EC2_and_the_executors_and_no_pod_notices()
+    {
+        await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avclost"));
+        var node = cluster.Nodes[0];
+        var pod = await node.Cri.RunPodAsync("pod");
+        var rows = await Rows.AssignedAsync(cluster.Silo);
+
+        await cluster.Silo.KillAsync();
+        foreach (var file in Directory.EnumerateFiles(Path.GetDirectoryName(cluster.Silo.Database)!, "silo.db*"))
+        {
+            File.Delete(file);
+        }
+
+        await cluster.Silo.StartAsync();
+        await Eventually.HoldsAsync("the row of the pod to be there again", Patience, async _ =>
+            await Rows.AssignedAsync(cluster.Silo) is var now && rows.SequenceEqual(now) ? null : string.Join('\n', now));
+        var other = await node.Cri.RunPodAsync("other");
+
+        Assert.Equal(pod.Address, await node.Cri.AddressAsync(pod.Sandbox));
+        Assert.NotEqual(pod.Address, other.Address);
+        Assert.Contains("2 packets received", await node.Cri.ExecAsync(pod, "ping", "-c", "2", "-W", "5", other.Address), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_DEL_while_the_executor_is_down_succeeds_and_its_next_start_cleans_up()
     {
         await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avcdeldown") { Nodes = ["nodea"] });
