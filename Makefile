@@ -6,6 +6,8 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
+# Built programs look here, and not along PATH, for a runtime that is not in the machine's default place.
+export DOTNET_ROOT ?= $(shell dotnet --list-runtimes 2>/dev/null | sed -n 's|^Microsoft.NETCore.App 10.*\[\(.*\)/shared/.*|\1|p' | tail -n 1)
 
 # All that a program is made of; a program is published again when one of these is newer.
 shared  := $(wildcard global.json Directory.*.props .editorconfig BannedSymbols.txt)

@@ -39,7 +39,7 @@ if [ ${#absent[@]} -gt 0 ]; then
     echo "Installing: ${absent[*]}"
     log=$(mktemp)
     export DEBIAN_FRONTEND=noninteractive
-    if ! { apt-get update && apt-get install -y --no-install-recommends "${absent[@]}"; } >"$log" 2>&1; then
+    if ! { dpkg --configure -a && apt-get update && apt-get install -y --no-install-recommends "${absent[@]}"; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         missing "${absent[*]}" "apt-get could not install them (all of its output: $log). Install them by hand and start again."
     fi

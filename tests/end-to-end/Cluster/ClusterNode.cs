@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using AwsVpcCni.Tests.EndToEnd.Containerd;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using AwsVpcCni.VpcEmulator.Fabric;
@@ -95,11 +94,6 @@ internal sealed class ClusterNode : IAsyncDisposable
         await Executor!.KillAsync();
         await StopExecutorAsync();
     }
-
-    /// <summary>When the node joined: its executor's first run, by its log, asked the silo at once. Later runs join nothing.</summary>
-    public (DateTimeOffset At, string InstanceId) Join() =>
-        Serving().Select(l => (DateTimeOffset.Parse(l.Split(' ')[0], CultureInfo.InvariantCulture), InstanceId))
-            .First();
 
     private int TimesServing() => Serving().Count();
 

@@ -1,10 +1,12 @@
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.RegularExpressions;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
 
 /// <summary>The silo in the silos' namespace, the only one from which EC2 is to be reached; and `ipam` beside it.</summary>
-internal sealed class SiloProcess : IAsyncDisposable
+internal sealed partial class SiloProcess : IAsyncDisposable
 {
     private const int NodeApiPort = 8440, HealthPort = 8441;
 
@@ -84,6 +86,15 @@ internal sealed class SiloProcess : IAsyncDisposable
         await Daemon!.KillAsync();
         await StopAsync();
     }
+
+    /// <summary>When the VPC's grain first heard of each node, by the silo's log (event 2301).</summary>
+    public IEnumerable<(DateTimeOffset At, string InstanceId)> Joins() => File.ReadLines(work.Path("silo.log"))
+        .Select(line => Asking().Match(line)).Where(match => match.Success)
+        .Select(match => (At: DateTimeOffset.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture), InstanceId: match.Groups[2].Value))
+        .DistinctBy(join => join.InstanceId);
+
+    [GeneratedRegex(@"^(\S+) .*VpcGrain\[2301\] Node (\S+) asks to be described")]
+    private static partial Regex Asking();
 
     /// <summary>A node's token, in a file that only root may read.</summary>
     public async Task<string> IssueTokenAsync(string instanceId, string lifetime = "24h")

@@ -41,7 +41,7 @@ internal sealed class TestCluster : IAsyncDisposable
     }
 
     /// <summary>Whether the EC2 calls so far are as promised; with what the checker says.</summary>
-    public Task<(int ExitCode, string Output)> CheckCallsAsync() => Emulator.CheckCallsAsync(Nodes.Select(n => n.Join()));
+    public Task<(int ExitCode, string Output)> CheckCallsAsync() => Emulator.CheckCallsAsync(Silo.Joins());
 
     /// <summary>Ends all parts, the last one first. Each is ended, whatever becomes of the others.</summary>
     public async ValueTask DisposeAsync()
