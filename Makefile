@@ -20,8 +20,9 @@ silo      := artifacts/silo/silo
 emulator  := artifacts/vpc-emulator/vpc-emulator
 built     := artifacts/.built
 built-e2e := artifacts/.built-end-to-end
+built-bench := artifacts/.built-benchmarks
 
-.PHONY: help setup build publish test test-unit wiring e2e demo footprint check clean
+.PHONY: help setup build publish test test-unit wiring e2e demo footprint bench-add check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -53,6 +54,9 @@ demo: publish $(built-e2e) ## A small cluster on this machine: pods on two nodes
 footprint: publish $(built-e2e) ## What the programs weigh: memory at idle, sizes, the plugin's start.
 	@tests/end-to-end/bin/Release/net10.0/AwsVpcCni.Tests.EndToEnd footprint
 
+bench-add: publish $(built-bench) ## ADD and DEL beside Debian's ptp + host-local, and where our time goes.
+	@tests/benchmarks/bin/Release/net10.0/AwsVpcCni.Benchmarks add
+
 check: ## Formatting, as .editorconfig has it.
 	@scripts/setup.sh sdk
 	dotnet format AwsVpcCni.Distributed.sln --verify-no-changes
@@ -67,6 +71,10 @@ $(built): $(call sources,cni-plugin node-executor silo grains tests) AwsVpcCni.D
 
 $(built-e2e): $(call sources,tests/end-to-end tests/vpc-emulator cni-plugin/protocol)
 	@scripts/build.sh tests/end-to-end/AwsVpcCni.Tests.EndToEnd.csproj
+	@mkdir -p $(@D) && touch $@
+
+$(built-bench): $(call sources,tests/benchmarks tests/end-to-end tests/vpc-emulator cni-plugin/protocol)
+	@scripts/build.sh tests/benchmarks/AwsVpcCni.Benchmarks.csproj
 	@mkdir -p $(@D) && touch $@
 
 $(plugin): $(call sources,cni-plugin)

@@ -27,7 +27,9 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
         using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation)
             ?? throw CniException.Of(CniErrorCode.TryAgainLater, $"{sandbox}: an earlier request for this sandbox has not ended within {Deadline.TotalSeconds:0} s");
+        var asked = time.GetTimestamp();
         var outcome = await lane.RunAsync(() => link.AssignAsync(sandbox, pod, request.Turn, cancellation));
+        var claimed = time.GetTimestamp();
         if (outcome is not AddOutcome.Granted(var grant, var number))
         {
             var failed = (AddOutcome.Failed)outcome;
@@ -36,7 +38,7 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         }
 
         var wiredPod = number is null && links.ResultOf(sandbox) is { } known ? known : await WireAsync(sandbox, pod, grant, number, conf, request);
-        LogAdded(pod, sandbox, grant.Address, grant.EniId, wiredPod.HostVeth, (long)time.GetElapsedTime(began).TotalMicroseconds);
+        LogAdded(pod, sandbox, grant.Address, grant.EniId, wiredPod.HostVeth, Microseconds(began), Microseconds(asked, claimed), Microseconds(claimed));
         return new PluginReply(0, ResultOf(call, conf, grant, wiredPod).ToJson(conf.Version), () => UndoUntoldAsync(sandbox, number));
     }
 
@@ -103,8 +105,12 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
             [new CniRoute(new IPNetwork(IPAddress.Any, 0), gateway)]);
     }
 
-    [LoggerMessage(EventId = 3221, Level = LogLevel.Information, Message = "ADD {Pod} sandbox {Sandbox}: {Address} of {EniId} on {Veth} in {Microseconds} us.")]
-    private partial void LogAdded(PodName pod, SandboxKey sandbox, Ip address, string eniId, string veth, long microseconds);
+    private long Microseconds(long from, long? to = null) => (long)time.GetElapsedTime(from, to ?? time.GetTimestamp()).TotalMicroseconds;
+
+    [LoggerMessage(EventId = 3221, Level = LogLevel.Information,
+        Message = "ADD {Pod} sandbox {Sandbox}: {Address} of {EniId} on {Veth} in {Microseconds} us: {ClaimMicroseconds} us to the claim, {WiringMicroseconds} us of wiring.")]
+    private partial void LogAdded(
+        PodName pod, SandboxKey sandbox, Ip address, string eniId, string veth, long microseconds, long claimMicroseconds, long wiringMicroseconds);
 
     [LoggerMessage(EventId = 3222, Level = LogLevel.Warning, Message = "ADD {Pod} sandbox {Sandbox} failed: {Why}")]
     private partial void LogFailed(PodName pod, SandboxKey sandbox, string why);

@@ -1,13 +1,14 @@
 using System.Collections.Concurrent;
 using AwsVpcCni.Grains.Storage;
 using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace AwsVpcCni.Silo.Storage.Sqlite;
 
 /// <summary>The embedded store: requests from any thread, run one after the other on the store's own, which may block.</summary>
 /// <remarks>Requests that come while a commit is under way share the next one, so that 20 ADDs at once cost few fsyncs. Each
 /// keeps its own outcome, and ends only after the commit.</remarks>
-internal sealed class Database : IDisposable
+internal sealed partial class Database : IDisposable
 {
     private const int QueueBound = 2000;
     private const int BatchBound = 250;
@@ -15,13 +16,15 @@ internal sealed class Database : IDisposable
     private readonly BlockingCollection<Request> _queue = new(QueueBound);
     private readonly DatabaseFile _file;
     private readonly TimeProvider _time;
+    private readonly ILogger _log;
     private readonly Thread _thread;
     private long _commits;
 
-    private Database(DatabaseFile file, TimeProvider time)
+    private Database(DatabaseFile file, TimeProvider time, ILogger log)
     {
         _file = file;
         _time = time;
+        _log = log;
         _thread = new Thread(Loop) { Name = "sqlite", IsBackground = true };
         _thread.Start();
     }
@@ -31,7 +34,7 @@ internal sealed class Database : IDisposable
 
     /// <summary>Opens the file, or makes it.</summary>
     /// <exception cref="StoreException">What is wrong with the file, and what to do.</exception>
-    public static Database Open(string path, TimeProvider time) => new(DatabaseFile.Open(path), time);
+    public static Database Open(string path, TimeProvider time, ILogger? log = null) => new(DatabaseFile.Open(path), time, log ?? NullLogger.Instance);
 
     /// <summary>Runs <paramref name="work"/> in a transaction; the task ends after its commit.</summary>
     /// <param name="what">What is tried, with its ids; for the error.</param>
@@ -40,6 +43,7 @@ internal sealed class Database : IDisposable
     /// <exception cref="StoreException">No room in the queue, out of time, or SQLite refused.</exception>
     public async Task<T> RunAsync<T>(string what, TimeSpan deadline, Func<Session, T> work, CancellationToken cancellation)
     {
+        var began = _time.GetTimestamp();
         var request = new Request<T>(what, work);
         try
         {
@@ -55,7 +59,9 @@ internal sealed class Database : IDisposable
 
         try
         {
-            return await request.Done.WaitAsync(deadline, _time, cancellation);
+            var result = await request.Done.WaitAsync(deadline, _time, cancellation);
+            LogDone(what, (long)_time.GetElapsedTime(began).TotalMicroseconds);
+            return result;
         }
         catch (TimeoutException e)
         {
@@ -136,6 +142,9 @@ internal sealed class Database : IDisposable
             // SQLite has rolled back already (a full disk, an I/O error): there is nothing to undo.
         }
     }
+
+    [LoggerMessage(EventId = 3301, Level = LogLevel.Debug, Message = "Done, on disk: {What}, in {Microseconds} us.")]
+    private partial void LogDone(string what, long microseconds);
 
     private abstract class Request
     {

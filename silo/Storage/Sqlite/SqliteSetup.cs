@@ -10,7 +10,8 @@ internal static class SqliteSetup
 {
     /// <summary>Documents and rows in one SQLite file.</summary>
     public static IServiceCollection AddSqliteStorage(this IServiceCollection services) => services
-        .AddSingleton(parts => Database.Open(parts.GetRequiredService<IOptions<StorageOptions>>().Value.Path, parts.GetRequiredService<TimeProvider>()))
+        .AddSingleton(parts => Database.Open(
+            parts.GetRequiredService<IOptions<StorageOptions>>().Value.Path, parts.GetRequiredService<TimeProvider>(), parts.GetRequiredService<ILogger<Database>>()))
         .AddSingleton<IAddressBook, AddressBook>()
         .AddGrainStorage(DocumentJson.StorageName, (parts, _) => ActivatorUtilities.CreateInstance<GrainStorage>(parts, DocumentJson.Options));
 }

@@ -1,0 +1,36 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace AwsVpcCni.Benchmarks;
+
+/// <summary>Where our ADDs spent their time, by what executor and silo wrote into their logs. Milliseconds by container id.</summary>
+/// <param name="Claim">In the executor, from asking for an address until it was claimed.</param>
+/// <param name="Wiring">In the executor, netlink and sysctls.</param>
+/// <param name="Store">In the silo, from handing the row to the store until it was on disk.</param>
+internal sealed record Parts(IReadOnlyDictionary<string, double> Claim, IReadOnlyDictionary<string, double> Wiring, IReadOnlyDictionary<string, double> Store)
+{
+    // `sandbox ID/IFNAME: ... N us to the claim, N us of wiring.`
+    private static readonly Regex Added = new(@" 3221 ADD .* sandbox (?<id>[^ /]+)/.* (?<claim>\d+) us to the claim, (?<wiring>\d+) us of wiring");
+
+    // `Done, on disk: assign ADDRESS of NODE to ID/IFNAME, in N us.`
+    private static readonly Regex Written = new(@"\[3301\] Done, on disk: assign .* to (?<id>[^ /]+)/[^ ]*, in (?<store>\d+) us");
+
+    public static Parts Read(IEnumerable<string> executorLogs, string siloLog)
+    {
+        Dictionary<string, double> claim = [], wiring = [], store = [];
+        foreach (var match in executorLogs.SelectMany(File.ReadLines).Select(line => Added.Match(line)).Where(match => match.Success))
+        {
+            claim[match.Groups["id"].Value] = Milliseconds(match.Groups["claim"]);
+            wiring[match.Groups["id"].Value] = Milliseconds(match.Groups["wiring"]);
+        }
+
+        foreach (var match in File.ReadLines(siloLog).Select(line => Written.Match(line)).Where(match => match.Success))
+        {
+            store[match.Groups["id"].Value] = Milliseconds(match.Groups["store"]);
+        }
+
+        return new Parts(claim, wiring, store);
+    }
+
+    private static double Milliseconds(Group microseconds) => double.Parse(microseconds.ValueSpan, CultureInfo.InvariantCulture) / 1000;
+}
