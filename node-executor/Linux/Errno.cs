@@ -18,6 +18,7 @@ internal enum Errno
     ENODEV = 19,
     EINVAL = 22,
     ERANGE = 34,
+    EADDRNOTAVAIL = 99,
     ENETDOWN = 100,
     ENETUNREACH = 101,
     ENOBUFS = 105,

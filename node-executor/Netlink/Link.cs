@@ -36,6 +36,11 @@ internal sealed record Link(int Index, string Name, string Kind, MacAddress? Mac
         return socket.Dump<Link>(message.Written, "list links", deadline, Parse);
     }
 
+    /// <summary>The one that has the address; null when none has. A link on top of another has that one's address too: the lower one is meant.</summary>
+    internal static Link? WithMac(IEnumerable<Link> links, MacAddress mac) =>
+        links.Where(link => link.Mac == mac && link.Kind is not ("vlan" or "macvlan" or "ipvlan" or "bridge"))
+            .OrderBy(link => link.Kind.Length).FirstOrDefault(); // Hardware has no kind.
+
     /// <summary>A veth whose other end appears directly in another namespace, so that it never has a name in this one.</summary>
     internal static void CreateVeth(ref MessageWriter message, string name, MacAddress mac, string peerName, SafeHandle peerNetns, int mtu)
     {

@@ -29,11 +29,17 @@ internal sealed record Route(Cidr Destination, Ip? Via, int Table)
     internal void Delete(ref MessageWriter message, int link) => Write(ref message, RTM_DELROUTE, 0, link, RT_SCOPE_NOWHERE);
 
     /// <summary>Every IPv4 unicast route of one table.</summary>
-    internal static List<Route> All(NetlinkSocket socket, int table, Deadline deadline)
+    /// <param name="link">Only those that lead to it; 0: whatever link.</param>
+    internal static List<Route> All(NetlinkSocket socket, int table, Deadline deadline, int link = 0)
     {
         var message = new MessageWriter(stackalloc byte[64]);
         message.Header(RTM_GETROUTE, NLM_F_DUMP, new RouteHeader { Family = AF_INET, Table = TableByte(table), Type = RTN_UNICAST });
         message.Attribute(RTA_TABLE, (uint)table);
+        if (link != 0)
+        {
+            message.Attribute(RTA_OIF, (uint)link);
+        }
+
         try
         {
             return socket.Dump<Route>(message.Written, $"list routes of table {table}", deadline, Parse);

@@ -29,6 +29,8 @@ internal static class Rtnetlink
     internal const ushort RTM_GETLINK = 18;
     internal const ushort RTM_SETLINK = 19;
     internal const ushort RTM_NEWADDR = 20;
+    internal const ushort RTM_DELADDR = 21;
+    internal const ushort RTM_GETADDR = 22;
     internal const ushort RTM_NEWROUTE = 24;
     internal const ushort RTM_DELROUTE = 25;
     internal const ushort RTM_GETROUTE = 26;
@@ -52,6 +54,8 @@ internal static class Rtnetlink
 
     internal const ushort IFA_ADDRESS = 1;
     internal const ushort IFA_LOCAL = 2;
+    internal const ushort IFA_FLAGS = 8;
+    internal const uint IFA_F_NOPREFIXROUTE = 0x200;
 
     internal const int RT_TABLE_UNSPEC = 0;
     internal const int RT_TABLE_COMPAT = 252;

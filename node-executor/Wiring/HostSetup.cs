@@ -38,9 +38,7 @@ public static class HostSetup
             throw new IOException($"'{text}' is no link-layer address such as 02:ab:00:00:00:01.");
         }
 
-        // A VLAN or macvlan link on top of an interface has its address too: hardware comes first.
-        return links.Where(link => link.Mac == mac && link.Kind is not ("vlan" or "macvlan" or "ipvlan" or "bridge"))
-            .OrderBy(link => link.Kind.Length).FirstOrDefault()
+        return Link.WithMac(links, mac)
             ?? throw new IOException(
                 $"no link has {text} among {string.Join(", ", links.Select(link => $"{link.Name} {link.Mac}"))}. The executor must run in the host's network namespace.");
     }

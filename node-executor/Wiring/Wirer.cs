@@ -184,7 +184,7 @@ public sealed class Wirer : IDisposable
             route.Replace(ref message, link);
         }
 
-        Address.Replace(ref message, wiring.Address, link);
+        new Address(wiring.Address, 32).Replace(ref message, link);
         Neighbour.ReplacePermanent(ref message, PodWiring.Gateway, hostMac, link);
         var name = wiring.Sandbox.IfName;
         pod.Execute(
