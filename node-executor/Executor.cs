@@ -32,7 +32,7 @@ internal static partial class Executor
         using var store = new LeaseFile(Path.Combine(settings.StateDirectory, "lease"), File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
         var lane = new Lane();
         var (lease, leftovers, wired) = Restore(store, instanceId, time, log);
-        var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, order => SetUp(order, settings.Mtu, log), log);
+        var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, new HostInterfaces(settings.Mtu, log), log);
         var links = new PodLinks(wirer, lane, link, time, log);
         foreach (var sandbox in wired.Where(sandbox => sandbox.Sandbox is not null))
         {
@@ -143,7 +143,9 @@ internal static partial class Executor
             }
 
             var wired = Inventory.Read(KernelDeadline);
-            var tables = (content.Lease?.Interfaces.Values ?? []).ToDictionary(order => PodWiring.TableOf(order.NetworkCard, order.DeviceIndex), order => order.EniId);
+            // Two may have one table, the older of them on its way out; what the file says of an address goes before this anyway.
+            var tables = (content.Lease?.Interfaces.Values ?? []).GroupBy(order => PodWiring.TableOf(order.NetworkCard, order.DeviceIndex))
+                .ToDictionary(orders => orders.Key, orders => orders.Last().EniId);
             var (lease, leftovers) = NodeLease.Start(instanceId, content, [.. wired.Select(w => LinkOf(w, tables))], BootClock.Now(time));
             store.Save(lease); // The new incarnation, before any request bears it.
             return (lease, leftovers, wired);
@@ -159,26 +161,6 @@ internal static partial class Executor
         var slash = wired.Pod.IndexOf('/', StringComparison.Ordinal);
         var pod = slash < 0 ? new PodName("", wired.Pod, "") : new PodName(wired.Pod[..slash], wired.Pod[(slash + 1)..], "");
         return new WiredLink(wired.Sandbox, wired.HostVeth, wired.Address, tables.GetValueOrDefault(wired.RouteTable, ""), pod);
-    }
-
-    private static bool SetUp(InterfaceOrder order, int mtu, ILogger log)
-    {
-        if (order is not { DeviceIndex: 0, NetworkCard: 0 })
-        {
-            return false; // Its addresses are refused as "not set up", so none of them comes to a pod.
-        }
-
-        try
-        {
-            var name = HostSetup.Apply(order.Mac, mtu, KernelDeadline);
-            LogInterfaceReady(log, order.EniId, name);
-            return true;
-        }
-        catch (WiringException e)
-        {
-            LogInterfaceNotReady(log, order.EniId, e.Message);
-            return false;
-        }
     }
 
     private static async Task AnnounceAsync(string path, Lane lane, LeaseLink link, ILogger log, CancellationToken stop)
@@ -213,12 +195,6 @@ internal static partial class Executor
 
     [LoggerMessage(EventId = 3005, Level = LogLevel.Information, Message = "{Link} with {Address} is half wired and will be removed.")]
     private static partial void LogLeftover(ILogger log, string link, string address);
-
-    [LoggerMessage(EventId = 3006, Level = LogLevel.Information, Message = "Interface {EniId} is set up as {Name}.")]
-    private static partial void LogInterfaceReady(ILogger log, string eniId, string name);
-
-    [LoggerMessage(EventId = 3007, Level = LogLevel.Warning, Message = "Interface {EniId} is not set up: {Why}")]
-    private static partial void LogInterfaceNotReady(ILogger log, string eniId, string why);
 
     [LoggerMessage(EventId = 3008, Level = LogLevel.Information, Message = "This node can serve; the runtime is told by {Path}.")]
     private static partial void LogAnnounced(ILogger log, string path);

@@ -12,12 +12,8 @@ public sealed partial class LeaseLink
     /// <summary>Runs until it is cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellation)
     {
-        foreach (var order in Lease.Interfaces.Values)
-        {
-            SetUp(order); // Known from the file: a node serves before the first silo answers.
-        }
-
-        await Task.WhenAll(SyncLoopAsync(cancellation), ReleaseLoopAsync(cancellation), HintLoopAsync(cancellation));
+        await LookAtInterfacesAsync(); // Known from the file: a node serves before the first silo answers, and its first report is true.
+        await Task.WhenAll(InterfaceLoopAsync(cancellation), SyncLoopAsync(cancellation), ReleaseLoopAsync(cancellation), HintLoopAsync(cancellation));
     }
 
     private async Task SyncLoopAsync(CancellationToken cancellation)
@@ -75,14 +71,15 @@ public sealed partial class LeaseLink
             }
         }
 
-        var isNews = applied.MustSave;
+        var hasOtherInterfaces = !Lease.HasInterfacesOf(next);
         Lease = next;
-        foreach (var order in orders.Interfaces)
+        if (hasOtherInterfaces)
         {
-            isNews |= SetUp(order);
+            interfacesChanged.Fire();
+            reportWanted.Fire(); // One that is to go does not count as set up any more.
         }
 
-        if (isNews)
+        if (applied.MustSave)
         {
             LogFollowed(Lease.Version, applied.Added, applied.GivenUp);
             reportWanted.Fire();
@@ -90,18 +87,6 @@ public sealed partial class LeaseLink
 
         news.Fire(); // Whoever waits asks again; a grain that had nothing may have something now.
         releaseWanted.Fire();
-        return true;
-    }
-
-    private bool SetUp(InterfaceOrder order)
-    {
-        if (Lease.InterfacesSetUp.Contains(order.EniId) || !setUp(order))
-        {
-            return false;
-        }
-
-        Lease = Lease with { InterfacesSetUp = Lease.InterfacesSetUp.Add(order.EniId) };
-        news.Fire();
         return true;
     }
 

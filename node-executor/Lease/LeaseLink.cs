@@ -13,7 +13,7 @@ public sealed partial class LeaseLink
     private readonly ILeaseStore store;
     private readonly TimeProvider time;
     private readonly LeaseLinkOptions options;
-    private readonly Func<InterfaceOrder, bool> setUp;
+    private readonly IHostInterfaces interfaces;
     private readonly ILogger log;
     private readonly Pulse news = new();
     private readonly Pulse reportWanted = new();
@@ -21,11 +21,10 @@ public sealed partial class LeaseLink
     private readonly Pulse releaseWanted = new();
 
     /// <param name="lease">Of the start, and in the store already.</param>
-    /// <param name="setUp">Makes an interface ready for pods in the kernel; false when it cannot, and is asked again with the next orders.</param>
     public LeaseLink(
-        INodeApi api, ILeaseStore store, TimeProvider time, LeaseLinkOptions options, NodeLease lease, Func<InterfaceOrder, bool> setUp, ILogger log)
+        INodeApi api, ILeaseStore store, TimeProvider time, LeaseLinkOptions options, NodeLease lease, IHostInterfaces interfaces, ILogger log)
     {
-        (this.api, this.store, this.time, this.options, Lease, this.setUp, this.log) = (api, store, time, options, lease, setUp, log);
+        (this.api, this.store, this.time, this.options, Lease, this.interfaces, this.log) = (api, store, time, options, lease, interfaces, log);
     }
 
     /// <summary>As it is now.</summary>

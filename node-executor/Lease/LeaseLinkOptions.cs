@@ -21,6 +21,9 @@ public sealed record LeaseLinkOptions
     /// <summary>A waiting ADD asks again after it; so does everything that has failed.</summary>
     public TimeSpan AskAgain { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>An ordered interface that the node does not have is looked for each <see cref="AskAgain"/> so long, then each <see cref="SyncPeriod"/>.</summary>
+    public TimeSpan LookOftenFor { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>Offers that one round of an ADD refuses before it waits.</summary>
     public int OffersARound { get; init; } = 8;
 }

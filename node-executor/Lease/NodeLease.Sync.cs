@@ -73,10 +73,25 @@ public sealed partial record NodeLease
             Version = orders.LeaseVersion, // Nothing older adds from now on.
             Slots = slots.ToImmutable(),
             Policy = orders.Policy,
-            Interfaces = InterfacesAfter(orders, slots),
         };
-        var mustSave = givenUp + added > 0 || next.Version != Version || next.Incarnation != Incarnation || next.Policy != Policy;
+        next = next.WithInterfaces(orders.Interfaces);
+        var mustSave = givenUp + added > 0 || next.Version != Version || next.Incarnation != Incarnation || next.Policy != Policy
+            || !Interfaces.SequenceEqual(next.Interfaces); // In the file before the kernel has anything of it: the next start must know.
         return (next, new Applied(mustSave, givenUp, added));
+    }
+
+    /// <summary>Whether the other lease has the same interfaces, and the same of them are to go.</summary>
+    public bool HasInterfacesOf(NodeLease other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return Interfaces.SequenceEqual(other.Interfaces) && InterfacesLeaving.SetEquals(other.InterfacesLeaving);
+    }
+
+    /// <summary>The kernel has nothing more of an interface that was to go.</summary>
+    public NodeLease WithoutLeaving(InterfaceOrder order)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        return this with { Interfaces = Interfaces.Remove(order.EniId), InterfacesLeaving = InterfacesLeaving.Remove(order.EniId) };
     }
 
     /// <summary>A silo has stored this one release.</summary>
@@ -94,12 +109,20 @@ public sealed partial record NodeLease
             ended => ended.Key.Incarnation == 0 ? ended.Key with { Incarnation = incarnation } : ended.Key, ended => ended.Value),
     };
 
-    private ImmutableSortedDictionary<string, InterfaceOrder> InterfacesAfter(
-        NodeOrders orders, ImmutableSortedDictionary<Ip, Slot>.Builder slots)
+    /// <summary>Those that are wanted, those that addresses of the lease need still, and those that are to go.</summary>
+    private NodeLease WithInterfaces(ImmutableArray<InterfaceOrder> orders)
     {
-        var wanted = orders.Interfaces.ToImmutableSortedDictionary(order => order.EniId, order => order, StringComparer.Ordinal);
-        var needed = slots.Values.Select(slot => slot.EniId).ToHashSet(StringComparer.Ordinal);
-        return wanted.AddRange(Interfaces.Where(old => needed.Contains(old.Key) && !wanted.ContainsKey(old.Key)));
+        var wanted = orders.ToImmutableSortedDictionary(order => order.EniId, order => order, StringComparer.Ordinal);
+        var unwanted = Interfaces.Where(old => !wanted.ContainsKey(old.Key)).ToList();
+        var needed = Slots.Values.Select(slot => slot.EniId).ToHashSet(StringComparer.Ordinal);
+        var leaving = unwanted.Select(old => old.Key).Where(old => !needed.Contains(old)).ToImmutableSortedSet(StringComparer.Ordinal);
+        var moved = Interfaces.Where(old => wanted.TryGetValue(old.Key, out var order) && order != old.Value).Select(old => old.Key);
+        return this with
+        {
+            Interfaces = wanted.AddRange(unwanted),
+            InterfacesLeaving = leaving,
+            InterfacesSetUp = InterfacesSetUp.Except(leaving).Except(moved), // One that is at another device index now is set up anew.
+        };
     }
 
     /// <summary>Forgets freed times that nothing asks for any more, and what was kept only for them.</summary>

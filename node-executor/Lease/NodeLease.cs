@@ -58,9 +58,12 @@ public sealed partial record NodeLease
     public ImmutableSortedDictionary<SandboxKey, Tombstone> Tombstones { get; init; } =
         ImmutableSortedDictionary.Create<SandboxKey, Tombstone>(SandboxOrder.Instance);
 
-    /// <summary>Interfaces as a silo described them last.</summary>
+    /// <summary>Interfaces as a silo described them last, <see cref="InterfacesLeaving"/> too.</summary>
     public ImmutableSortedDictionary<string, InterfaceOrder> Interfaces { get; init; } =
         ImmutableSortedDictionary.Create<string, InterfaceOrder>(StringComparer.Ordinal);
+
+    /// <summary>Interfaces that no silo wants any more and no address needs: what the kernel has for them goes next.</summary>
+    public ImmutableSortedSet<string> InterfacesLeaving { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 
     /// <summary>Interfaces that are set up in the kernel.</summary>
     public ImmutableSortedSet<string> InterfacesSetUp { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);

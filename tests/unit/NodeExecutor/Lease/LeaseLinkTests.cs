@@ -12,13 +12,14 @@ public sealed class LeaseLinkTests : IDisposable
     private readonly OneThread lane = new();
     private readonly Silo silo = new();
     private readonly Store store = new();
+    private readonly FakeInterfaces interfaces = new();
     private readonly CancellationTokenSource stop = new();
     private LeaseLink link = null!;
 
     /// <summary>A node whose loops run, with addresses 0 to 2.</summary>
     private void Begin(NodeLease? lease = null)
     {
-        link = new LeaseLink(silo, store, lane.Time, new LeaseLinkOptions(), lease ?? Node(), _ => true, NullLogger.Instance);
+        link = new LeaseLink(silo, store, lane.Time, new LeaseLinkOptions(), lease ?? Node(), interfaces, NullLogger.Instance);
         lane.Do(() => _ = link.RunAsync(stop.Token));
     }
 

@@ -1,0 +1,82 @@
+using AwsVpcCni.Core.Contracts;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor.Lease;
+
+/// <summary>Keeps the kernel's interfaces as they were ordered: at once after a change, often while one is missing, else now and then.</summary>
+public sealed partial class LeaseLink
+{
+    private readonly Pulse interfacesChanged = new();
+
+    private async Task InterfaceLoopAsync(CancellationToken cancellation)
+    {
+        var often = Now + options.LookOftenFor;
+        while (true)
+        {
+            // A link that EC2 is attaching comes within seconds. After a while only a person can help, and no haste is needed.
+            var isMissing = Lease.Interfaces.Keys.Any(eni => !Lease.InterfacesSetUp.Contains(eni));
+            var changed = interfacesChanged.Next;
+            await time.ForAsync(changed, isMissing && Now < often ? options.AskAgain : options.SyncPeriod, cancellation);
+            if (cancellation.IsCancellationRequested)
+            {
+                return;
+            }
+
+            often = changed.IsCompleted || !isMissing ? Now + options.LookOftenFor : often;
+            await LookAtInterfacesAsync();
+        }
+    }
+
+    private async Task LookAtInterfacesAsync()
+    {
+        foreach (var order in Lease.Interfaces.Values)
+        {
+            // One that is to go stays in the file until the kernel is rid of it: killed in between, the next start knows it still.
+            await (Lease.InterfacesLeaving.Contains(order.EniId) ? LetGoAsync(order) : SetUpAsync(order));
+        }
+    }
+
+    private async Task SetUpAsync(InterfaceOrder order)
+    {
+        var state = await interfaces.SetUpAsync(order);
+        if (Lease.Interfaces.GetValueOrDefault(order.EniId) != order || Lease.InterfacesLeaving.Contains(order.EniId))
+        {
+            return; // Other orders have come meanwhile, and the loop goes round again for them.
+        }
+
+        var setUp = state switch
+        {
+            InterfaceState.Ready => Lease.InterfacesSetUp.Add(order.EniId),
+            InterfaceState.Absent => Lease.InterfacesSetUp.Remove(order.EniId),
+            _ => Lease.InterfacesSetUp,
+        };
+        if (setUp != Lease.InterfacesSetUp)
+        {
+            Lease = Lease with { InterfacesSetUp = setUp };
+            reportWanted.Fire();
+            news.Fire();
+        }
+    }
+
+    private async Task LetGoAsync(InterfaceOrder order)
+    {
+        if (!await interfaces.LetGoAsync(order) || !Lease.InterfacesLeaving.Contains(order.EniId))
+        {
+            return;
+        }
+
+        Lease = Lease.WithoutLeaving(order);
+        LogLetGo(order.EniId);
+        try
+        {
+            store.Save(Lease);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogNotWritten(e); // The next start lets it go once more.
+        }
+    }
+
+    [LoggerMessage(EventId = 3131, Level = LogLevel.Information, Message = "Interface {EniId} is out of use: its rule and routes are gone.")]
+    private partial void LogLetGo(string eniId);
+}

@@ -1,0 +1,99 @@
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Lease;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor.Wiring;
+
+/// <summary>The interfaces of this machine, primary and secondary; says what becomes of each once, not at each look.</summary>
+/// <remarks>On pool threads: the kernel may take its time, and the lease must not wait for it.</remarks>
+internal sealed partial class HostInterfaces(int mtu, ILogger log) : IHostInterfaces
+{
+    private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(10);
+
+    private readonly Dictionary<string, string> said = new(StringComparer.Ordinal); // As many as the node has interfaces.
+
+    /// <inheritdoc/>
+    public Task<InterfaceState> SetUpAsync(InterfaceOrder order) => Task.Run(() => SetUp(order));
+
+    /// <inheritdoc/>
+    public Task<bool> LetGoAsync(InterfaceOrder order) => Task.Run(() => LetGo(order));
+
+    private InterfaceState SetUp(InterfaceOrder order)
+    {
+        try
+        {
+            var ready = IsPrimary(order)
+                ? new ReadyInterface(HostSetup.Apply(order.Mac, mtu, KernelDeadline), IsChanged: false)
+                : InterfaceSetup.Apply(order, mtu, KernelDeadline);
+            if (ready is null)
+            {
+                if (IsNews(order, "absent"))
+                {
+                    LogAbsent(order.EniId, order.Mac, order.DeviceIndex);
+                }
+
+                return InterfaceState.Absent;
+            }
+
+            if (IsNews(order, "ready") || ready.IsChanged)
+            {
+                LogReady(order.EniId, ready.Name);
+            }
+
+            return InterfaceState.Ready;
+        }
+        catch (WiringException e)
+        {
+            if (IsNews(order, e.Message))
+            {
+                LogNotReady(order.EniId, e.Message);
+            }
+
+            return InterfaceState.Unclear;
+        }
+    }
+
+    private bool LetGo(InterfaceOrder order)
+    {
+        try
+        {
+            if (!IsPrimary(order)) // What the primary one has is the node's.
+            {
+                InterfaceSetup.Remove(order, KernelDeadline);
+            }
+
+            said.Remove(order.EniId);
+            return true;
+        }
+        catch (WiringException e)
+        {
+            if (IsNews(order, e.Message))
+            {
+                LogNotLetGo(order.EniId, e.Message);
+            }
+
+            return false;
+        }
+    }
+
+    private static bool IsPrimary(InterfaceOrder order) => PodWiring.TableOf(order.NetworkCard, order.DeviceIndex) == PodWiring.MainTable;
+
+    private bool IsNews(InterfaceOrder order, string state)
+    {
+        var isNews = said.GetValueOrDefault(order.EniId) != state;
+        said[order.EniId] = state;
+        return isNews;
+    }
+
+    [LoggerMessage(EventId = 3006, Level = LogLevel.Information, Message = "Interface {EniId} is set up as {Name}.")]
+    private partial void LogReady(string eniId, string name);
+
+    [LoggerMessage(EventId = 3007, Level = LogLevel.Warning, Message = "Interface {EniId} is not set up: {Why}")]
+    private partial void LogNotReady(string eniId, string why);
+
+    [LoggerMessage(EventId = 3009, Level = LogLevel.Information, Message = "Interface {EniId} is not there: no link has {Mac} (device {DeviceIndex}). EC2 attaches it, or has detached it; it is looked for.")]
+    private partial void LogAbsent(string eniId, string mac, int deviceIndex);
+
+    [LoggerMessage(EventId = 3010, Level = LogLevel.Warning, Message = "Interface {EniId} is not out of use yet, and will be tried again: {Why}")]
+    private partial void LogNotLetGo(string eniId, string why);
+}
