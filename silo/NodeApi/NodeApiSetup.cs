@@ -26,7 +26,12 @@ internal static class NodeApiSetup
             bearer.Events = new JwtBearerEvents { OnChallenge = RefuseUnknownAsync, OnForbidden = RefuseUnnamedAsync };
         });
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
-            .Configure<IOptions<NodeApiOptions>>((bearer, door) => bearer.TokenValidationParameters = NodeTokens.Rules(door.Value));
+            .Configure<IOptions<NodeApiOptions>, TimeProvider>((bearer, door, time) =>
+            {
+                bearer.TokenValidationParameters = NodeTokens.Rules(door.Value);
+                bearer.TokenHandlers.Clear();
+                bearer.TokenHandlers.Add(new KnownTokens(time));
+            });
         services.AddAuthorizationBuilder().SetFallbackPolicy(null).AddPolicy(PerNode, policy =>
             policy.RequireAuthenticatedUser().RequireAssertion(context => NodeTokens.InstanceId(context.User) is not null));
         services.AddRateLimiter(limiter => limiter.OnRejected = RefuseHurriedAsync);

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using AwsVpcCni.Silo.Cli;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
+using Microsoft.Extensions.Time.Testing;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Xunit;
@@ -28,6 +29,24 @@ public sealed class NodeTokensTests : IDisposable
 
         Assert.True(result.IsValid, result.Exception?.Message);
         Assert.Equal(Node, NodeTokens.InstanceId(new ClaimsPrincipal(result.ClaimsIdentity)));
+    }
+
+    [Fact]
+    public async Task A_valid_token_is_known_again_until_it_expires_and_a_refused_one_never()
+    {
+        var time = new FakeTimeProvider(_now);
+        var handler = new KnownTokens(time);
+        var rules = NodeTokens.Rules(new NodeApiOptions { TokenKeyPath = Key + ".pub" });
+        var token = TokenCommand.Issue(Key, "aws-vpc-cni", Node, "1h", _now);
+        var forged = token[..^4] + (token.EndsWith("AAAA", StringComparison.Ordinal) ? "BBBB" : "AAAA"); // The same claims under another signature.
+
+        var first = await handler.ValidateTokenAsync(token, rules);
+        Assert.True(first.IsValid, first.Exception?.Message);
+        Assert.Same(first, await handler.ValidateTokenAsync(token, rules));
+        Assert.False((await handler.ValidateTokenAsync(forged, rules)).IsValid);
+        Assert.False((await handler.ValidateTokenAsync(forged, rules)).IsValid);
+        time.Advance(TimeSpan.FromHours(1) + rules.ClockSkew);
+        Assert.NotSame(first, await handler.ValidateTokenAsync(token, rules)); // Validated anew, by the machine's clock.
     }
 
     [Fact]
