@@ -169,6 +169,23 @@ public sealed class SqliteDatabaseTests : IDisposable
         Assert.Contains("the store is closed", (await Assert.ThrowsAsync<StoreException>(() => BumpAsync(database))).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task The_write_ahead_log_does_not_grow_with_commits()
+    {
+        for (var start = 1; start <= 2; start++)
+        {
+            using var database = Open();
+            var before = new FileInfo(FilePath + "-wal").Length;
+            for (var n = 0; n < 20; n++)
+            {
+                await BumpAsync(database);
+            }
+
+            Assert.Equal(before, new FileInfo(FilePath + "-wal").Length);
+            Assert.Equal(20 * start, await CountAsync(database)); // Written all the same, and over nothing.
+        }
+    }
+
     private Database Open() => Database.Open(FilePath, TimeProvider.System);
 
     private static int Bump(Session session) => session.Execute("UPDATE probe SET count = count + 1 WHERE id = 1");
