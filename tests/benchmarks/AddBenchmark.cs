@@ -19,7 +19,20 @@ internal static class AddBenchmark
     /// <returns>False when a condition of the benchmark did not hold; then its figures are not to be used.</returns>
     public static async Task<bool> RunAsync()
     {
-        Say($"Starting a VPC emulator, a silo (SQLite, synchronous=FULL), and {Nodes} nodes of m5.24xlarge");
+        var store = new DirectoryInfo(Path.Combine(Repository.Root, "artifacts", "bench-add-store"));
+        if (store.Exists)
+        {
+            store.Delete(recursive: true);
+        }
+
+        store.Create();
+        var disk = new DriveInfo(store.FullName).DriveFormat;
+        if (disk is "tmpfs" or "ramfs")
+        {
+            throw new InvalidOperationException($"{store.FullName} is in memory ({disk}), where fsync costs nothing. Clone the repository onto a disk.");
+        }
+
+        Say($"Starting a VPC emulator, a silo (SQLite, synchronous=FULL, on {disk}), and {Nodes} nodes of m5.24xlarge");
         List<Pair> pairs = [];
         await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avcbench")
         {
@@ -28,6 +41,7 @@ internal static class AddBenchmark
             SubnetCidr = "10.20.0.0/22",
             Silo = ImmutableDictionary<string, string>.Empty
                 .Add("Pool__WarmIps", AddressesOfANode.ToString(CultureInfo.InvariantCulture))
+                .Add("Storage__Path", Path.Combine(store.FullName, "silo.db")) // The cluster's own folder may be in memory.
                 .Add("Logging__LogLevel__Default", "Debug"), // Says how long each row took.
         });
         await FilledAsync(cluster);
