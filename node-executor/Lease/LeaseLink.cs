@@ -74,8 +74,14 @@ public sealed partial class LeaseLink
     /// <returns>What its link has, or had; null when there is nothing to take away.</returns>
     public Grant? Delete(SandboxKey sandbox, long turn)
     {
-        TellEnd(sandbox, Lease.Delete(sandbox, turn, Now));
+        var end = Lease.Delete(sandbox, turn, Now);
+        TellEnd(sandbox, end);
         news.Fire(); // Its ADD may be waiting.
+        if (end.Release is { } stamp && Lease.Ended[stamp].Address is { } ended)
+        {
+            return new Grant(ended, Lease.Slots[ended].EniId); // Not one that an earlier DEL of the container has ended, and that is still leaving.
+        }
+
         return Lease.Claims.ContainsKey(sandbox) ? null : Lease.HeldBy(sandbox); // A claim that is still there is a later ADD's.
     }
 

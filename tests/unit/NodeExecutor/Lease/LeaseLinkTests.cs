@@ -287,6 +287,14 @@ public sealed class LeaseLinkTests : IDisposable
         Assert.InRange(silo.Reports.Count - reports, 2, 3);
     }
 
+    [Fact]
+    public void A_DEL_takes_away_the_address_that_it_has_ended_not_one_that_is_still_leaving()
+    {
+        Begin(Node().WithClaim(1, 0, turn: 1).Delete(Sandbox(1), 2, At(0)).Lease.WithClaim(1, 1, turn: 3));
+
+        Assert.Equal(Address(1), link.Delete(Sandbox(1), turn: 4)?.Address);
+    }
+
     private sealed class Store : ILeaseStore
     {
         public List<NodeLease> Saved { get; } = [];
