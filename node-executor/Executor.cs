@@ -42,7 +42,8 @@ internal static partial class Executor
         foreach (var (holder, left) in leftovers)
         {
             LogLeftover(log, left.HostVeth ?? "rules", left.Address?.ToString() ?? "no address");
-            links.Remove(holder, wired.First(w => w.HostVeth == left.HostVeth && w.Address == left.Address), left.Address);
+            var found = wired.First(w => w.HostVeth == left.HostVeth && (left.HostVeth is not null || w.Address == left.Address));
+            links.Remove(holder, found with { Address = left.Address }, left.Address);
         }
 
         var gate = new SandboxGate();
@@ -142,7 +143,7 @@ internal static partial class Executor
                 LogLeaseNotUsed(log, warning);
             }
 
-            var wired = Inventory.Read(KernelDeadline);
+            IReadOnlyList<WiredSandbox> wired = [.. Inventory.Read(KernelDeadline).OrderByDescending(w => w.Since)]; // Of two links with one address the older is the stale one.
             // Two may have one table, the older of them on its way out; what the file says of an address goes before this anyway.
             var tables = (content.Lease?.Interfaces.Values ?? []).GroupBy(order => PodWiring.TableOf(order.NetworkCard, order.DeviceIndex))
                 .ToDictionary(orders => orders.Key, orders => orders.Last().EniId);

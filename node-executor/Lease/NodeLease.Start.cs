@@ -9,7 +9,7 @@ public sealed partial record NodeLease
 {
     /// <summary>The lease of an executor that starts.</summary>
     /// <param name="content">Of the lease file.</param>
-    /// <param name="wired">Links of ours in the kernel, and addresses of which only rules are left.</param>
+    /// <param name="wired">Links of ours in the kernel, the latest first, and addresses of which only rules are left.</param>
     /// <returns>With the lease, what has to be removed from the kernel; each address is held until that is done.</returns>
     public static (NodeLease Lease, ImmutableArray<Leftover> Leftovers) Start(
         string instanceId, LeaseFileContent content, IReadOnlyCollection<WiredLink> wired, TimeSpan now)
@@ -39,6 +39,10 @@ public sealed partial record NodeLease
             else if (link.Sandbox is { } same && hold is { Leaving: false } && hold.Sandbox == same)
             {
                 continue;
+            }
+            else if (hold is { Leaving: false } && wired.Any(other => other.Sandbox == hold.Sandbox && other.Address == address))
+            {
+                leftovers.Add(new Leftover(default, link with { Address = null })); // Its holder is wired: only this link goes, not the rules.
             }
             else
             {
@@ -143,4 +147,5 @@ public sealed record WiredLink(SandboxKey? Sandbox, string? HostVeth, Ip? Addres
 
 /// <summary>Something to remove from the kernel.</summary>
 /// <param name="Holder">Under which the lease holds the address meanwhile.</param>
+/// <param name="Link">Without an address when that is another's, or when it has none yet.</param>
 public sealed record Leftover(SandboxKey Holder, WiredLink Link);

@@ -64,7 +64,7 @@ public sealed partial record NodeLease
                 added += slot is { Leased: true } ? 0 : 1;
                 slots[leased.Address] = slot is null
                     ? new Slot(leased.EniId, Leased: true, null, null)
-                    : slot with { Leased = true, EniId = slot.Hold is null ? leased.EniId : slot.EniId };
+                    : slot with { Leased = true, EniId = slot.Hold is null || slot.EniId.Length == 0 ? leased.EniId : slot.EniId };
             }
         }
 

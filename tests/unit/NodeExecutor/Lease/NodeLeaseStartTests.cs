@@ -62,6 +62,35 @@ public sealed class NodeLeaseStartTests
     }
 
     [Fact]
+    public void An_address_that_the_kernel_alone_knew_can_be_used_again_when_its_pod_has_gone()
+    {
+        var lease = NodeLease.Start("i-1", new LeaseFileContent(null, true, null), [Link(1, 0) with { EniId = "" }], At(1000)).Lease;
+        (lease, var report) = lease.Report(At(1001));
+        lease = lease.Apply(Orders(report, 1, [0]), At(1001)).Lease with { InterfacesSetUp = [Eni] };
+
+        Assert.Null(lease.WithDeleted(1, 0, at: 1002).Objection(Address(0), At(1032)));
+    }
+
+    [Fact]
+    public void A_stale_link_with_the_address_of_a_wired_pod_goes_and_the_pod_keeps_its_claim()
+    {
+        var stale = Link(2, 0) with { HostVeth = "enistale" };
+        var (lease, leftovers) = Start(Node().WithClaim(1, 0), wired: [stale, Link(1, 0)]);
+
+        Assert.Equal(Sandbox(1), Assert.Single(lease.Claims).Key);
+        Assert.Equal(new Leftover(default, stale with { Address = null }), Assert.Single(leftovers)); // Its address, and so the rules, are the pod's.
+    }
+
+    [Fact]
+    public void Of_two_links_with_one_address_and_no_lease_the_first_is_protected()
+    {
+        var (lease, leftovers) = Start(null, wired: [Link(1, 0), Link(2, 0)]);
+
+        Assert.Equal(Sandbox(1), Assert.Single(lease.Claims).Key);
+        Assert.Equal(Sandbox(2), Assert.Single(leftovers).Link.Sandbox);
+    }
+
+    [Fact]
     public void A_half_wired_link_holds_its_address_until_it_is_removed()
     {
         var (lease, leftovers) = Start(Node(), wired: Link(null, 0));
