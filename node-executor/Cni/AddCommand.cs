@@ -79,7 +79,7 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         if (number is { } own)
         {
             await lane.RunAsync(() => link.Undo(sandbox, own));
-            links.Remove(sandbox, address); // Finds nothing when the failed wiring has undone itself; then the address rests at once.
+            links.Remove(sandbox, address); // Finds nothing when the failed wiring has undone itself, and what is left when it could not.
         }
     }
 

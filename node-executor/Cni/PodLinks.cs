@@ -25,8 +25,10 @@ internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, T
     /// <exception cref="WiringException">It could not be wired.</exception>
     internal WiredPod Wire(PodWiring wiring, System.Runtime.InteropServices.SafeHandle netns)
     {
+        var links = WiredSandbox.Of(wiring);
+        wired[wiring.Sandbox] = new Wired(links with { MayLackAlias = true }, null); // Before: what a failed wiring leaves must be found.
         var pod = wirer.Wire(wiring, netns, KernelDeadline);
-        wired[wiring.Sandbox] = new Wired(WiredSandbox.Of(wiring), pod);
+        wired[wiring.Sandbox] = new Wired(links, pod);
         if (pod.Displaced is { } older)
         {
             LogDisplaced(older, wiring.Sandbox, pod.HostVeth);
@@ -36,14 +38,15 @@ internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, T
     }
 
     /// <summary>Takes rules and route away now and the link soon. What the kernel refuses is tried again; the address is held meanwhile.</summary>
-    /// <param name="address">Under which the lease holds it; null when it holds nothing.</param>
-    internal void Remove(SandboxKey sandbox, Ip? address)
+    /// <remarks>The links stay known until the kernel has confirmed: a second removal must not miss them, and free the address too early.</remarks>
+    internal void Remove(SandboxKey sandbox, Ip address)
     {
-        wired.TryRemove(sandbox, out var known);
-        Remove(sandbox, known?.Links ?? new WiredSandbox(sandbox, null, address, PodWiring.MainTable, null, ""), address);
+        var known = wired.GetValueOrDefault(sandbox)?.Links;
+        Remove(sandbox, known?.Address == address ? known : new WiredSandbox(sandbox, null, address, PodWiring.MainTable, null, ""), address);
     }
 
     /// <summary>The same for links that the kernel showed at the start and that belong to nobody.</summary>
+    /// <param name="address">Under which the lease holds it; null when it holds nothing.</param>
     internal void Remove(SandboxKey holder, WiredSandbox links, Ip? address)
     {
         Task first;
@@ -97,6 +100,11 @@ internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, T
             removed = await AgainAsync(holder, links);
         }
 
+        if (wired.TryGetValue(holder, out var known) && known.Links == links)
+        {
+            wired.TryRemove(KeyValuePair.Create(holder, known)); // Not what a later ADD has made.
+        }
+
         if (address is { } freed)
         {
             await lane.RunAsync(() =>
@@ -127,7 +135,7 @@ internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, T
     [LoggerMessage(EventId = 3212, Level = LogLevel.Warning, Message = "Sandbox {Sandbox} is not unwired yet, and will be tried again: {Why}")]
     private partial void LogNotRemoved(SandboxKey sandbox, string why);
 
-    [LoggerMessage(EventId = 3213, Level = LogLevel.Error, Message = "Sandbox {Sandbox} cannot be unwired, so {Address} stays unused until the executor starts anew: {Why}")]
+    [LoggerMessage(EventId = 3213, Level = LogLevel.Error, Message = "Sandbox {Sandbox} cannot be unwired, so {Address} stays unused until its next DEL or the executor's next start: {Why}")]
     private partial void LogGivenUp(SandboxKey sandbox, Ip? address, string why);
 
     private sealed record Wired(WiredSandbox Links, WiredPod? Pod);

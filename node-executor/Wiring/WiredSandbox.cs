@@ -20,6 +20,9 @@ public sealed record WiredPod(string HostVeth, string HostMac, string PodMac, Sa
 /// <param name="Pod">namespace/name for people, perhaps cut short; empty when the kernel names no owner.</param>
 public sealed record WiredSandbox(SandboxKey? Sandbox, string? HostVeth, Ip? Address, int RouteTable, DateTimeOffset? Since, string Pod)
 {
+    /// <summary>Its wiring has not ended well, so a link of its name without an alias is taken for its own.</summary>
+    public bool MayLackAlias { get; init; }
+
     /// <summary>What <see cref="Wirer.Wire"/> has made of a wiring, to undo it later.</summary>
     public static WiredSandbox Of(PodWiring wiring) =>
         new(wiring.Sandbox, wiring.HostVeth, wiring.Address, wiring.RouteTable, wiring.Alias.Since, wiring.Alias.Pod);

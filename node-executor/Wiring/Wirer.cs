@@ -75,7 +75,7 @@ public sealed class Wirer : IDisposable
     }
 
     /// <summary>Takes a sandbox's rules and route away at once, and its link soon. Nothing there is success.</summary>
-    /// <remarks>Only a link that names the same owner is touched, and rules only if no other link has the address.</remarks>
+    /// <remarks>Only a link that names the same owner is touched. While another link has the address it fails: the address is in use.</remarks>
     /// <returns>Ends when the kernel has confirmed that the link is gone: the address rests from then on. Fails with
     /// <see cref="WiringException"/> when it has not; the call may be repeated.</returns>
     /// <exception cref="WiringException">Rules and route are still there; the call may be repeated.</exception>
@@ -85,7 +85,7 @@ public sealed class Wirer : IDisposable
         try
         {
             var link = wired.HostVeth is null ? null : Link.Find(_host, wired.HostVeth, until);
-            if (link is not null && !BelongsTo(wired.Sandbox, link))
+            if (link is not null && !BelongsTo(wired, link))
             {
                 link = null; // A pod of the same name, with a container of its own.
             }
@@ -97,7 +97,7 @@ public sealed class Wirer : IDisposable
 
             return link is null ? Task.CompletedTask : _remover.RemoveAsync(link, deadline);
         }
-        catch (Exception failed) when (failed is NetlinkException or InvalidDataException)
+        catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
         {
             throw new WiringException(
                 $"{wired.HostVeth ?? "rules"} of {wired.Sandbox?.ToString() ?? "an unknown sandbox"} cannot be removed: {failed.Message}", isUndone: false, failed);
@@ -217,7 +217,7 @@ public sealed class Wirer : IDisposable
 
             return true;
         }
-        catch (Exception failed) when (failed is NetlinkException or InvalidDataException)
+        catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
         {
             return false; // The caller's exception tells the first cause; this one tells only that the address stays held.
         }
@@ -229,7 +229,7 @@ public sealed class Wirer : IDisposable
         var used = Route.Lookup(_host, address, until);
         if (used is not null && used.Destination == toPod.Destination && used.Table == PodWiring.MainTable && used.Link != link?.Index)
         {
-            return; // Another link has the address now: the rules are its own.
+            throw new IOException($"{address} is routed to link {used.Link}, which is not the sandbox's. Delete that link if nothing uses it");
         }
 
         // A second rule for another table would be a leftover of an older wiring; a deletion takes one at a time.
@@ -259,6 +259,7 @@ public sealed class Wirer : IDisposable
             Errno.ENOENT, Errno.ESRCH, Errno.ENODEV); // Already gone: the rule, the route, the link with its namespace.
     }
 
-    private static bool BelongsTo(SandboxKey? sandbox, Link link) =>
-        Inventory.IsOurs(link) && (LinkAlias.TryParse(link.Alias, out var owner) ? owner.Sandbox == sandbox : sandbox is null);
+    private static bool BelongsTo(WiredSandbox wired, Link link) =>
+        Inventory.IsOurs(link) &&
+        (LinkAlias.TryParse(link.Alias, out var owner) ? owner.Sandbox == wired.Sandbox : wired.Sandbox is null || wired.MayLackAlias);
 }

@@ -90,7 +90,8 @@ public sealed class SamePodNameTests : IDisposable
     {
         var heir = Pod("new", "10.0.0.21", table: 3);
         _node.Wire(heir, _newNetns);
-        await _node.UnwireAsync(_old); // Its rules look just like the heir's.
+        var inUse = await Assert.ThrowsAsync<WiringException>(() => _node.UnwireAsync(_old)); // Its rules look just like the heir's.
+        Assert.Contains("10.0.0.21 is routed to link", inUse.Message, StringComparison.Ordinal);
         Ping(_node.Name, "10.0.0.21");
         Assert.Contains("1536:\tfrom 10.0.0.21 lookup 3", Run("ip", "-n", _node.Name, "rule"), StringComparison.Ordinal);
         await _node.UnwireAsync(heir);
