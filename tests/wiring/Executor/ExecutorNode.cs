@@ -2,7 +2,6 @@ using System.Buffers.Text;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
-using AwsVpcCni.Core.Addressing;
 
 namespace AwsVpcCni.Tests.Wiring.Executor;
 
@@ -21,7 +20,7 @@ internal sealed class ExecutorNode : IAsyncDisposable
     public ExecutorNode()
     {
         TestNode.Run("ip", "-n", node.Name, "link", "add", "ens5", "address", Mac, "type", "veth", "peer", "name", "ens5peer");
-        Silo = new FakeSilo(node.Name, [.. Enumerable.Range(0, 5).Select(n => Ip.Parse("10.0.0.20") + n)], Mac);
+        Silo = new FakeSilo(node.Name, [.. Enumerable.Range(0, 5).Select(n => Core.Addressing.Ip.Parse("10.0.0.20") + n)], Mac);
         var claims = Encoding.UTF8.GetBytes($$"""{"aws-vpc-cni/instance-id":"{{InstanceId}}"}""");
         File.WriteAllText(Path("token"), $"e30.{Base64Url.EncodeToString(claims)}.c2ln");
     }
@@ -46,6 +45,8 @@ internal sealed class ExecutorNode : IAsyncDisposable
     public void DeletePod(string netns) => node.DeleteNamespace(System.IO.Path.GetFileName(netns));
 
     public string Ping(string address) => TestNode.Run("nsenter", $"--net={TestNode.Path(node.Name)}", "ping", "-c", "1", "-W", "2", address);
+
+    public string Ip(params string[] arguments) => TestNode.Run("ip", ["-n", node.Name, .. arguments]);
 
     public string Snapshot() => node.Snapshot();
 

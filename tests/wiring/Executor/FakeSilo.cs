@@ -44,6 +44,19 @@ internal sealed class FakeSilo : IAsyncDisposable
 
     public string Mac { get; }
 
+    /// <summary>Ordered beside the first interface; null for none.</summary>
+    public InterfaceOrder? Second { get; set; }
+
+    /// <summary>Leased on the second interface. While there is one, every new sandbox is offered the first.</summary>
+    public ImmutableArray<Ip> OnSecond { get; set; } = [];
+
+    public ImmutableArray<Ip> GiveUp { get; set; } = [];
+
+    /// <summary>Of the document; goes up when a test changes it.</summary>
+    public long Version { get; set; } = 1;
+
+    public NodePolicy Policy { get; set; } = new(30, 120);
+
     public string ImdsInstance { get; set; } = ExecutorNode.InstanceId;
 
     /// <summary>Answers 503 to everything while set.</summary>
@@ -105,7 +118,7 @@ internal sealed class FakeSilo : IAsyncDisposable
             await http.Response.WriteAsJsonAsync(Sync((await http.Request.ReadFromJsonAsync(NodeJson.Default.NodeReport))!), NodeJson.Default.NodeOrders));
     }
 
-    /// <summary>Each sandbox the next address of the lease, never one twice.</summary>
+    /// <summary>Each sandbox the next address of the first interface, never one twice, or the second's.</summary>
     private AssignReply Assign(AssignRequest request)
     {
         Asked.Enqueue(request);
@@ -118,12 +131,14 @@ internal sealed class FakeSilo : IAsyncDisposable
                     return new AssignReply.NotYet(new Reason(ReasonCode.SubnetEmpty, "subnet-1 is empty"));
                 }
 
-                rows[request.Sandbox.ToString()] = address = Lease[next++];
+                rows[request.Sandbox.ToString()] = address = OnSecond.IsEmpty ? Lease[next++] : OnSecond[0];
             }
 
-            return new AssignReply.Offered(address, ExecutorNode.EniId);
+            return new AssignReply.Offered(address, EniOf(address));
         }
     }
+
+    private string EniOf(Ip address) => OnSecond.Contains(address) ? Second!.EniId : ExecutorNode.EniId;
 
     private NodeOrders Sync(NodeReport report)
     {
@@ -140,11 +155,11 @@ internal sealed class FakeSilo : IAsyncDisposable
         {
             Answers = report.Stamp,
             Incarnation = report.Stamp.Incarnation == 0 ? 1 : report.Stamp.Incarnation,
-            LeaseVersion = Lease.IsEmpty ? 0 : 1,
-            Lease = [.. Lease.Select(address => new LeasedAddress(address, ExecutorNode.EniId))],
-            GiveUp = [],
-            Interfaces = Lease.IsEmpty ? [] : [new InterfaceOrder(ExecutorNode.EniId, Mac, 0, 0, Ip.Parse("10.0.0.10"), Cidr.Parse("10.0.0.0/24"))],
-            Policy = new NodePolicy(30, 120),
+            LeaseVersion = Lease.IsEmpty ? 0 : Version,
+            Lease = [.. Lease.AddRange(OnSecond).Select(address => new LeasedAddress(address, EniOf(address)))],
+            GiveUp = GiveUp,
+            Interfaces = Lease.IsEmpty ? [] : [.. Second is { } second ? [second] : ImmutableArray<InterfaceOrder>.Empty, new InterfaceOrder(ExecutorNode.EniId, Mac, 0, 0, Ip.Parse("10.0.0.10"), Cidr.Parse("10.0.0.0/24"))],
+            Policy = Policy,
         };
     }
 }
