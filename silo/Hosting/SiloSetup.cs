@@ -4,6 +4,7 @@ using AwsVpcCni.Silo.Options;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Serialization;
+using Orleans.Serialization.Cloning;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -39,13 +40,26 @@ internal static class SiloSetup
     }
 
     /// <summary>The core's records carry no attribute of Orleans; between silos they travel as the JSON of the node API.</summary>
-    public static IServiceCollection AddCoreSerializer(this IServiceCollection services) => services.AddSerializer(serializer =>
+    public static IServiceCollection AddCoreSerializer(this IServiceCollection services) => services.AddSingleton<IGeneralizedCopier, CoreCopier>().AddSerializer(serializer =>
     {
         // Orleans writes a type's name before its JSON, and reads back only types that are allowed.
         serializer.Configure(manifest => manifest.AddAllowedAssembly(typeof(NodeJson).Assembly));
         serializer.AddJsonSerializer(
-            type => type.Namespace?.StartsWith("AwsVpcCni.Core", StringComparison.Ordinal) == true,
+            IsOfCore, isCopyable: _ => false,
             // The reflection resolver serves what crosses between grains only, such as Ec2Action.
-            new JsonSerializerOptions(NodeJson.Default.Options) { TypeInfoResolver = JsonTypeInfoResolver.Combine(NodeJson.Default, new DefaultJsonTypeInfoResolver()) });
+            options => options.Configure(codec => codec.SerializerOptions = new JsonSerializerOptions(NodeJson.Default.Options)
+            {
+                TypeInfoResolver = JsonTypeInfoResolver.Combine(NodeJson.Default, new DefaultJsonTypeInfoResolver()),
+            }));
     });
+
+    private static bool IsOfCore(Type type) => type.Namespace?.StartsWith("AwsVpcCni.Core", StringComparison.Ordinal) == true;
+
+    /// <summary>Within a silo a message needs no copy: the core's records cannot change. As JSON there and back it took 0.1 ms of each ADD.</summary>
+    private sealed class CoreCopier : IGeneralizedCopier
+    {
+        public bool IsSupportedType(Type type) => IsOfCore(type);
+
+        public object? DeepCopy(object? input, CopyContext context) => input;
+    }
 }

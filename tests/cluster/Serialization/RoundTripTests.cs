@@ -39,6 +39,28 @@ public sealed class RoundTripTests
     }
 
     [Fact]
+    public void A_record_of_the_core_is_not_copied_within_a_silo()
+    {
+        AssignReply reply = new AssignReply.Offered(Ip.Parse("10.0.0.9"), "eni-1");
+
+        Assert.Same(reply, Parts.GetRequiredService<DeepCopier>().Copy(reply));
+        Assert.Same(reply, Parts.GetRequiredService<DeepCopier<AssignReply>>().Copy(reply));
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void A_record_of_the_core_cannot_change(Type type)
+    {
+        if (type.Assembly == typeof(NodeReport).Assembly)
+        {
+            Assert.All(type.GetProperties().Where(property => property.SetMethod is not null), property => Assert.Contains(
+                typeof(System.Runtime.CompilerServices.IsExternalInit), property.SetMethod!.ReturnParameter.GetRequiredCustomModifiers()));
+            Assert.All(type.GetProperties(), property => Assert.False(property.PropertyType.IsArray, property.Name));
+            Assert.All(type.GetFields(BindingFlags.Public | BindingFlags.Instance), field => Assert.True(field.IsInitOnly, field.Name));
+        }
+    }
+
+    [Fact]
     public void The_list_of_messages_is_found() => Assert.True(Types.Count > 30, $"{Types.Count} types");
 
     [Fact]
