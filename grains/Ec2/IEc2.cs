@@ -31,6 +31,22 @@ public interface IEc2
 
     /// <summary>Returns these addresses to EC2. All or nothing.</summary>
     Task UnassignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation);
+
+    /// <summary>Makes an interface with just these addresses. The same token and parameters again give the same interface.</summary>
+    Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation);
+
+    /// <summary>Attaches it.</summary>
+    /// <returns>The attachment's id.</returns>
+    Task<string> AttachAsync(string eniId, string instanceId, int deviceIndex, int networkCard, CancellationToken cancellation);
+
+    /// <summary>Has the interface deleted when its instance ends. Repeatable.</summary>
+    Task SetDeleteOnTerminationAsync(string eniId, string attachmentId, CancellationToken cancellation);
+
+    /// <summary>Detaches it; takes seconds after the answer.</summary>
+    Task DetachAsync(string attachmentId, CancellationToken cancellation);
+
+    /// <summary>Deletes a detached interface with all its addresses.</summary>
+    Task DeleteInterfaceAsync(string eniId, CancellationToken cancellation);
 }
 
 /// <summary>Which interfaces a describe asks for. All set fields must hold.</summary>
@@ -68,11 +84,19 @@ public sealed record Ec2Instance(
 /// <param name="Status">EC2's word: available, associated, attaching, in-use, detaching, pending.</param>
 /// <param name="Addresses">The primary address first, then the secondary ones.</param>
 /// <param name="Attachment">Null when it is not attached.</param>
+/// <param name="Groups">Ids of its security groups.</param>
 [GenerateSerializer, Immutable]
 public sealed record Ec2Interface(
     [property: Id(0)] string EniId, [property: Id(1)] string SubnetId, [property: Id(2)] string Zone, [property: Id(3)] string Mac,
     [property: Id(4)] string Status, [property: Id(5)] ImmutableArray<Ip> Addresses, [property: Id(6)] Ec2Attachment? Attachment,
-    [property: Id(7)] ImmutableSortedDictionary<string, string> Tags);
+    [property: Id(7)] ImmutableSortedDictionary<string, string> Tags, [property: Id(8)] ImmutableArray<string> Groups);
+
+/// <summary>An interface to be made.</summary>
+/// <param name="Addresses">The primary address first.</param>
+/// <param name="ClientToken">At most 64 ASCII characters.</param>
+public sealed record Ec2NewInterface(
+    string SubnetId, ImmutableArray<Ip> Addresses, ImmutableArray<string> Groups, string Description,
+    ImmutableSortedDictionary<string, string> Tags, string ClientToken);
 
 /// <summary>How an interface hangs on an instance.</summary>
 /// <param name="Status">EC2's word: attaching, attached, detaching, detached.</param>

@@ -29,6 +29,12 @@ public sealed record NodeDocument
     /// <summary>IPv4 addresses that an interface holds at most, its primary one included. 0 before the first look.</summary>
     public int AddressesPerInterface { get; init; }
 
+    /// <summary>Interfaces that the type has at most, on its default card. 0 before the first look.</summary>
+    public int MaxInterfaces { get; init; }
+
+    /// <summary>Device indexes of interfaces that are attached and not ours.</summary>
+    public ImmutableArray<int> ForeignDevices { get; init; } = [];
+
     /// <summary>The interfaces that we manage.</summary>
     public ImmutableArray<EniDocument> Interfaces { get; init; } = [];
 
@@ -78,6 +84,12 @@ public sealed record EniDocument
     /// <summary>Its own address; never on a pod.</summary>
     public required Ip PrimaryAddress { get; init; }
 
+    /// <summary>How it hangs on the instance.</summary>
+    public string AttachmentId { get; init; } = "";
+
+    /// <summary>Ids of its security groups; a new interface gets those of the primary one.</summary>
+    public ImmutableArray<string> Groups { get; init; } = [];
+
     /// <summary>The addresses that it holds for pods, in order.</summary>
     public ImmutableArray<HeldAddress> Addresses { get; init; } = [];
 }
@@ -96,10 +108,13 @@ public sealed record Intent
     /// <summary>What is changed.</summary>
     public required IntentKind Kind { get; init; }
 
-    /// <summary>The interface.</summary>
+    /// <summary>The interface; empty for a new one until EC2 has made it.</summary>
     public required string EniId { get; init; }
 
-    /// <summary>How many addresses.</summary>
+    /// <summary>Its subnet, whose ledger knows the intent.</summary>
+    public required string SubnetId { get; init; }
+
+    /// <summary>How many addresses; for a new interface those for pods.</summary>
     public required int Count { get; init; }
 
     /// <summary>Which; empty while the ledger has not named them, and for a counted draw until EC2 answers.</summary>
@@ -107,6 +122,15 @@ public sealed record Intent
 
     /// <summary>For a counted draw: what the interface held before, so that what it holds beyond is found after a lost answer.</summary>
     public ImmutableArray<Ip> HeldBefore { get; init; } = [];
+
+    /// <summary>For a new interface: where it is to be attached.</summary>
+    public int DeviceIndex { get; init; }
+
+    /// <summary>For a new interface: its link's address, once it is made.</summary>
+    public string Mac { get; init; } = "";
+
+    /// <summary>For a new interface: set once it is attached. For one that goes: empty once it is detached.</summary>
+    public string AttachmentId { get; init; } = "";
 
     /// <summary>An answer was lost: look before trying again.</summary>
     public bool EffectUnknown { get; init; }
@@ -124,6 +148,12 @@ public enum IntentKind
 
     /// <summary>UnassignPrivateIpAddresses. Takes away: never cancelled.</summary>
     Return,
+
+    /// <summary>CreateNetworkInterface with its addresses, AttachNetworkInterface, ModifyNetworkInterfaceAttribute.</summary>
+    AddInterface,
+
+    /// <summary>DetachNetworkInterface, DeleteNetworkInterface. Takes away: never cancelled.</summary>
+    RemoveInterface,
 }
 
 /// <summary>An address that left an interface.</summary>

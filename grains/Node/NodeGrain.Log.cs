@@ -29,6 +29,12 @@ public sealed partial class NodeGrain
     [LoggerMessage(EventId = 2106, Level = LogLevel.Information, Message = "{InstanceId}: {Count} addresses of {EniId} returned to EC2.")]
     private partial void LogReturned(string instanceId, int count, string eniId);
 
+    [LoggerMessage(EventId = 2107, Level = LogLevel.Information, Message = "{InstanceId}: interface {EniId} is attached as device {Device}, with {Addresses} addresses for pods.")]
+    private partial void LogAdded(string instanceId, string eniId, int device, int addresses);
+
+    [LoggerMessage(EventId = 2108, Level = LogLevel.Information, Message = "{InstanceId}: interface {EniId} is detached and deleted.")]
+    private partial void LogRemoved(string instanceId, string eniId);
+
     [LoggerMessage(EventId = 2110, Level = LogLevel.Warning, Message = "{InstanceId}: {Kind} for {EniId} refused ({Fault}): {Text}")]
     private partial void LogRefused(string instanceId, IntentKind kind, string eniId, Ec2Fault fault, string text);
 

@@ -68,9 +68,20 @@ public sealed partial class NodeGrain
     }
 
     private NodeState State(DateTimeOffset now) => new(
-        [.. _doc.Interfaces.Select(eni => StateOf(eni, now))],
+        [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface)
+            .Select(intent => new EniState("", false, 0, 0, intent.Count, 0, 0, []))],
         _doc.Interfaces.Sum(eni => OnPods(eni.EniId)),
-        _waiters.Count(waiter => RowOf(waiter.Key) is null));
+        _waiters.Count(waiter => RowOf(waiter.Key) is null),
+        FreeDevices().Count(),
+        _doc.AddressesPerInterface - 1);
+
+    /// <summary>Device indexes of the default card at which an interface could still be attached, within the type's limit.</summary>
+    private IEnumerable<int> FreeDevices()
+    {
+        var adding = _doc.Intents.Where(intent => intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface).Select(intent => intent.DeviceIndex).ToArray();
+        int[] taken = [.. _doc.Interfaces.Select(eni => eni.DeviceIndex), .. adding, .. _doc.ForeignDevices];
+        return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, _doc.MaxInterfaces - taken.Length));
+    }
 
     private EniState StateOf(EniDocument eni, DateTimeOffset now)
     {
@@ -81,6 +92,8 @@ public sealed partial class NodeGrain
         var ready = free.Where(address => IsRested(address, now)).ToArray();
         return new EniState(
             eni.EniId,
+            eni.DeviceIndex == 0,
+            eni.Addresses.Length + returning,
             Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Addresses.Length - drawing - returning),
             drawing,
             ready.Length,
@@ -88,14 +101,14 @@ public sealed partial class NodeGrain
             [.. ready.Where(address => AddressPicker.IsRested(Rested(address, now), settings.Pool.PreferredRest)).OrderByDescending(address => address)]);
     }
 
-    private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && _doc.Interfaces.All(eni =>
+    private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices().Any() && _doc.Interfaces.All(eni =>
         eni.Addresses.Length >= _doc.AddressesPerInterface - 1 && eni.Addresses.All(held => IsOnPod(held.Address)));
 
     private Reason WhyFull()
     {
         var room = _doc.Interfaces.Length * (_doc.AddressesPerInterface - 1);
         return new Reason(ReasonCode.NodeFull,
-            $"{InstanceId} ({_doc.InstanceType}): all {room} pod addresses are on pods ({_doc.Interfaces.Length} interface x ({_doc.AddressesPerInterface} - 1)). " +
+            $"{InstanceId} ({_doc.InstanceType}): all {room} pod addresses are on pods ({_doc.Interfaces.Length} interfaces x ({_doc.AddressesPerInterface} - 1)). " +
             "Run the pod on another node, or lower this node's max-pods.");
     }
 
@@ -112,7 +125,7 @@ public sealed partial class NodeGrain
         }
 
         var state = State(time.GetUtcNow());
-        var (drawing, cooling, room) = (state.Enis.Sum(eni => eni.Drawing), state.Enis.Sum(eni => eni.Cooling), state.Enis.Sum(eni => eni.Room));
+        var (drawing, cooling, room) = (state.Enis.Sum(eni => eni.Drawing), state.Enis.Sum(eni => eni.Cooling), state.Enis.Sum(eni => eni.Room) + (state.NewInterfaces * state.RoomOnNew));
         return drawing > 0 || room > 0
             ? new Reason(ReasonCode.Drawing, $"{InstanceId}: no free address; {drawing} are on their way from EC2, and the node has room for {room} more.")
             : new Reason(ReasonCode.Cooling, $"{InstanceId}: no free address, and no room for another; {cooling} cool down for {settings.Pool.Cooldown.TotalSeconds:0} s, {state.OnPods} are on pods.");

@@ -50,8 +50,10 @@ public sealed partial class NodeGrain
         {
             foreach (var intent in _doc.Intents.Where(intent => intent.EffectUnknown))
             {
-                var held = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId)?.Addresses ?? [];
-                await ResolveAsync(intent, held);
+                var shown = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId);
+                await (intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface
+                    ? ResolveInterfaceAsync(intent, shown, view)
+                    : ResolveAsync(intent, shown?.Addresses ?? []));
             }
         }
 
@@ -95,21 +97,23 @@ public sealed partial class NodeGrain
         }
     }
 
-    /// <summary>The first look: what the primary interface holds is ours from now on.</summary>
+    /// <summary>The first look: what the primary interface and those with our cluster's tag hold is ours from now on.</summary>
     private async Task AdoptAsync(InstanceView view, Ec2Instance instance)
     {
         var adopted = from eni in view.Interfaces
-                      where eni.Attachment is { DeviceIndex: 0 } && !eni.Tags.ContainsKey(NoManageTag)
+                      where eni.Attachment is not null && !eni.Tags.ContainsKey(NoManageTag)
+                      where eni.Attachment!.DeviceIndex == 0 || eni.Tags.GetValueOrDefault(ClusterTag) == settings.ClusterName
                       let subnet = view.Subnets.FirstOrDefault(subnet => subnet.SubnetId == eni.SubnetId)
                       where subnet is not null
                       select new EniDocument
                       {
-                          EniId = eni.EniId, Mac = eni.Mac, DeviceIndex = 0, NetworkCard = eni.Attachment!.NetworkCard, SubnetId = eni.SubnetId,
-                          SubnetCidr = subnet.Cidr, PrimaryAddress = eni.Addresses[0],
+                          EniId = eni.EniId, Mac = eni.Mac, DeviceIndex = eni.Attachment!.DeviceIndex, NetworkCard = eni.Attachment.NetworkCard,
+                          SubnetId = eni.SubnetId, SubnetCidr = subnet.Cidr, PrimaryAddress = eni.Addresses[0],
+                          AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups,
                           Addresses = [.. eni.Addresses.Skip(1).Order().Select(address => new HeldAddress(address))],
                       };
-        var interfaces = adopted.ToImmutableArray();
-        if (interfaces.IsEmpty || view.Limits is null)
+        var interfaces = adopted.OrderBy(eni => eni.DeviceIndex).ToImmutableArray();
+        if (!interfaces.Any(eni => eni.DeviceIndex == 0) || view.Limits is null)
         {
             Trouble(new Reason(ReasonCode.NodeStarting, view.Limits is null
                 ? $"{InstanceId}: the limits of its type {instance.InstanceType} are not known yet."
@@ -120,7 +124,8 @@ public sealed partial class NodeGrain
         _trouble = null;
         if (await StoreAsync(_doc with
         {
-            InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = view.Limits.AddressesPerInterface,
+            InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = view.Limits.AddressesPerInterface, MaxInterfaces = view.Limits.Interfaces,
+            ForeignDevices = [.. view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && !interfaces.Any(ours => ours.EniId == eni.EniId)).Select(eni => eni.Attachment!.DeviceIndex)],
             Interfaces = interfaces, LeaseVersion = _doc.LeaseVersion + 1,
         }))
         {
@@ -147,9 +152,16 @@ public sealed partial class NodeGrain
                         Id = $"{InstanceId}/{_doc.Change + 1}",
                         Kind = _refusals < RefusalsBeforeCounted ? IntentKind.Draw : IntentKind.DrawCounted,
                         EniId = draw.EniId,
+                        SubnetId = _doc.Eni(draw.EniId)!.SubnetId,
                         Count = _refusals < 2 ? draw.Count : Math.Max(1, draw.Count / 2), // Two refusals halve the batch.
                         HeldBefore = [.. _doc.Eni(draw.EniId)!.Addresses.Select(held => held.Address)],
                     }));
+                    break;
+                case PoolAction.AddInterface add:
+                    await BeginAddAsync(add.Count);
+                    break;
+                case PoolAction.RemoveInterface remove:
+                    await BeginRemoveAsync(_doc.Eni(remove.EniId)!);
                     break;
                 case PoolAction.GiveUp giveUp:
                     var version = _doc.LeaseVersion + 1;
@@ -190,7 +202,7 @@ public sealed partial class NodeGrain
             // From here on the addresses are in nobody's lease, and the return is repeated until EC2 shows it.
             await StoreAsync((_doc with { LeaseVersion = _doc.LeaseVersion + 1 })
                 .WithEni(eni with { Addresses = [.. eni.Addresses.Where(held => !given.Contains(held.Address))] })
-                .WithIntent("", new Intent { Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.Return, EniId = eni.EniId, Count = given.Length, Names = given }));
+                .WithIntent("", new Intent { Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.Return, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = given.Length, Names = given }));
         }
     }
 
@@ -204,45 +216,46 @@ public sealed partial class NodeGrain
                 return;
             }
 
-            if (intent.Kind != IntentKind.Draw || !intent.Names.IsEmpty || await NameAsync(intent) is { } named)
+            var isNamed = intent.Kind is not (IntentKind.Draw or IntentKind.AddInterface) || !intent.Names.IsEmpty || await NameAsync(intent);
+            if (isNamed && _doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { EffectUnknown: false } due) // A look may have settled it meanwhile.
             {
-                await TryAsync(_doc.Intents.First(one => one.Id == intent.Id), cancellation);
+                await TryAsync(due, cancellation);
             }
         }
     }
 
     /// <summary>Has the subnet name free addresses, and stores the names before anything else.</summary>
-    private async Task<Intent?> NameAsync(Intent intent)
+    private async Task<bool> NameAsync(Intent intent)
     {
-        var eni = _doc.Eni(intent.EniId)!;
+        var isNew = intent.Kind == IntentKind.AddInterface; // It needs an address of its own, too.
+        var wanted = isNew ? intent.Count + 1 : intent.Count;
         var now = time.GetUtcNow();
-        var departed = _doc.Departed.Where(one => one.EniId == eni.EniId && now - one.At < settings.Timing.NotNamedAgain).Select(one => one.Address).ToImmutableArray();
-        var reservation = await grains.GetGrain<ISubnetGrain>(eni.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, eni.EniId, intent.Count, departed));
+        var departed = _doc.Departed.Where(one => one.EniId == intent.EniId && now - one.At < settings.Timing.NotNamedAgain).Select(one => one.Address).ToImmutableArray();
+        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, wanted, departed));
         if (!reservation.Known)
         {
             Later(intent, TimeSpan.FromMilliseconds(100));
-            return null;
+            return false;
         }
 
-        if (reservation.Names.IsEmpty)
+        if (reservation.Names.Length < (isNew ? 2 : 1))
         {
             Trouble(new Reason(ReasonCode.SubnetEmpty,
-                $"{eni.SubnetId} ({eni.SubnetCidr}): {reservation.Free} free addresses, {intent.Count} wanted for {eni.EniId} of {InstanceId}. Add a subnet or a CIDR, or lower the warm targets."));
+                $"{intent.SubnetId}: {reservation.Free} free addresses, {wanted} wanted for {(isNew ? "a new interface" : intent.EniId)} of {InstanceId}. Add a subnet or a CIDR, or lower the warm targets."));
             await DropAsync(intent, []);
             _planNotBefore = now + TimeSpan.FromSeconds(10);
-            return null;
+            return false;
         }
 
-        var named = intent with { Names = reservation.Names, Count = reservation.Names.Length };
-        return await StoreAsync(_doc.WithIntent(intent.Id, named)) ? named : null;
+        return await StoreAsync(_doc.WithIntent(intent.Id, intent with { Names = reservation.Names, Count = reservation.Names.Length - (isNew ? 1 : 0) }));
     }
 
     private async Task TryAsync(Intent intent, CancellationToken cancellation)
     {
-        var action = intent.Kind == IntentKind.Return ? Ec2Action.UnassignPrivateIpAddresses : Ec2Action.AssignPrivateIpAddresses;
-        var priority = intent.Kind == IntentKind.Return ? CallPriority.CleanUp
+        var action = ActionOf(intent);
+        var priority = intent.Kind is IntentKind.Return or IntentKind.RemoveInterface ? CallPriority.CleanUp
             : !_waiters.Keys.All(sandbox => RowOf(sandbox) is not null) ? CallPriority.PodWaiting
-            : _doc.Eni(intent.EniId)!.Addresses.IsEmpty ? CallPriority.NodeStarting : CallPriority.WarmPool;
+            : _doc.Interfaces.All(eni => eni.Addresses.IsEmpty) ? CallPriority.NodeStarting : CallPriority.WarmPool;
         var quota = grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey);
         var wait = await quota.TakeAsync(action, priority);
         if (wait > TimeSpan.Zero)
@@ -263,9 +276,12 @@ public sealed partial class NodeGrain
                 case IntentKind.DrawCounted:
                     intent = intent with { Names = await ec2.AssignCountedAsync(intent.EniId, intent.Count, both.Token) };
                     break;
-                default:
+                case IntentKind.Return:
                     await ec2.UnassignAsync(intent.EniId, intent.Names, both.Token);
                     break;
+                default:
+                    await StepInterfaceAsync(intent, action, both.Token);
+                    return;
             }
 
             await SettleAsync(intent);
@@ -297,12 +313,14 @@ public sealed partial class NodeGrain
                 Trouble(new Reason(ReasonCode.NotAuthorized, $"{InstanceId}: the silo may not call {action}. Give its role that permission, or mend its credentials. {refusal.Message}"));
                 Backoff(intent);
                 break;
+            case var _ when intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface:
+                await InterfaceRefusedAsync(intent, action, refusal);
+                break;
             case var _ when intent.Kind == IntentKind.Return:
                 await UnknownAsync(intent, refusal.Message); // Part of it may be gone already: look, then return the rest.
                 break;
             case Ec2Fault.NoRoom:
-                var subnet = _doc.Eni(intent.EniId)!.SubnetId;
-                Trouble(new Reason(ReasonCode.SubnetEmpty, $"{subnet}: EC2 has no room for {intent.Count} more addresses. Add a subnet or a CIDR. {refusal.Message}"));
+                Trouble(new Reason(ReasonCode.SubnetEmpty, $"{intent.SubnetId}: EC2 has no room for {intent.Count} more addresses. Add a subnet or a CIDR. {refusal.Message}"));
                 await DropAsync(intent, intent.Names);
                 _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(10);
                 break;
@@ -400,11 +418,10 @@ public sealed partial class NodeGrain
 
     private async Task DropAsync(Intent intent, ImmutableArray<Ip> suspect)
     {
-        var subnetId = _doc.Eni(intent.EniId)!.SubnetId;
         _retries.Remove(intent.Id);
         if (await StoreAsync(_doc.WithIntent(intent.Id, null)))
         {
-            await grains.GetGrain<ISubnetGrain>(subnetId).SettleAsync(intent.Id, InstanceId, [], suspect);
+            await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, [], suspect);
         }
     }
 

@@ -54,7 +54,7 @@ public sealed partial class NodeGrain(
         }
 
         // What was begun before may have happened: look before trying again.
-        _doc = _doc with { Intents = [.. _doc.Intents.Select(intent => intent with { EffectUnknown = intent.Kind != IntentKind.Draw || !intent.Names.IsEmpty })] };
+        _doc = _doc with { Intents = [.. _doc.Intents.Select(intent => intent with { EffectUnknown = intent.Kind is not (IntentKind.Draw or IntentKind.AddInterface) || !intent.Names.IsEmpty })] };
         _timer = this.RegisterGrainTimer(WorkAsync, new GrainTimerCreationOptions(TimeSpan.Zero, settings.Timing.WorkPeriod) { Interleave = true });
     }
 
@@ -162,7 +162,7 @@ public sealed partial class NodeGrain(
         return Task.FromResult(new NodeSummary(
             InstanceId, _doc.InstanceType, _doc.Zone, shares,
             shares.Values.Sum(share => share.OnPods), shares.Values.Sum(share => share.Cooling), shares.Values.Sum(share => share.Warm),
-            _doc.Interfaces.Sum(eni => eni.Addresses.Length), _doc.Interfaces.Length * Math.Max(0, _doc.AddressesPerInterface - 1),
+            _doc.Interfaces.Sum(eni => eni.Addresses.Length), Math.Max(_doc.Interfaces.Length, _doc.MaxInterfaces - _doc.ForeignDevices.Length) * Math.Max(0, _doc.AddressesPerInterface - 1),
             _waiters.Count, _report is null ? null : _reportAt, _trouble?.Text));
     }
 

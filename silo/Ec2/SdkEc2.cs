@@ -90,6 +90,49 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
             new UnassignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, PrivateIpAddresses = Texts(addresses) },
             cancellation);
 
+    /// <inheritdoc/>
+    public async Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation)
+    {
+        var request = new CreateNetworkInterfaceRequest
+        {
+            SubnetId = wanted.SubnetId, Groups = [.. wanted.Groups], Description = wanted.Description, ClientToken = wanted.ClientToken,
+            PrivateIpAddresses = [.. wanted.Addresses.Select((address, index) => new PrivateIpAddressSpecification { PrivateIpAddress = address.ToString(), Primary = index == 0 })],
+            TagSpecifications = [new TagSpecification { ResourceType = ResourceType.NetworkInterface, Tags = [.. wanted.Tags.Select(tag => new Tag(tag.Key, tag.Value))] }],
+        };
+        var answer = await SendAsync(
+            Ec2Action.CreateNetworkInterface, $"{wanted.SubnetId} {string.Join(',', wanted.Addresses)}", (sdk, request) => sdk.CreateNetworkInterfaceAsync(request, cancellation), request, cancellation);
+        return Interface(answer.NetworkInterface);
+    }
+
+    /// <inheritdoc/>
+    public async Task<string> AttachAsync(string eniId, string instanceId, int deviceIndex, int networkCard, CancellationToken cancellation)
+    {
+        var answer = await SendAsync(
+            Ec2Action.AttachNetworkInterface, $"{eniId} {instanceId} at device {deviceIndex} of card {networkCard}", (sdk, request) => sdk.AttachNetworkInterfaceAsync(request, cancellation),
+            new AttachNetworkInterfaceRequest { NetworkInterfaceId = eniId, InstanceId = instanceId, DeviceIndex = deviceIndex, NetworkCardIndex = networkCard },
+            cancellation);
+        return answer.AttachmentId;
+    }
+
+    /// <inheritdoc/>
+    public Task SetDeleteOnTerminationAsync(string eniId, string attachmentId, CancellationToken cancellation) =>
+        SendAsync(
+            Ec2Action.ModifyNetworkInterfaceAttribute, $"{eniId} {attachmentId}", (sdk, request) => sdk.ModifyNetworkInterfaceAttributeAsync(request, cancellation),
+            new ModifyNetworkInterfaceAttributeRequest { NetworkInterfaceId = eniId, Attachment = new NetworkInterfaceAttachmentChanges { AttachmentId = attachmentId, DeleteOnTermination = true } },
+            cancellation);
+
+    /// <inheritdoc/>
+    public Task DetachAsync(string attachmentId, CancellationToken cancellation) =>
+        SendAsync(
+            Ec2Action.DetachNetworkInterface, attachmentId, (sdk, request) => sdk.DetachNetworkInterfaceAsync(request, cancellation),
+            new DetachNetworkInterfaceRequest { AttachmentId = attachmentId }, cancellation);
+
+    /// <inheritdoc/>
+    public Task DeleteInterfaceAsync(string eniId, CancellationToken cancellation) =>
+        SendAsync(
+            Ec2Action.DeleteNetworkInterface, eniId, (sdk, request) => sdk.DeleteNetworkInterfaceAsync(request, cancellation),
+            new DeleteNetworkInterfaceRequest { NetworkInterfaceId = eniId }, cancellation);
+
     private async Task<TAnswer> SendAsync<TRequest, TAnswer>(
         Ec2Action action, string about, Func<IAmazonEC2, TRequest, Task<TAnswer>> send, TRequest request, CancellationToken cancellation)
     {
@@ -125,7 +168,7 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
                 attachment.AttachmentId ?? "", attachment.InstanceId ?? "", attachment.DeviceIndex ?? 0, attachment.NetworkCardIndex ?? 0,
                 attachment.Status?.Value ?? "", attachment.DeleteOnTermination ?? false)
             : null,
-        Tags(shown.TagSet));
+        Tags(shown.TagSet), [.. (shown.Groups ?? []).Select(group => group.GroupId)]);
 
     private static ImmutableSortedDictionary<string, string> Tags(List<Tag>? tags) =>
         (tags ?? []).ToImmutableSortedDictionary(tag => tag.Key, tag => tag.Value ?? "", StringComparer.Ordinal);

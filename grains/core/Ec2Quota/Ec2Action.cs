@@ -20,6 +20,21 @@ public enum Ec2Action
 
     /// <summary>Return addresses.</summary>
     UnassignPrivateIpAddresses,
+
+    /// <summary>A new interface, with its addresses.</summary>
+    CreateNetworkInterface,
+
+    /// <summary>To an instance.</summary>
+    AttachNetworkInterface,
+
+    /// <summary>Its deletion with the instance, which cannot be asked for earlier.</summary>
+    ModifyNetworkInterfaceAttribute,
+
+    /// <summary>From an instance.</summary>
+    DetachNetworkInterface,
+
+    /// <summary>With the addresses that it still holds.</summary>
+    DeleteNetworkInterface,
 }
 
 /// <summary>The order of need; a lower number goes first.</summary>

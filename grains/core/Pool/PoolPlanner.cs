@@ -7,16 +7,20 @@ namespace AwsVpcCni.Core.Pool;
 /// <param name="Enis">The interfaces that we manage.</param>
 /// <param name="OnPods">Addresses on pods.</param>
 /// <param name="WaitingPods">ADDs without an address.</param>
-public sealed record NodeState(ImmutableArray<EniState> Enis, int OnPods, int WaitingPods);
+/// <param name="NewInterfaces">How many interfaces more it could get, those under way counted as there.</param>
+/// <param name="RoomOnNew">Addresses for pods that a new interface holds.</param>
+public sealed record NodeState(ImmutableArray<EniState> Enis, int OnPods, int WaitingPods, int NewInterfaces, int RoomOnNew);
 
 /// <summary>One interface. All counts are addresses, the primary one apart.</summary>
-/// <param name="EniId">Which.</param>
+/// <param name="EniId">Which; empty for one that is being made.</param>
+/// <param name="IsPrimary">It stays as long as the instance.</param>
+/// <param name="Held">Addresses for pods that it holds, those being returned included.</param>
 /// <param name="Room">How many more it could hold, those being drawn and those being returned counted as held.</param>
 /// <param name="Drawing">On their way from EC2.</param>
 /// <param name="Free">Leased, on no pod, rested: ready.</param>
 /// <param name="Cooling">How many rest.</param>
 /// <param name="Surrenderable">Those of <paramref name="Free"/> that have not been on a pod for a good while, best to give up first.</param>
-public sealed record EniState(string EniId, int Room, int Drawing, int Free, int Cooling, ImmutableArray<Ip> Surrenderable);
+public sealed record EniState(string EniId, bool IsPrimary, int Held, int Room, int Drawing, int Free, int Cooling, ImmutableArray<Ip> Surrenderable);
 
 /// <summary>Decides what one node asks of EC2 next. Pure: the same arguments give the same actions.</summary>
 public static class PoolPlanner
@@ -33,7 +37,7 @@ public static class PoolPlanner
         {
             > 0 => Grow(node, missing),
             < 0 when node.Enis.All(eni => eni is { Drawing: 0, Cooling: 0 }) => Shrink(node, -missing),
-            _ => [],
+            _ => RemoveIdle(node),
         };
     }
 
@@ -50,6 +54,13 @@ public static class PoolPlanner
             }
         }
 
+        for (var left = node.NewInterfaces; left > 0 && missing > 0 && node.RoomOnNew > 0; left--)
+        {
+            var count = Math.Min(missing, node.RoomOnNew);
+            actions.Add(new PoolAction.AddInterface(count));
+            missing -= count;
+        }
+
         return actions.ToImmutable();
     }
 
@@ -57,8 +68,12 @@ public static class PoolPlanner
     {
         // From the last interface backwards: the later ones are those that could go as a whole.
         var addresses = node.Enis.Reverse().SelectMany(eni => eni.Surrenderable).Take(surplus).ToImmutableArray();
-        return addresses.IsEmpty ? [] : [new PoolAction.GiveUp(addresses)];
+        return addresses.IsEmpty ? RemoveIdle(node) : [new PoolAction.GiveUp(addresses)];
     }
+
+    /// <summary>An interface without addresses serves nobody and keeps its primary address from others.</summary>
+    private static ImmutableArray<PoolAction> RemoveIdle(NodeState node) =>
+        [.. node.Enis.Where(eni => eni is { IsPrimary: false, Held: 0, Drawing: 0 }).Select(eni => new PoolAction.RemoveInterface(eni.EniId))];
 }
 
 /// <summary>One step towards the policy. Closed: nobody outside can add a case.</summary>
@@ -70,6 +85,12 @@ public abstract record PoolAction
 
     /// <summary>Draw <paramref name="Count"/> addresses from EC2 for an attached interface, in one call.</summary>
     public sealed record DrawAddresses(string EniId, int Count) : PoolAction;
+
+    /// <summary>Make and attach an interface that holds <paramref name="Count"/> addresses for pods, in one call each.</summary>
+    public sealed record AddInterface(int Count) : PoolAction;
+
+    /// <summary>Detach and delete an interface that holds no address for pods.</summary>
+    public sealed record RemoveInterface(string EniId) : PoolAction;
 
     /// <summary>Ask the executor to leave these out of its lease, so that they can be returned.</summary>
     public sealed record GiveUp(ImmutableArray<Ip> Addresses) : PoolAction;

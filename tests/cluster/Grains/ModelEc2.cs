@@ -76,10 +76,33 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
             return 0;
         });
 
+    public Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation) =>
+        Call($"Create {string.Join(',', wanted.Addresses)}", () => Shown(vpc.CreateNetworkInterface(new CreateEni
+        {
+            SubnetId = wanted.SubnetId, Primary = wanted.Addresses[0].ToIPAddress(), Secondary = [.. wanted.Addresses.Skip(1).Select(one => one.ToIPAddress())],
+            Groups = wanted.Groups, Tags = wanted.Tags, ClientToken = wanted.ClientToken,
+        })));
+
+    public Task<string> AttachAsync(string eniId, string instanceId, int deviceIndex, int networkCard, CancellationToken cancellation) =>
+        Call($"Attach {eniId} {deviceIndex}", () => vpc.AttachNetworkInterface(eniId, instanceId, deviceIndex, networkCard).Id);
+
+    public Task SetDeleteOnTerminationAsync(string eniId, string attachmentId, CancellationToken cancellation) => Done($"Modify {eniId}", () => vpc.ModifyDeleteOnTermination(eniId, attachmentId, true));
+
+    public Task DetachAsync(string attachmentId, CancellationToken cancellation) => Done($"Detach {attachmentId}", () => vpc.DetachNetworkInterface(attachmentId));
+
+    public Task DeleteInterfaceAsync(string eniId, CancellationToken cancellation) => Done($"Delete {eniId}", () => vpc.DeleteNetworkInterface(eniId));
+
+    private Task<int> Done(string call, Action effect) => Call(call, () =>
+    {
+        vpc.Advance();
+        effect();
+        return 0;
+    });
+
     private static Ec2Interface Shown(Eni eni) => new(
         eni.Id, eni.Subnet.Id, eni.Subnet.Zone, eni.Mac, "in-use", [.. eni.Addresses.Select(Ip.From)],
         eni.Attachment is { } one ? new Ec2Attachment(one.Id, one.Instance.Id, one.DeviceIndex, one.NetworkCardIndex, "attached", one.DeleteOnTermination) : null,
-        eni.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal));
+        eni.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal), [.. eni.Groups]);
 
     private Task<T> Call<T>(string call, Func<T> effect)
     {
@@ -102,7 +125,8 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
                 // Which code means what is SdkEc2's business and tested there; here only what the grains meet.
                 throw new Ec2Exception(refusal.Message.Contains("move is not allowed", StringComparison.Ordinal) ? Ec2Fault.AddressTaken
                     : refusal.Code.StartsWith("Insufficient", StringComparison.Ordinal) ? Ec2Fault.NoRoom
-                    : refusal.Code.EndsWith("LimitExceeded", StringComparison.Ordinal) ? Ec2Fault.LimitExceeded : Ec2Fault.Refused, refusal.Code, refusal.Message, refusal);
+                    : refusal.Code.EndsWith("LimitExceeded", StringComparison.Ordinal) ? Ec2Fault.LimitExceeded
+                    : refusal.Code.EndsWith(".NotFound", StringComparison.Ordinal) ? Ec2Fault.NotFound : Ec2Fault.Refused, refusal.Code, refusal.Message, refusal);
             }
         }
     }

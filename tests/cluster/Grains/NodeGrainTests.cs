@@ -79,7 +79,7 @@ public sealed class NodeGrainTests
     [Fact]
     public async Task A_freed_address_rests_before_it_is_offered_again()
     {
-        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9 });
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0, MinimumIps = 9 }, "10.0.0.0/28"); // 9 besides the node's own; no more in the subnet.
         var (_, executor) = await JoinedAsync(world, 9);
         var freed = await executor.AddedAsync("pod-0");
         for (var pod = 1; pod < 9; pod++)
@@ -92,25 +92,26 @@ public sealed class NodeGrainTests
         world.Time.Shift(TimeSpan.FromSeconds(31));
         var offered = Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod-9"));
 
-        Assert.Equal(ReasonCode.Cooling, refused.Why.Code);
+        Assert.Contains(refused.Why.Code, new[] { ReasonCode.Cooling, ReasonCode.SubnetEmpty }); // It has tried for another one.
         Assert.Equal(freed, offered.Address);
     }
 
     [Fact]
     public async Task A_full_node_says_so_with_the_numbers()
     {
-        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9 });
-        var (_, executor) = await JoinedAsync(world, 9);
-        for (var pod = 0; pod < 9; pod++)
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 27 });
+        var (_, executor) = await JoinedAsync(world, 27);
+        for (var pod = 0; pod < 27; pod++)
         {
             await executor.AddedAsync($"pod-{pod}");
         }
 
-        var never = Assert.IsType<AssignReply.Never>(await executor.AddAsync("pod-9"));
+        var never = Assert.IsType<AssignReply.Never>(await executor.AddAsync("pod-27"));
 
         Assert.Equal(ReasonCode.NodeFull, never.Why.Code);
         Assert.Contains("m5.large", never.Why.Text, StringComparison.Ordinal);
-        Assert.Contains("all 9", never.Why.Text, StringComparison.Ordinal);
+        Assert.Contains("all 27", never.Why.Text, StringComparison.Ordinal);
+        Assert.Contains("3 interfaces x (10 - 1)", never.Why.Text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -310,6 +311,74 @@ public sealed class NodeGrainTests
 
         Assert.Equal(own, claimed.Address);
         Assert.DoesNotContain(await world.Book.ReadNodeAsync(id, Token), row => row.Released is null);
+    }
+
+    [Theory]
+    [InlineData(null, false)]
+    [InlineData("Create", false)]
+    [InlineData("Create", true)]
+    [InlineData("Attach", false)]
+    [InlineData("Attach", true)]
+    [InlineData("Modify", true)]
+    public async Task A_second_interface_comes_with_its_addresses_once_whatever_answer_is_lost(string? lost, bool afterEffect)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        if (lost is not null)
+        {
+            world.Ec2.Fail(lost, Ec2Fault.EffectUnknown, afterEffect);
+        }
+
+        var (id, executor) = await JoinedAsync(world, 12);
+
+        var orders = await executor.SyncAsync();
+        Assert.Equal([0, 1], orders.Interfaces.Select(one => one.DeviceIndex));
+        var enis = world.Ec2.ByHand(vpc => vpc.Enis.ToList());
+        Assert.Equal(2, enis.Count);
+        Assert.All(enis, eni => Assert.Equal(id, eni.Attachment!.Instance.Id));
+        Assert.All(enis, eni => Assert.True(eni.Attachment!.DeleteOnTermination));
+        Assert.Equal([10, 4], enis.Select(eni => eni.Addresses.Count));
+    }
+
+    [Theory]
+    [InlineData(null, false)]
+    [InlineData("Detach", true)]
+    [InlineData("Delete", true)]
+    [InlineData("Detach", false)]
+    public async Task An_interface_that_nobody_needs_is_emptied_with_consent_and_goes(string? lost, bool afterEffect)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var (_, executor) = await JoinedAsync(world, 2);
+        executor.Waiting.AddRange(Enumerable.Range(0, 10).Select(pod => new Waiter(new SandboxKey($"pod-{pod}", "eth0"), new PodName("default", "pod", ""), executor.NextStamp(), 1)));
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 12 && orders.Interfaces.Length == 2, "12 leased addresses on 2 interfaces");
+        if (lost is not null)
+        {
+            world.Ec2.Fail(lost, Ec2Fault.EffectUnknown, afterEffect);
+        }
+
+        executor.Waiting.Clear();
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2 && orders.Interfaces.Length == 1, "2 leased addresses on the primary interface");
+        await GrainWorld.UntilAsync(executor, _ => world.Ec2.ByHand(vpc =>
+        {
+            vpc.Advance();
+            return vpc.Enis.Count();
+        }) == 1, "the second interface to be gone");
+
+        Assert.Equal(3, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
+        Assert.Equal(251 - 3, (await world.SubnetAsync()).Free);
+    }
+
+    [Fact]
+    public async Task A_limit_of_interfaces_that_EC2_refuses_is_remembered_and_nothing_is_left_over()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        world.Ec2.Fail("Attach", Ec2Fault.LimitExceeded);
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 9, "9 leased addresses");
+        await GrainWorld.UntilAsync(executor, _ => world.Ec2.Calls.Any(call => call.StartsWith("Delete", StringComparison.Ordinal)), "the refused interface to be deleted");
+        await executor.SyncAsync();
+
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("Create", StringComparison.Ordinal));
+        Assert.Single(world.Ec2.ByHand(vpc => vpc.Enis.ToList()));
     }
 
     [Fact]

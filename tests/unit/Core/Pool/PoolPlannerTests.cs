@@ -8,11 +8,11 @@ namespace AwsVpcCni.Tests.Unit.Core.Pool;
 public sealed class PoolPlannerTests
 {
     private static readonly Gen<EniState> Eni = Gen.Select(Gen.Int[0, 20], Gen.Int[0, 5], Gen.Int[0, 10], Gen.Int[0, 10],
-        (room, drawing, free, cooling) => new EniState($"eni-{room}", room, drawing, free, cooling,
+        (room, drawing, free, cooling) => new EniState($"eni-{room}", false, free + cooling, room, drawing, free, cooling,
             [.. Enumerable.Range(1, free).Select(i => new Ip((UInt128)i, false))]));
 
-    private static readonly Gen<NodeState> Node = Gen.Select(Eni.Array[1, 3], Gen.Int[0, 30], Gen.Int[0, 30], (enis, onPods, waiting) =>
-        new NodeState([.. enis.Select((eni, i) => eni with { EniId = $"eni-{i}" })], onPods, waiting));
+    private static readonly Gen<NodeState> Node = Gen.Select(Eni.Array[1, 3], Gen.Int[0, 30], Gen.Int[0, 30], Gen.Int[0, 2], (enis, onPods, waiting, more) =>
+        new NodeState([.. enis.Select((eni, i) => eni with { EniId = $"eni-{i}", IsPrimary = i == 0 })], onPods, waiting, more, 9));
 
     private static readonly Gen<PoolPolicy> Policy = Gen.Select(Gen.Int[0, 10], Gen.Int[0, 30], (warm, minimum) => new PoolPolicy { WarmIps = warm, MinimumIps = minimum });
 
@@ -25,14 +25,14 @@ public sealed class PoolPlannerTests
     [InlineData(0, 0, 0, 5, 0)]
     public void Plan_asks_once_for_all_that_is_missing(int warm, int minimum, int waiting, int onPods, int asked)
     {
-        var node = new NodeState([new EniState("eni-1", 50, 0, 0, 0, [])], onPods, waiting);
+        var node = new NodeState([new EniState("eni-1", true, 0, 50, 0, 0, 0, [])], onPods, waiting, 0, 9);
         Assert.Equal(asked, PoolPlanner.Plan(node, new PoolPolicy { WarmIps = warm, MinimumIps = minimum }).OfType<PoolAction.DrawAddresses>().Sum(draw => draw.Count));
     }
 
     [Fact]
     public void A_cooling_address_does_not_keep_a_waiting_pod_waiting()
     {
-        var node = new NodeState([new EniState("eni-1", 5, 0, 0, 4, [])], 19, 2);
+        var node = new NodeState([new EniState("eni-1", true, 23, 5, 0, 0, 4, [])], 19, 2, 0, 9);
         Assert.Equal([new PoolAction.DrawAddresses("eni-1", 2)], PoolPlanner.Plan(node, new PoolPolicy { WarmIps = 0, MinimumIps = 0 }));
     }
 
@@ -46,16 +46,37 @@ public sealed class PoolPlannerTests
         Gen.Select(Node, Policy).Sample((node, policy) =>
         {
             var draws = PoolPlanner.Plan(node, policy).OfType<PoolAction.DrawAddresses>().ToDictionary(draw => draw.EniId, draw => draw.Count);
+            var adds = PoolPlanner.Plan(node, policy).OfType<PoolAction.AddInterface>().ToArray();
             var after = node with
             {
-                Enis = [.. node.Enis.Select(eni => eni with { Drawing = eni.Drawing + draws.GetValueOrDefault(eni.EniId), Room = eni.Room - draws.GetValueOrDefault(eni.EniId) })],
+                Enis =
+                [
+                    .. node.Enis.Select(eni => eni with { Drawing = eni.Drawing + draws.GetValueOrDefault(eni.EniId), Room = eni.Room - draws.GetValueOrDefault(eni.EniId) }),
+                    .. adds.Select(add => new EniState("", false, 0, 0, add.Count, 0, 0, [])),
+                ],
+                NewInterfaces = node.NewInterfaces - adds.Length,
             };
-            return !PoolPlanner.Plan(after, policy).OfType<PoolAction.DrawAddresses>().Any();
+            return !PoolPlanner.Plan(after, policy).Any(action => action is PoolAction.DrawAddresses or PoolAction.AddInterface);
         });
 
     [Fact]
     public void Plan_never_draws_and_gives_up_at_once() =>
         Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).Select(action => action.GetType()).Distinct().Count() <= 1);
+
+    [Fact]
+    public void A_new_interface_is_made_only_for_what_the_present_ones_have_no_room_for() =>
+        Gen.Select(Node, Policy).Sample((node, policy) =>
+        {
+            var plan = PoolPlanner.Plan(node, policy);
+            var adds = plan.OfType<PoolAction.AddInterface>().ToArray();
+            return adds.Length <= node.NewInterfaces && adds.All(add => add.Count is > 0 and <= 9)
+                && (adds.Length == 0 || plan.OfType<PoolAction.DrawAddresses>().Sum(draw => draw.Count) == node.Enis.Sum(eni => eni.Room));
+        });
+
+    [Fact]
+    public void An_interface_goes_only_when_it_is_empty_and_not_the_primary_one() =>
+        Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).OfType<PoolAction.RemoveInterface>()
+            .All(remove => node.Enis.Single(eni => eni.EniId == remove.EniId) is { IsPrimary: false, Held: 0, Drawing: 0 }));
 
     [Fact]
     public void Giving_up_leaves_the_waiting_pods_and_the_targets_what_they_need() =>

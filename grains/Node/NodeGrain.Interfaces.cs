@@ -1,0 +1,168 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Subnet;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <content>Interfaces that come and go: each EC2 call is one step, stored before the next.</content>
+public sealed partial class NodeGrain
+{
+    private const string ClusterTag = "cluster.k8s.amazonaws.com/name"; // As amazon-vpc-cni-k8s has it, vpc-cni.md 1.5.
+    private const string NodeTag = "node.k8s.amazonaws.com/instance_id";
+    private const string IntentTag = "aws-vpc-cni/intent";
+    private const int AttachTries = 8;
+    private const int DeleteTriesBeforeALook = 4;
+
+    private Task<bool> BeginAddAsync(int count)
+    {
+        var primary = _doc.Interfaces.First(eni => eni.DeviceIndex == 0);
+        return StoreAsync(_doc.WithIntent("", new Intent
+        {
+            Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.AddInterface, EniId = "", SubnetId = primary.SubnetId, Count = count, DeviceIndex = FreeDevices().First(),
+        }));
+    }
+
+    /// <summary>From here on the interface is in nobody's orders, and it goes, whatever happens.</summary>
+    private Task<bool> BeginRemoveAsync(EniDocument eni) => StoreAsync((_doc with
+    {
+        LeaseVersion = _doc.LeaseVersion + 1, Interfaces = _doc.Interfaces.Remove(eni),
+    }).WithIntent("", new Intent
+    {
+        Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.RemoveInterface, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = 1,
+        Names = [eni.PrimaryAddress], DeviceIndex = eni.DeviceIndex, AttachmentId = eni.AttachmentId,
+    }));
+
+    private static Ec2Action ActionOf(Intent intent) => intent.Kind switch
+    {
+        IntentKind.Return => Ec2Action.UnassignPrivateIpAddresses,
+        IntentKind.AddInterface when intent.EniId.Length == 0 => Ec2Action.CreateNetworkInterface,
+        IntentKind.AddInterface when intent.AttachmentId.Length == 0 => Ec2Action.AttachNetworkInterface,
+        IntentKind.AddInterface => Ec2Action.ModifyNetworkInterfaceAttribute,
+        IntentKind.RemoveInterface when intent.AttachmentId.Length > 0 => Ec2Action.DetachNetworkInterface,
+        IntentKind.RemoveInterface => Ec2Action.DeleteNetworkInterface,
+        _ => Ec2Action.AssignPrivateIpAddresses,
+    };
+
+    private async Task StepInterfaceAsync(Intent intent, Ec2Action action, CancellationToken cancellation)
+    {
+        switch (action)
+        {
+            case Ec2Action.CreateNetworkInterface:
+                var primary = _doc.Interfaces.First(eni => eni.DeviceIndex == 0);
+                var tags = ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal)
+                    .Add(ClusterTag, settings.ClusterName).Add(NodeTag, InstanceId).Add(IntentTag, intent.Id);
+                var made = await ec2.CreateInterfaceAsync(new Ec2NewInterface(
+                    intent.SubnetId, intent.Names, primary.Groups, $"aws-vpc-cni {settings.ClusterName} {InstanceId}", tags, intent.Id), cancellation);
+                await NextStepAsync(intent with { EniId = made.EniId, Mac = made.Mac });
+                break;
+            case Ec2Action.AttachNetworkInterface:
+                await NextStepAsync(intent with { AttachmentId = await ec2.AttachAsync(intent.EniId, InstanceId, intent.DeviceIndex, 0, cancellation) });
+                break;
+            case Ec2Action.ModifyNetworkInterfaceAttribute:
+                await ec2.SetDeleteOnTerminationAsync(intent.EniId, intent.AttachmentId, cancellation);
+                await AddedAsync(intent);
+                break;
+            case Ec2Action.DetachNetworkInterface:
+                await ec2.DetachAsync(intent.AttachmentId, cancellation);
+                await NextStepAsync(intent with { AttachmentId = "" });
+                break;
+            default:
+                await ec2.DeleteInterfaceAsync(intent.EniId, cancellation);
+                await RemovedAsync(intent);
+                break;
+        }
+    }
+
+    private async Task InterfaceRefusedAsync(Intent intent, Ec2Action action, Ec2Exception refusal)
+    {
+        var tries = _retries.GetValueOrDefault(intent.Id).Tries;
+        Backoff(intent);
+        switch (action)
+        {
+            case Ec2Action.CreateNetworkInterface:
+                Trouble(new Reason(refusal.Fault == Ec2Fault.NoRoom ? ReasonCode.SubnetEmpty : ReasonCode.Ec2Refused,
+                    $"{InstanceId}: EC2 refused a new interface with {intent.Names.Length} addresses in {intent.SubnetId}: {refusal.Message}"));
+                await DropAsync(intent, refusal.Fault == Ec2Fault.LimitExceeded ? [] : intent.Names);
+                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(10);
+                break;
+            case Ec2Action.AttachNetworkInterface when refusal.Fault == Ec2Fault.LimitExceeded || tries >= AttachTries:
+                // EC2 allows fewer than the type's description: remembered, so that it is not made and refused in a loop.
+                Trouble(new Reason(ReasonCode.NodeFull, $"{InstanceId} ({_doc.InstanceType}): EC2 attaches no further interface; {_doc.Interfaces.Length} are there. {refusal.Message}"));
+                await StoreAsync((_doc with { MaxInterfaces = _doc.Interfaces.Length + _doc.ForeignDevices.Length })
+                    .WithIntent(intent.Id, intent with { Kind = IntentKind.RemoveInterface }));
+                break;
+            case Ec2Action.DetachNetworkInterface when refusal.Fault == Ec2Fault.NotFound:
+                await NextStepAsync(intent with { AttachmentId = "" });
+                break;
+            case Ec2Action.DeleteNetworkInterface when refusal.Fault == Ec2Fault.NotFound:
+                await RemovedAsync(intent);
+                break;
+            case Ec2Action.DeleteNetworkInterface when tries < DeleteTriesBeforeALook:
+                break; // Detaching takes seconds, and so long it is in use.
+            default:
+                await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true }));
+                break;
+        }
+    }
+
+    /// <summary>What a look shows of an interface whose step had no answer, or a refusal that only a look explains.</summary>
+    private async Task ResolveInterfaceAsync(Intent intent, Ec2Interface? shown, InstanceView view)
+    {
+        var next = intent with { EffectUnknown = false };
+        if (intent.EniId.Length > 0)
+        {
+            // Only attached interfaces are shown: what is not there is not attached.
+            next = next with { AttachmentId = shown?.Attachment?.AttachmentId ?? "" };
+            if (intent.Kind == IntentKind.AddInterface && shown is null && view.Interfaces.Any(eni => eni.Attachment is { NetworkCard: 0 } other && other.DeviceIndex == intent.DeviceIndex))
+            {
+                var foreign = view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && _doc.Eni(eni.EniId) is null).Select(eni => eni.Attachment!.DeviceIndex).ToImmutableArray();
+                _doc = _doc with { ForeignDevices = foreign };
+                next = next with { DeviceIndex = FreeDevices().FirstOrDefault(intent.DeviceIndex) };
+            }
+        }
+
+        await StoreAsync(_doc.WithIntent(intent.Id, next));
+    }
+
+    private async Task NextStepAsync(Intent next)
+    {
+        _retries.Remove(next.Id);
+        if (await StoreAsync(_doc.WithIntent(next.Id, next)))
+        {
+            Kick();
+        }
+    }
+
+    private async Task AddedAsync(Intent intent)
+    {
+        var primary = _doc.Interfaces.First(eni => eni.DeviceIndex == 0);
+        var added = new EniDocument
+        {
+            EniId = intent.EniId, Mac = intent.Mac, DeviceIndex = intent.DeviceIndex, NetworkCard = 0, SubnetId = intent.SubnetId, SubnetCidr = primary.SubnetCidr,
+            PrimaryAddress = intent.Names[0], AttachmentId = intent.AttachmentId, Groups = primary.Groups,
+            Addresses = [.. intent.Names.Skip(1).Order().Select(name => new HeldAddress(name))],
+        };
+        if (await StoreAsync((_doc with { LeaseVersion = _doc.LeaseVersion + 1, Interfaces = [.. _doc.Interfaces.Add(added).OrderBy(eni => eni.DeviceIndex)] }).WithIntent(intent.Id, null)))
+        {
+            _retries.Remove(intent.Id);
+            (_trouble, _refusals) = (null, 0);
+            LogAdded(InstanceId, intent.EniId, intent.DeviceIndex, added.Addresses.Length);
+            Hint();
+            await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, intent.Names, []);
+        }
+    }
+
+    private async Task RemovedAsync(Intent intent)
+    {
+        if (await StoreAsync(_doc.WithIntent(intent.Id, null)))
+        {
+            _retries.Remove(intent.Id);
+            LogRemoved(InstanceId, intent.EniId);
+            var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
+            await subnet.SettleAsync(intent.Id, InstanceId, [], []); // One that was never attached still had its names set aside.
+            await subnet.ReturnedAsync(InstanceId, intent.Names);
+        }
+    }
+}
