@@ -61,9 +61,6 @@ public sealed record Ec2InterfaceQuery
     /// <summary>Filter attachment.instance-id; at most 200.</summary>
     public ImmutableArray<string> InstanceIds { get; init; } = [];
 
-    /// <summary>Filter network-interface-id; at most 200.</summary>
-    public ImmutableArray<string> EniIds { get; init; } = [];
-
     /// <summary>Filter subnet-id.</summary>
     public string? SubnetId { get; init; }
 }

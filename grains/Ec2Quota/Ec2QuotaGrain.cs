@@ -38,7 +38,6 @@ public sealed partial class Ec2QuotaGrain(
 
     private readonly SortedDictionary<Ec2Action, int> _ahead = []; // Taken off the stored level, not granted yet.
     private readonly SortedDictionary<Ec2Action, (double Factor, DateTimeOffset Since)> _slowed = [];
-    private readonly SortedDictionary<Ec2Action, long> _granted = [];
 
     /// <inheritdoc/>
     public IGrainContext GrainContext => context;
@@ -51,23 +50,21 @@ public sealed partial class Ec2QuotaGrain(
         {
             var share = TokenBucket.For(action, TokenBucket.DefaultShare, now);
             var full = share with { Size = share.Size - Chunk, Level = share.Size - Chunk }; // What is ahead comes on top.
-            var rate = full.RefillPerSecond * Factor(action, now);
             var bucket = document.State.Buckets.TryGetValue(action, out var stored)
-                ? new TokenBucket(full.Size, rate, stored.Level, stored.At).Refilled(now)
+                ? full with { RefillPerSecond = full.RefillPerSecond * Factor(action, now), Level = stored.Level, At = stored.At }
                 : full;
-            var chunk = (int)Math.Min(Chunk, Math.Floor(bucket.Level));
+            (bucket, var chunk, var wait) = bucket.Take(Chunk, now);
             if (chunk == 0)
             {
-                return TimeSpan.FromSeconds((1 - bucket.Level) / rate);
+                return wait;
             }
 
-            document.State.Buckets[action] = new StoredBucket(bucket.Level - chunk, now);
+            document.State.Buckets[action] = new StoredBucket(bucket.Level, now);
             await document.WriteStateAsync(); // Before the first grant; a lost compare-and-swap throws, and the next activation reads.
             _ahead[action] = chunk;
         }
 
         _ahead[action]--;
-        _granted[action] = _granted.GetValueOrDefault(action) + 1;
         return TimeSpan.Zero;
     }
 
@@ -86,12 +83,8 @@ public sealed partial class Ec2QuotaGrain(
     /// <inheritdoc/>
     public Task PingAsync() => Task.CompletedTask;
 
-    /// <inheritdoc/>
-    public Task<IReadOnlyDictionary<Ec2Action, long>> GrantedAsync() =>
-        Task.FromResult<IReadOnlyDictionary<Ec2Action, long>>(new Dictionary<Ec2Action, long>(_granted));
-
     private double Factor(Ec2Action action, DateTimeOffset now) => _slowed.TryGetValue(action, out var slowed)
-        ? Math.Min(1, slowed.Factor * Math.Pow(1.1, Math.Floor((now - slowed.Since) / RecoveryStep)))
+        ? Math.Min(1, slowed.Factor * Math.Pow(1.1, Math.Max(0, Math.Floor((now - slowed.Since) / RecoveryStep))))
         : 1;
 
     [LoggerMessage(EventId = 2400, Level = LogLevel.Warning, Message = "{Account}: EC2 throttles {Action}; its rate is now {Factor} of the usual.")]

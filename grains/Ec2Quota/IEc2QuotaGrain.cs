@@ -5,7 +5,8 @@ namespace AwsVpcCni.Grains.Ec2Quota;
 /// <summary>EC2's token buckets for everybody. Key: <c>account/region</c>.</summary>
 public interface IEc2QuotaGrain : IGrainWithStringKey
 {
-    /// <summary>Takes a permit for one call, valid for a second.</summary>
+    /// <summary>Takes a permit for one call, to be made at once.</summary>
+    /// <param name="priority">Told, and not used yet: first come, first served until the order of need is built (issue 8).</param>
     /// <returns>Zero when granted; else how long to wait before asking again.</returns>
     Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority);
 
@@ -14,7 +15,4 @@ public interface IEc2QuotaGrain : IGrainWithStringKey
 
     /// <summary>Keeps the grain awake.</summary>
     Task PingAsync();
-
-    /// <summary>Calls granted since the activation, by action. For operators.</summary>
-    Task<IReadOnlyDictionary<Ec2Action, long>> GrantedAsync();
 }

@@ -6,17 +6,18 @@ using Orleans.Concurrency;
 namespace AwsVpcCni.Grains.Node;
 
 /// <summary>One node. Key: the instance id. The only grain that decides about the node or changes its interfaces in EC2.</summary>
-/// <remarks>The three calls of the node API await the store at most: never EC2, never another grain.</remarks>
+/// <remarks>The three calls of the node API await the store at most: never EC2, never another grain. They take no token: a write that
+/// was given up half-way would leave memory and store apart, and the store has its own deadline.</remarks>
 public interface INodeGrain : IGrainWithStringKey
 {
     /// <summary>An ADD: offers an address whose row is durable, or says why not. Repeatable.</summary>
-    Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation = default);
+    Task<AssignReply> AssignAsync(AssignRequest request);
 
     /// <summary>A DEL, or an ADD that was undone. Repeatable.</summary>
-    Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation = default);
+    Task<ReleaseReply> ReleaseAsync(ReleaseRequest request);
 
     /// <summary>Takes the node's whole state, answers with the grain's whole wish. Repeatable.</summary>
-    Task<NodeOrders> SyncAsync(NodeReport report, CancellationToken cancellation = default);
+    Task<NodeOrders> SyncAsync(NodeReport report);
 
     /// <summary>Registers who is told that a sync would bring news; again at each sync, since a registration lapses after a minute.</summary>
     Task SubscribeAsync(INodeHints hints);

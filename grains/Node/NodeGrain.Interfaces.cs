@@ -156,13 +156,14 @@ public sealed partial class NodeGrain
 
     private async Task RemovedAsync(Intent intent)
     {
+        // The ledger first: while the intent stands, this is repeated.
+        var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
+        await subnet.ReturnedAsync(InstanceId, intent.Names);
+        await subnet.SettleAsync(intent.Id, InstanceId, [], []); // One that was never attached still had its names set aside.
         if (await StoreAsync(_doc.WithIntent(intent.Id, null)))
         {
             _retries.Remove(intent.Id);
             LogRemoved(InstanceId, intent.EniId);
-            var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
-            await subnet.SettleAsync(intent.Id, InstanceId, [], []); // One that was never attached still had its names set aside.
-            await subnet.ReturnedAsync(InstanceId, intent.Names);
         }
     }
 }

@@ -47,6 +47,9 @@ public sealed partial class NodeGrain
     [LoggerMessage(EventId = 2113, Level = LogLevel.Warning, Message = "{InstanceId}: the store does not answer: {Text}")]
     private partial void LogStoreAway(string instanceId, string text);
 
+    [LoggerMessage(EventId = 2115, Level = LogLevel.Warning, Message = "{InstanceId}: the store has lease version {Stored}, the node {Reported}: the store was lost or restored. Reading EC2 again.")]
+    private partial void LogOlderStore(string instanceId, long stored, long reported);
+
     [LoggerMessage(EventId = 2114, Level = LogLevel.Warning, Message = "{InstanceId}: this activation ends, another one wrote: {Why}")]
     private partial void LogLost(string instanceId, string why);
 }

@@ -8,6 +8,7 @@ namespace AwsVpcCni.Grains.Node;
 /// <content>What is free, what rests, what is wanted: read from document, rows and the last report.</content>
 public sealed partial class NodeGrain
 {
+    private readonly HashSet<string> _fullEnis = new(StringComparer.Ordinal); // EC2 has refused one address more.
     private Reason? _trouble; // Why the node does not have what it wants.
 
     private Ip? PickFor(AssignRequest request)
@@ -94,7 +95,7 @@ public sealed partial class NodeGrain
             eni.EniId,
             eni.DeviceIndex == 0,
             eni.Addresses.Length + returning,
-            Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Addresses.Length - drawing - returning),
+            _fullEnis.Contains(eni.EniId) ? 0 : Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Addresses.Length - drawing - returning),
             drawing,
             ready.Length,
             free.Length - ready.Length,
@@ -102,11 +103,11 @@ public sealed partial class NodeGrain
     }
 
     private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices().Any() && _doc.Interfaces.All(eni =>
-        eni.Addresses.Length >= _doc.AddressesPerInterface - 1 && eni.Addresses.All(held => IsOnPod(held.Address)));
+        (eni.Addresses.Length >= _doc.AddressesPerInterface - 1 || _fullEnis.Contains(eni.EniId)) && eni.Addresses.All(held => IsOnPod(held.Address)));
 
     private Reason WhyFull()
     {
-        var room = _doc.Interfaces.Length * (_doc.AddressesPerInterface - 1);
+        var room = _doc.Interfaces.Sum(eni => eni.Addresses.Length);
         return new Reason(ReasonCode.NodeFull,
             $"{InstanceId} ({_doc.InstanceType}): all {room} pod addresses are on pods ({_doc.Interfaces.Length} interfaces x ({_doc.AddressesPerInterface} - 1)). " +
             "Run the pod on another node, or lower this node's max-pods.");

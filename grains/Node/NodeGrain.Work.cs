@@ -25,6 +25,8 @@ public sealed partial class NodeGrain
     private readonly Dictionary<string, (SubnetShare Share, long LeaseVersion, DateTimeOffset At)> _shared = new(StringComparer.Ordinal);
     private DateTimeOffset _lookAskedAt = DateTimeOffset.MinValue;
     private DateTimeOffset _planNotBefore = DateTimeOffset.MinValue;
+    private int _largestDraw = int.MaxValue; // Falls when EC2 refuses a batch for a limit; what remains is then asked for one by one.
+    private int _looks; // In a row, without a view that could be used.
     private int _refusals; // Draws in a row whose names EC2 refused though the ledger showed them free.
     private bool _working;
 
@@ -48,6 +50,7 @@ public sealed partial class NodeGrain
         }
         else
         {
+            _looks = 0;
             foreach (var intent in _doc.Intents.Where(intent => intent.EffectUnknown))
             {
                 var shown = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId);
@@ -90,9 +93,9 @@ public sealed partial class NodeGrain
     private void AskForALook()
     {
         var now = time.GetUtcNow();
-        if (now - _lookAskedAt >= AskAgain)
+        if ((now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
         {
-            _lookAskedAt = now;
+            (_lookAskedAt, _looks) = (now, _looks + 1);
             grains.GetGrain<IVpcGrain>(settings.VpcId).DescribeMeAsync(InstanceId, _doc.Change).Ignore();
         }
     }
@@ -121,7 +124,7 @@ public sealed partial class NodeGrain
             return;
         }
 
-        _trouble = null;
+        (_trouble, _looks) = (null, 0);
         if (await StoreAsync(_doc with
         {
             InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = view.Limits.AddressesPerInterface, MaxInterfaces = view.Limits.Interfaces,
@@ -137,12 +140,18 @@ public sealed partial class NodeGrain
     private async Task PlanAsync()
     {
         var now = time.GetUtcNow();
-        if (_lost || _doc.Interfaces.IsEmpty || now < _planNotBefore)
+        if (_lost || _doc.Interfaces.IsEmpty || IsAhead(_planNotBefore, now))
         {
             return;
         }
 
-        foreach (var action in PoolPlanner.Plan(State(now), settings.Pool))
+        var plan = PoolPlanner.Plan(State(now), settings.Pool);
+        if (plan.IsEmpty && _doc.Intents.IsEmpty)
+        {
+            _trouble = null; // It has what it wants.
+        }
+
+        foreach (var action in plan)
         {
             switch (action)
             {
@@ -153,8 +162,9 @@ public sealed partial class NodeGrain
                         Kind = _refusals < RefusalsBeforeCounted ? IntentKind.Draw : IntentKind.DrawCounted,
                         EniId = draw.EniId,
                         SubnetId = _doc.Eni(draw.EniId)!.SubnetId,
-                        Count = _refusals < 2 ? draw.Count : Math.Max(1, draw.Count / 2), // Two refusals halve the batch.
-                        HeldBefore = [.. _doc.Eni(draw.EniId)!.Addresses.Select(held => held.Address)],
+                        Count = Math.Min(_largestDraw, _refusals < 2 ? draw.Count : Math.Max(1, draw.Count / 2)), // Two refusals halve the batch.
+                        // What is on its way out is still there: a look must not take it for drawn.
+                        HeldBefore = [.. _doc.Eni(draw.EniId)!.Addresses.Select(held => held.Address), .. _doc.Intents.Where(intent => intent.EniId == draw.EniId).SelectMany(intent => intent.Names)],
                     }));
                     break;
                 case PoolAction.AddInterface add:
@@ -209,7 +219,7 @@ public sealed partial class NodeGrain
     private async Task RunDueAsync(CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
-        foreach (var intent in _doc.Intents.Where(intent => !intent.EffectUnknown && _retries.GetValueOrDefault(intent.Id).NotBefore <= now))
+        foreach (var intent in _doc.Intents.Where(intent => !intent.EffectUnknown && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now)))
         {
             if (_lost)
             {
@@ -230,7 +240,8 @@ public sealed partial class NodeGrain
         var isNew = intent.Kind == IntentKind.AddInterface; // It needs an address of its own, too.
         var wanted = isNew ? intent.Count + 1 : intent.Count;
         var now = time.GetUtcNow();
-        var departed = _doc.Departed.Where(one => one.EniId == intent.EniId && now - one.At < settings.Timing.NotNamedAgain).Select(one => one.Address).ToImmutableArray();
+        var departed = _doc.Departed.Where(one => one.EniId == intent.EniId && now - one.At < settings.Timing.NotNamedAgain).Select(one => one.Address)
+            .Concat(_doc.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface).SelectMany(one => one.Names)).ToImmutableArray();
         var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, wanted, departed));
         if (!reservation.Known)
         {
@@ -325,17 +336,27 @@ public sealed partial class NodeGrain
                 _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(10);
                 break;
             case Ec2Fault.LimitExceeded:
-                // The table or EC2's own description promised too much: what it holds now is what it can hold.
-                var room = _doc.Eni(intent.EniId)!.Addresses.Length + 1;
-                Trouble(new Reason(ReasonCode.NodeFull, $"{InstanceId} ({_doc.InstanceType}): EC2 allows only {room} addresses on {intent.EniId}. {refusal.Message}"));
-                _doc = _doc with { AddressesPerInterface = room };
+                // Someone else may have added to the interface, or its type allows less than EC2 says of it: fewer at once, and in the
+                // end the interface has no room. Not stored, so that a later activation tries again.
+                _largestDraw = Math.Max(1, intent.Count / 2);
+                if (intent.Count == 1)
+                {
+                    _fullEnis.Add(intent.EniId);
+                }
+
+                Trouble(new Reason(ReasonCode.NodeFull, $"{InstanceId} ({_doc.InstanceType}): EC2 allows no {intent.Count} addresses more on {intent.EniId}. {refusal.Message}"));
                 await DropAsync(intent, []);
                 break;
-            default:
+            case Ec2Fault.AddressTaken:
                 _refusals++;
                 Trouble(new Reason(ReasonCode.Ec2Refused, $"{InstanceId}: EC2 refused {action} for {intent.EniId}: {refusal.Message}"));
                 await DropAsync(intent, intent.Names);
-                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(1);
+                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(_refusals - 1, 6))));
+                break;
+            default:
+                // What EC2 refuses for good may still have happened by an earlier try: look, then try again, ever more rarely.
+                Trouble(new Reason(ReasonCode.Ec2Refused, $"{InstanceId}: EC2 refused {action} for {intent.EniId}: {refusal.Message}"));
+                await UnknownAsync(intent, refusal.Message);
                 break;
         }
     }
@@ -374,13 +395,18 @@ public sealed partial class NodeGrain
         next = intent.Kind == IntentKind.Return
             ? next with { Departed = [.. _doc.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain), .. intent.Names.Select(name => new DepartedAddress(name, eni.EniId, now))] }
             : next.WithEni(eni with { Addresses = [.. eni.Addresses.Concat(intent.Names.Select(name => new HeldAddress(name))).DistinctBy(held => held.Address).OrderBy(held => held.Address)] });
+        var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
+        if (intent.Kind == IntentKind.Return)
+        {
+            await subnet.ReturnedAsync(InstanceId, intent.Names); // First: while the intent stands, it is repeated, and its names are not drawn by us.
+        }
+
         if (!await StoreAsync(next))
         {
             return;
         }
 
         _retries.Remove(intent.Id);
-        var subnet = grains.GetGrain<ISubnetGrain>(eni.SubnetId);
         if (intent.Kind == IntentKind.Return)
         {
             foreach (var name in intent.Names)
@@ -389,11 +415,10 @@ public sealed partial class NodeGrain
             }
 
             LogReturned(InstanceId, intent.Names.Length, eni.EniId);
-            await subnet.ReturnedAsync(InstanceId, intent.Names);
         }
         else
         {
-            (_trouble, _refusals) = (null, 0);
+            (_trouble, _refusals, _largestDraw) = (null, 0, int.MaxValue);
             LogDrawn(InstanceId, intent.Names.Length, eni.EniId);
             Hint();
             await subnet.SettleAsync(intent.Id, InstanceId, intent.Names, []);
@@ -442,8 +467,15 @@ public sealed partial class NodeGrain
         _trouble = reason;
     }
 
-    private void Later(Intent intent, TimeSpan wait) =>
-        _retries[intent.Id] = (_retries.GetValueOrDefault(intent.Id).Tries, time.GetUtcNow() + wait);
+    /// <summary>Whether a wait of ours has not ended. None is longer than two minutes: what is further ahead, a clock that went back has left.</summary>
+    private static bool IsAhead(DateTimeOffset until, DateTimeOffset now) => until > now && until - now <= TimeSpan.FromMinutes(2);
+
+    private void Later(Intent intent, TimeSpan wait)
+    {
+        var (tries, notBefore) = _retries.GetValueOrDefault(intent.Id);
+        var now = time.GetUtcNow();
+        _retries[intent.Id] = (tries, IsAhead(notBefore, now) && notBefore > now + wait ? notBefore : now + wait);
+    }
 
     /// <summary>1 s, doubled up to 60 s, each time by a random factor of 0.5 to 1 so that nodes do not come back together.</summary>
     private void Backoff(Intent intent)

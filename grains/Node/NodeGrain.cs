@@ -24,6 +24,8 @@ public sealed partial class NodeGrain(
     Random random,
     ILogger<NodeGrain> logger) : IGrainBase, INodeGrain
 {
+    private const int MostPods = 1000; // On a node: the largest instance types hold fewer than 800 addresses.
+    private const int MostHints = 16; // A door registers one a stream; a node has one stream.
     private static readonly TimeSpan HintsLapse = TimeSpan.FromMinutes(1);
 
     private readonly SortedDictionary<Ip, AddressRow> _rows = [];
@@ -34,6 +36,7 @@ public sealed partial class NodeGrain(
     private readonly Dictionary<Ip, TimeSpan> _freed = []; // Of the last report: how long each had rested then.
     private NodeDocument _doc = new(); // As it will be once the writes under way are through.
     private NodeDocument _stored = new(); // As the store has it: the only one that answers may rest on.
+    private Task _writing = Task.CompletedTask;
     private NodeReport? _report;
     private DateTimeOffset _reportAt;
     private bool _lost;
@@ -59,7 +62,7 @@ public sealed partial class NodeGrain(
     }
 
     /// <inheritdoc/>
-    public async Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation)
+    public async Task<AssignReply> AssignAsync(AssignRequest request)
     {
         if (_lost)
         {
@@ -85,37 +88,48 @@ public sealed partial class NodeGrain(
             }
 
             // An older ADD of this sandbox, or an address that the executor cannot use: that row has ended.
-            await EndAsync(row, time.GetUtcNow(), cancellation);
+            await EndAsync(row, time.GetUtcNow());
         }
 
         if (PickFor(request) is not { } picked)
         {
-            _waiters[request.Sandbox] = request.Stamp;
+            if (_waiters.Count < MostPods)
+            {
+                _waiters[request.Sandbox] = request.Stamp;
+            }
+
             Kick();
             return IsFull() ? new AssignReply.Never(WhyFull()) : new AssignReply.NotYet(WhyNot());
         }
 
         _picked[picked] = request.Sandbox; // Before the await: the next ADD must not pick it too.
-        return await WriteRowAsync(picked, request, cancellation);
+        return await WriteRowAsync(picked, request);
     }
 
     /// <inheritdoc/>
-    public async Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation)
+    public async Task<ReleaseReply> ReleaseAsync(ReleaseRequest request)
     {
+        ThrowIfLost();
         _waiters.Remove(request.Sandbox);
         var rows = RowsOf(request.Sandbox, request.Stamp);
         foreach (var row in rows)
         {
-            await EndAsync(row, time.GetUtcNow() - TimeSpan.FromSeconds(request.FreedSeconds), cancellation);
+            await EndAsync(row, time.GetUtcNow() - TimeSpan.FromSeconds(request.FreedSeconds));
         }
 
+        ThrowIfLost(); // What a lost activation says is no acknowledgement.
         Kick();
         return new ReleaseReply { Known = rows.Length > 0 };
     }
 
     /// <inheritdoc/>
-    public async Task<NodeOrders> SyncAsync(NodeReport report, CancellationToken cancellation)
+    public async Task<NodeOrders> SyncAsync(NodeReport report)
     {
+        if (report.Claims.Length > MostPods || report.Waiting.Length > MostPods)
+        {
+            throw new ArgumentException($"{InstanceId}: a report of {report.Claims.Length} claims and {report.Waiting.Length} waiting pods; a node has at most {MostPods} of each.");
+        }
+
         var incarnation = report.Stamp.Incarnation;
         if (incarnation == 0)
         {
@@ -123,25 +137,27 @@ public sealed partial class NodeGrain(
         }
         else if (incarnation >= _doc.Incarnation && (_report is null || report.Stamp > _report.Stamp))
         {
-            if (incarnation > _doc.Incarnation || report.LeaseVersion > _doc.LeaseVersion)
+            if (incarnation > _doc.Incarnation)
             {
-                // A lease above the document: the store is older than the node. Go on above it, so that nothing older adds.
-                await StoreAsync(_doc with { Incarnation = incarnation, LeaseVersion = Math.Max(_doc.LeaseVersion, report.LeaseVersion > _doc.LeaseVersion ? report.LeaseVersion + 1 : 0) });
+                await StoreAsync(_doc with { Incarnation = incarnation });
+            }
+
+            if (report.LeaseVersion > _doc.LeaseVersion)
+            {
+                // The store is older than the node: what it lists may have moved away. Go on above the node's version, from what EC2 shows.
+                LogOlderStore(InstanceId, _doc.LeaseVersion, report.LeaseVersion);
+                await StoreAsync(_doc with { LeaseVersion = report.LeaseVersion + 1, Interfaces = [], Intents = [] });
             }
 
             if (!_lost)
             {
                 _report = report;
                 _reportAt = time.GetUtcNow();
-                await TakeInAsync(report, cancellation);
+                await TakeInAsync(report);
             }
         }
 
-        if (_lost)
-        {
-            throw new InconsistentStateException($"{InstanceId}: another activation of this node's grain wrote first. Ask again.");
-        }
-
+        ThrowIfLost();
         Kick();
         return Orders(report);
     }
@@ -149,7 +165,13 @@ public sealed partial class NodeGrain(
     /// <inheritdoc/>
     public Task SubscribeAsync(INodeHints hints)
     {
-        _hints[hints] = time.GetUtcNow();
+        var now = time.GetUtcNow();
+        foreach (var (lapsed, _) in _hints.Where(one => (now - one.Value).Duration() > HintsLapse || _hints.Count >= MostHints).ToArray())
+        {
+            _hints.Remove(lapsed);
+        }
+
+        _hints[hints] = now;
         return Task.CompletedTask;
     }
 
@@ -174,12 +196,12 @@ public sealed partial class NodeGrain(
         return new AssignReply.Offered(address, eniId);
     }
 
-    private async Task<AssignReply> WriteRowAsync(Ip address, AssignRequest request, CancellationToken cancellation)
+    private async Task<AssignReply> WriteRowAsync(Ip address, AssignRequest request)
     {
         var row = new AddressRow { NodeId = InstanceId, Address = address, Sandbox = request.Sandbox, Pod = request.Pod, Stamp = request.Stamp, Since = time.GetUtcNow() };
         try
         {
-            if (await book.TryAssignAsync(row, cancellation) is { } other)
+            if (await book.TryAssignAsync(row, CancellationToken.None) is { } other)
             {
                 _rows[address] = other;
                 _picked.Remove(address);
@@ -199,7 +221,7 @@ public sealed partial class NodeGrain(
     }
 
     /// <summary>Takes a report in: rows become what the executor says, since its claim is what makes an address used.</summary>
-    private async Task TakeInAsync(NodeReport report, CancellationToken cancellation)
+    private async Task TakeInAsync(NodeReport report)
     {
         var now = time.GetUtcNow();
         _claims.Clear();
@@ -228,17 +250,18 @@ public sealed partial class NodeGrain(
         {
             foreach (var row in RowsOf(ended.Sandbox, ended.Stamp))
             {
-                await EndAsync(row, now - TimeSpan.FromSeconds(ended.FreedSeconds), cancellation);
+                await EndAsync(row, now - TimeSpan.FromSeconds(ended.FreedSeconds));
             }
         }
 
         // What was offered and settled without a claim of just this address has ended: an ADD may have claimed another one.
         foreach (var row in _rows.Values.Where(row => row.Released is null && row.Stamp <= Settled(report) && _claims.GetValueOrDefault(row.Address)?.Sandbox != row.Sandbox).ToArray())
         {
-            await EndAsync(row, now, cancellation);
+            await EndAsync(row, now);
         }
 
-        foreach (var claim in report.Claims)
+        // What the document does not list gets its row once a look has shown it; until then the claim alone keeps it from others.
+        foreach (var claim in report.Claims.Where(claim => EniOf(claim.Address) is not null))
         {
             if (_rows.GetValueOrDefault(claim.Address) is { Released: null } standing)
             {
@@ -247,7 +270,7 @@ public sealed partial class NodeGrain(
                     continue; // As it should be; or an offer under way, which the executor will refuse.
                 }
 
-                await EndAsync(standing, now, cancellation);
+                await EndAsync(standing, now);
             }
 
             var row = new AddressRow
@@ -255,17 +278,17 @@ public sealed partial class NodeGrain(
                 NodeId = InstanceId, Address = claim.Address, Sandbox = claim.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
                 Since = now - TimeSpan.FromSeconds(claim.HeldSeconds),
             };
-            _rows[claim.Address] = await book.TryAssignAsync(row, cancellation) ?? row;
+            _rows[claim.Address] = await book.TryAssignAsync(row, CancellationToken.None) ?? row;
             LogReported(InstanceId, claim.Sandbox, claim.Address);
         }
     }
 
-    private async Task EndAsync(AddressRow row, DateTimeOffset freed, CancellationToken cancellation)
+    private async Task EndAsync(AddressRow row, DateTimeOffset freed)
     {
         _rows[row.Address] = row with { Released = freed }; // Before the await; a store that is away makes the caller ask again.
         try
         {
-            if (!await book.TryReleaseAsync(InstanceId, row.Address, row.Sandbox, row.Stamp, freed, cancellation))
+            if (!await book.TryReleaseAsync(InstanceId, row.Address, row.Sandbox, row.Stamp, freed, CancellationToken.None))
             {
                 Lose("the row of " + row.Address + " is not the one that was read");
             }
@@ -310,20 +333,32 @@ public sealed partial class NodeGrain(
         }
 
         _doc = next with { Change = _doc.Change + 1 }; // Before the await: whoever comes in between builds on it.
-        var mine = _doc;
-        document.State = mine;
+        var change = _doc.Change;
+        while (_stored.Change < change && !_lost)
+        {
+            if (_writing.IsCompleted)
+            {
+                _writing = WriteAsync(); // One at a time, else the second would lose against the first. It takes all that has come meanwhile.
+            }
+
+            await _writing;
+        }
+
+        return !_lost;
+    }
+
+    private async Task WriteAsync()
+    {
+        var written = document.State = _doc;
         try
         {
             await document.WriteStateAsync();
+            _stored = written;
         }
         catch (Exception exception) when (exception is InconsistentStateException or StoreException)
         {
             Lose(exception.Message);
-            return false;
         }
-
-        _stored = mine.Change > _stored.Change ? mine : _stored;
-        return !_lost;
     }
 
     /// <summary>Rule 11: a lost compare-and-swap ends the activation, wherever it was seen. A write whose outcome is unknown counts as lost.</summary>
@@ -334,6 +369,14 @@ public sealed partial class NodeGrain(
             _lost = true;
             LogLost(InstanceId, why);
             this.DeactivateOnIdle();
+        }
+    }
+
+    private void ThrowIfLost()
+    {
+        if (_lost)
+        {
+            throw new InconsistentStateException($"{InstanceId}: another activation of this node's grain wrote first. Ask again.");
         }
     }
 

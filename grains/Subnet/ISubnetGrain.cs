@@ -58,7 +58,7 @@ public readonly record struct UsedAddress([property: Id(0)] Ip Address, [propert
 
 /// <summary>What an operator sees of a subnet. All counts are addresses.</summary>
 /// <param name="Size">Of the CIDR, the five that AWS keeps included.</param>
-/// <param name="Used">EC2 shows them on some interface, or a reservation holds them.</param>
+/// <param name="Used">EC2 shows them on some interface, or a node of ours holds them.</param>
 /// <param name="Others">Used, and not by a node of ours.</param>
 /// <param name="Free">Neither used nor kept by AWS.</param>
 /// <param name="ReadAt">When EC2 was last read; null for never. UTC.</param>

@@ -17,7 +17,7 @@ public interface IVpcGrain : IGrainWithStringKey
     /// <summary>Keeps the grain awake, so that sweeps go on without callers.</summary>
     Task PingAsync();
 
-    /// <summary>Nodes that have a document here, by instance id.</summary>
+    /// <summary>Nodes that have ever asked for a look, by instance id.</summary>
     Task<ImmutableArray<string>> NodesAsync();
 
     /// <summary>The VPC's subnets as last read.</summary>

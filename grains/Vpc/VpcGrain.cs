@@ -9,6 +9,7 @@ using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
+using Orleans.Storage;
 
 namespace AwsVpcCni.Grains.Vpc;
 
@@ -112,14 +113,14 @@ public sealed partial class VpcGrain(
         try
         {
             var now = time.GetUtcNow();
-            if (now - _subnetsAt > SubnetsStayTrue)
+            if ((now - _subnetsAt).Duration() > SubnetsStayTrue) // Duration: a clock that went back must not stop anything.
             {
                 await ReadSubnetsAsync(cancellation);
             }
 
             await DescribeAskingAsync(cancellation);
             await ReadDoubtfulSubnetsAsync(cancellation);
-            if (now - _sweptAt > settings.Timing.SweepPeriod)
+            if ((now - _sweptAt).Duration() > settings.Timing.SweepPeriod)
             {
                 _sweptAt = now;
                 await SweepAsync(cancellation);
@@ -137,16 +138,22 @@ public sealed partial class VpcGrain(
         {
             LogRefused(VpcId, Ec2Fault.EffectUnknown, "no answer in time");
         }
+        catch (Exception exception) when (exception is InconsistentStateException or StoreException)
+        {
+            LogLost(VpcId, exception.Message); // Rule 11; the nodes ask again.
+            this.DeactivateOnIdle();
+        }
         finally
         {
             _working = false;
             if (_asking.Count > 0)
             {
-                var left = _windowCloses - time.GetUtcNow();
-                _timer?.Change(left > TimeSpan.Zero ? left : TimeSpan.Zero, settings.Timing.WorkPeriod);
+                _timer?.Change(WindowLeft, settings.Timing.WorkPeriod);
             }
         }
     }
+
+    private TimeSpan WindowLeft => _windowCloses - time.GetUtcNow() is var left && left > TimeSpan.Zero && left <= settings.Timing.BatchWindow ? left : TimeSpan.Zero;
 
     private IEc2QuotaGrain Quota => grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey);
 
@@ -163,7 +170,7 @@ public sealed partial class VpcGrain(
     private async Task DescribeAskingAsync(CancellationToken cancellation)
     {
         var batch = _asking.Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
-        if (batch.IsEmpty || time.GetUtcNow() < _windowCloses)
+        if (batch.IsEmpty || WindowLeft > TimeSpan.Zero)
         {
             return; // Still open: a tick that was under way when the first one asked must not close it.
         }
@@ -179,9 +186,31 @@ public sealed partial class VpcGrain(
             await document.WriteStateAsync(cancellation);
         }
 
+        try
+        {
+            await DescribeAsync(batch, cancellation);
+        }
+        catch (Ec2Exception)
+        {
+            foreach (var (instanceId, change) in batch)
+            {
+                _asking.TryAdd(instanceId, change); // Together with the next batch, not each at a time of its own.
+            }
+
+            throw;
+        }
+    }
+
+    private async Task DescribeAsync(ImmutableSortedDictionary<string, long> batch, CancellationToken cancellation)
+    {
         ImmutableArray<string> ids = [.. batch.Keys];
         var instances = await CallAsync(Ec2Action.DescribeInstances, CallPriority.NodeStarting, token => ec2.DescribeInstancesAsync(ids, token), cancellation);
         var interfaces = await PagesAsync(new Ec2InterfaceQuery { VpcId = VpcId, InstanceIds = ids }, CallPriority.NodeStarting, cancellation);
+        if (interfaces.Any(eni => !_subnets.Any(subnet => subnet.SubnetId == eni.SubnetId)))
+        {
+            await ReadSubnetsAsync(cancellation); // One was made since.
+        }
+
         foreach (var type in instances.Select(instance => instance.InstanceType).Distinct().Where(type => !_types.ContainsKey(type)))
         {
             if (await CallAsync(Ec2Action.DescribeInstanceTypes, CallPriority.NodeStarting, token => ec2.DescribeInstanceTypeAsync(type, token), cancellation) is { } limits)
@@ -288,6 +317,9 @@ public sealed partial class VpcGrain(
 
     [LoggerMessage(EventId = 2302, Level = LogLevel.Warning, Message = "{VpcId}: reading EC2 failed ({Fault}): {Text}")]
     private partial void LogRefused(string vpcId, Ec2Fault fault, string text);
+
+    [LoggerMessage(EventId = 2304, Level = LogLevel.Warning, Message = "{VpcId}: this activation ends: {Why}")]
+    private partial void LogLost(string vpcId, string why);
 
     [LoggerMessage(EventId = 2303, Level = LogLevel.Warning, Message = "{VpcId}: EC2 shows no subnet in it. Check the setting Ec2:VpcId and the region.")]
     private partial void LogNoSubnets(string vpcId);

@@ -36,7 +36,7 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
         List<Filter> filters =
         [
             .. Optional("vpc-id", query.VpcId), .. Optional("availability-zone", query.Zone), .. Optional("subnet-id", query.SubnetId),
-            .. Optional("attachment.instance-id", [.. query.InstanceIds]), .. Optional("network-interface-id", [.. query.EniIds]),
+            .. Optional("attachment.instance-id", [.. query.InstanceIds]),
         ];
         var request = new DescribeNetworkInterfacesRequest { MaxResults = PageSize, Filters = filters, NextToken = nextToken };
         var about = string.Join(' ', filters.Select(filter => $"{filter.Name}={string.Join(',', filter.Values)}"));

@@ -18,21 +18,21 @@ internal sealed partial class NodeCalls(IGrainFactory grains, IOptions<NodeApiOp
     /// <summary>Reads the request, calls the grain, writes the reply or a refusal.</summary>
     public async Task AnswerAsync<TRequest, TReply>(
         HttpContext http, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TReply> replyType,
-        Func<INodeGrain, TRequest, CancellationToken, Task<TReply>> call)
+        Func<INodeGrain, TRequest, Task<TReply>> call)
         where TRequest : class
     {
-        if (await ReadAsync(http, requestType) is not { } request)
-        {
-            return;
-        }
-
         using var deadline = new CancellationTokenSource(_deadline, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, http.RequestAborted);
         TReply reply;
         try
         {
-            // WaitAsync too: a grain that is slow to notice must not hold the request longer.
-            reply = await call(CallerOf(http), request, either.Token).WaitAsync(either.Token);
+            if (await ReadAsync(http, requestType).WaitAsync(either.Token) is not { } request)
+            {
+                return;
+            }
+
+            // The grain's work goes on when nobody waits any more: a write given up half-way would leave it and its store apart.
+            reply = await call(CallerOf(http), request).WaitAsync(either.Token);
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {

@@ -7,9 +7,9 @@ internal static class SyncEndpoint
 {
     /// <summary>Adds the route.</summary>
     public static void Map(IEndpointRouteBuilder door) => door.MapPost("/sync", (HttpContext http, NodeCalls calls, HintStreams streams) =>
-        calls.AnswerAsync(http, NodeJson.Default.NodeReport, NodeJson.Default.NodeOrders, async (node, report, cancellation) =>
+        calls.AnswerAsync(http, NodeJson.Default.NodeReport, NodeJson.Default.NodeOrders, async (node, report) =>
         {
             await streams.RenewAsync(NodeTokens.InstanceId(http.User)!, node);
-            return await node.SyncAsync(report, cancellation);
+            return await node.SyncAsync(report);
         }));
 }

@@ -37,7 +37,7 @@ public enum Ec2Action
     DeleteNetworkInterface,
 }
 
-/// <summary>The order of need; a lower number goes first.</summary>
+/// <summary>The order of need.</summary>
 public enum CallPriority
 {
     /// <summary>A pod is waiting.</summary>

@@ -26,16 +26,15 @@ public readonly record struct TokenBucket(double Size, double RefillPerSecond, d
 
     /// <summary>The bucket as it stands at <paramref name="now"/>. A clock that went back refills nothing.</summary>
     public TokenBucket Refilled(DateTimeOffset now) => now <= At
-        ? this
+        ? this with { At = now }
         : this with { Level = Math.Min(Size, Level + ((now - At).TotalSeconds * RefillPerSecond)), At = now };
 
-    /// <summary>Takes one token.</summary>
-    /// <returns>The bucket afterwards, and zero; or the bucket unchanged, and how long until a token is there.</returns>
-    public (TokenBucket After, TimeSpan Wait) Take(DateTimeOffset now)
+    /// <summary>Takes as many whole tokens as there are, up to <paramref name="most"/>.</summary>
+    /// <returns>The bucket afterwards, how many were taken, and, when none was, how long until one is there.</returns>
+    public (TokenBucket After, int Taken, TimeSpan Wait) Take(int most, DateTimeOffset now)
     {
         var bucket = Refilled(now);
-        return bucket.Level >= 1
-            ? (bucket with { Level = bucket.Level - 1 }, TimeSpan.Zero)
-            : (bucket, TimeSpan.FromSeconds((1 - bucket.Level) / RefillPerSecond));
+        var taken = (int)Math.Min(most, Math.Floor(bucket.Level));
+        return (bucket with { Level = bucket.Level - taken }, taken, taken > 0 ? TimeSpan.Zero : TimeSpan.FromSeconds((1 - bucket.Level) / RefillPerSecond));
     }
 }

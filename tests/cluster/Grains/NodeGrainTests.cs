@@ -184,6 +184,46 @@ public sealed class NodeGrainTests
     }
 
     [Fact]
+    public async Task A_refusal_for_good_is_tried_ever_more_rarely_and_never_by_count()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        world.Ec2.Fail("Assign", Ec2Fault.Refused, times: 4);
+        var executor = await world.JoinAsync(world.Launch());
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses");
+
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+        Assert.Single(world.Ec2.Calls.Where(call => call.StartsWith("Assign ", StringComparison.Ordinal)).Distinct());
+    }
+
+    [Fact]
+    public async Task Two_ADDs_of_a_new_incarnation_at_once_do_not_end_the_activation()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (_, executor) = await JoinedAsync(world);
+        executor.Incarnation++;
+
+        var replies = await Task.WhenAll(executor.AddAsync("pod-1"), executor.AddAsync("pod-2"));
+
+        Assert.All(replies, reply => Assert.IsType<AssignReply.Offered>(reply));
+    }
+
+    [Fact]
+    public async Task When_EC2_refuses_a_batch_for_a_limit_what_still_fits_is_drawn_and_the_rest_on_a_new_interface()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 3 });
+        var (_, executor) = await JoinedAsync(world, 3);
+        // By hand: the document shows room for 6, and the interface has room for 2.
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, 4));
+        executor.Waiting.AddRange(Enumerable.Range(0, 4).Select(pod => new Waiter(new SandboxKey($"pod-{pod}", "eth0"), new PodName("default", "pod", ""), executor.NextStamp(), 1)));
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 7, "7 leased addresses");
+
+        var enis = world.Ec2.ByHand(vpc => vpc.Enis.Select(eni => eni.Addresses.Count).ToList());
+        Assert.Equal((2, 10), (enis.Count, enis[0]));
+    }
+
+    [Fact]
     public async Task An_empty_subnet_is_named_with_its_numbers()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9 }, "10.0.0.0/28");
@@ -388,7 +428,7 @@ public sealed class NodeGrainTests
         var (_, executor) = await JoinedAsync(world);
         var report = executor.Report() with { LeaseVersion = 1000 };
 
-        var orders = await executor.Node.SyncAsync(report, Token);
+        var orders = await executor.Node.SyncAsync(report);
 
         Assert.True(orders.LeaseVersion > 1000);
     }

@@ -30,8 +30,8 @@ public sealed class TokenBucketTests
             foreach (var pause in pauses)
             {
                 now += TimeSpan.FromMilliseconds(pause);
-                (bucket, var wait) = bucket.Take(now);
-                granted += wait == TimeSpan.Zero ? 1 : 0;
+                (bucket, var taken, _) = bucket.Take(3, now);
+                granted += taken;
             }
 
             return granted <= 10 + ((now - Start).TotalSeconds * 4) + 1e-6;
@@ -41,11 +41,14 @@ public sealed class TokenBucketTests
     public void After_the_wait_that_it_names_a_token_is_there() =>
         Gen.Double[0, 0.999].Sample(level =>
         {
-            var (bucket, wait) = new TokenBucket(10, 4, level, Start).Take(Start);
-            return wait > TimeSpan.Zero && bucket.Take(Start + wait + TimeSpan.FromMicroseconds(1)).Wait == TimeSpan.Zero;
+            var (bucket, taken, wait) = new TokenBucket(10, 4, level, Start).Take(1, Start);
+            return taken == 0 && wait > TimeSpan.Zero && bucket.Take(1, Start + wait + TimeSpan.FromMicroseconds(1)).Taken == 1;
         });
 
     [Fact]
-    public void A_clock_that_goes_back_refills_nothing() =>
-        Assert.Equal(3, new TokenBucket(10, 4, 3, Start).Refilled(Start - TimeSpan.FromHours(1)).Level);
+    public void A_clock_that_goes_back_refills_nothing_and_from_there_as_usual()
+    {
+        var back = new TokenBucket(10, 4, 3, Start).Refilled(Start - TimeSpan.FromHours(1));
+        Assert.Equal((3, 7), (back.Level, back.Refilled(Start - TimeSpan.FromHours(1) + TimeSpan.FromSeconds(1)).Level));
+    }
 }
