@@ -66,9 +66,19 @@ public static class PoolPlanner
 
     private static ImmutableArray<PoolAction> Shrink(NodeState node, int surplus)
     {
-        // From the last interface backwards: the later ones are those that could go as a whole.
-        var addresses = node.Enis.Reverse().SelectMany(eni => eni.Surrenderable).Take(surplus).ToImmutableArray();
-        return addresses.IsEmpty ? RemoveIdle(node) : [new PoolAction.GiveUp(addresses)];
+        // From the last interface backwards: the later ones are those that can go as a whole. What is free there and has not
+        // rested for long enough is waited for, else the earlier ones would be emptied instead.
+        var addresses = ImmutableArray.CreateBuilder<Ip>();
+        foreach (var eni in node.Enis.Reverse())
+        {
+            addresses.AddRange(eni.Surrenderable.Take(surplus - addresses.Count));
+            if (addresses.Count == surplus || eni.Free > eni.Surrenderable.Length)
+            {
+                break;
+            }
+        }
+
+        return addresses.Count == 0 ? RemoveIdle(node) : [new PoolAction.GiveUp(addresses.ToImmutable())];
     }
 
     /// <summary>An interface without addresses serves nobody and keeps its primary address from others.</summary>

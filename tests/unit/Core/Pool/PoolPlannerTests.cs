@@ -61,7 +61,7 @@ public sealed class PoolPlannerTests
 
     [Fact]
     public void Plan_never_draws_and_gives_up_at_once() =>
-        Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).Select(action => action.GetType()).Distinct().Count() <= 1);
+        Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).Select(action => action is PoolAction.DrawAddresses or PoolAction.AddInterface).Distinct().Count() <= 1);
 
     [Fact]
     public void A_new_interface_is_made_only_for_what_the_present_ones_have_no_room_for() =>
@@ -77,6 +77,18 @@ public sealed class PoolPlannerTests
     public void An_interface_goes_only_when_it_is_empty_and_not_the_primary_one() =>
         Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).OfType<PoolAction.RemoveInterface>()
             .All(remove => node.Enis.Single(eni => eni.EniId == remove.EniId) is { IsPrimary: false, Held: 0, Drawing: 0 }));
+
+    [Fact]
+    public void The_later_interface_is_emptied_first_even_when_its_addresses_have_rested_less()
+    {
+        static Ip At(int last) => new((UInt128)last, false);
+        var primary = new EniState("eni-0", true, 9, 0, 0, 9, 0, [.. Enumerable.Range(1, 9).Select(At)]);
+        var ripening = new NodeState([primary, new EniState("eni-1", false, 9, 0, 0, 9, 0, [At(11)])], 0, 0, 1, 9);
+        var ripe = new NodeState([primary, new EniState("eni-1", false, 9, 0, 0, 9, 0, [.. Enumerable.Range(11, 9).Select(At)])], 0, 0, 1, 9);
+
+        Assert.Equal([At(11)], Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(ripening, new PoolPolicy { WarmIps = 2 }))).Addresses);
+        Assert.Equal(9, Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(ripe, new PoolPolicy { WarmIps = 2 }))).Addresses.Count(ip => ip.Bits > 10));
+    }
 
     [Fact]
     public void Giving_up_leaves_the_waiting_pods_and_the_targets_what_they_need() =>
