@@ -144,6 +144,7 @@ internal static partial class Executor
             }
 
             IReadOnlyList<WiredSandbox> wired = [.. Inventory.Read(KernelDeadline).OrderByDescending(w => w.Since)]; // Of two links with one address the older is the stale one.
+            RefuseForeignPods(wired);
             // Two may have one table, the older of them on its way out; what the file says of an address goes before this anyway.
             var tables = (content.Lease?.Interfaces.Values ?? []).GroupBy(order => PodWiring.TableOf(order.NetworkCard, order.DeviceIndex))
                 .ToDictionary(orders => orders.Key, orders => orders.Last().EniId);
@@ -154,6 +155,18 @@ internal static partial class Executor
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new ExecutorStoppedException($"The lease file cannot be read or written: {e.Message} Check the disk of the setting StateDirectory.", e);
+        }
+    }
+
+    /// <summary>Ours are named before they are routed. A link named like ours that is routed and bears no owner is a pod of amazon-vpc-cni-k8s.</summary>
+    private static void RefuseForeignPods(IEnumerable<WiredSandbox> wired)
+    {
+        var foreign = wired.Where(link => link is { Sandbox: null, HostVeth: not null, Address: not null }).ToArray();
+        if (foreign.Length > 0)
+        {
+            throw new ExecutorStoppedException(
+                $"{foreign.Length} pods on this node were wired by another program: {string.Join(", ", foreign.Take(5).Select(link => $"{link.HostVeth} ({link.Address})"))}. "
+                + "They are left alone. Drain the node and stop that program (aws-node?), or remove these links, then start again.");
         }
     }
 

@@ -43,7 +43,7 @@ internal sealed record ExecutorSettings
             .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(text => Address(text, "SILOS", errors)).ToImmutableArray();
         if (silos.IsEmpty)
         {
-            errors.Add($"{Prefix}SILOS is not set: the silos' node API addresses with commas between, such as http://10.0.0.4:8443.");
+            errors.Add($"{Prefix}SILOS is not set: the silos' node API addresses with commas between, such as http://10.0.0.4:8440.");
         }
 
         var token = Text("TOKEN_FILE", file.TokenFile);

@@ -44,7 +44,12 @@ internal sealed partial class PluginSocket : IDisposable
                     throw new ExecutorStoppedException($"{path} is a file with content, not a socket. Remove it, or set Socket to another path.");
                 }
 
-                File.Delete(path);
+                if (IsServed(path))
+                {
+                    throw new ExecutorStoppedException($"Another node-executor serves {path}. One executor serves a node: stop that one first.");
+                }
+
+                File.Delete(path); // Of one that was killed.
             }
 
             listener.Bind(new UnixDomainSocketEndPoint(path));
@@ -56,6 +61,20 @@ internal sealed partial class PluginSocket : IDisposable
         {
             listener.Dispose();
             throw new ExecutorStoppedException($"The plugin's socket {path} cannot be opened: {e.Message} Check the setting Socket (at most 107 bytes, on a local disk).", e);
+        }
+    }
+
+    private static bool IsServed(string path)
+    {
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
         }
     }
 

@@ -35,7 +35,7 @@ internal sealed partial class ExecutorLock : IDisposable
             {
                 var owner = new StreamReader(file).ReadToEnd().Trim();
                 throw new ExecutorStoppedException(
-                    $"Another node-executor (pid {(owner.Length == 0 ? "unknown" : owner)}) has {path} locked. One executor serves a node: stop that one first, or give this one a state directory of its own.");
+                    $"Another node-executor (pid {(owner.Length == 0 ? "unknown" : owner)}) has {path} locked. One executor serves a node: stop that one first.");
             }
         }
 

@@ -126,7 +126,19 @@ public sealed class BadInputTests
         Assert.NotEqual(0, exitCode);
         Assert.Contains("lock", output, StringComparison.Ordinal);
 
+        (exitCode, output) = await node.RunExecutorOnceAsync(new Dictionary<string, string> { ["AWS_VPC_CNI_STATE_DIR"] = node.StateFolder + "-other" });
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains("serves " + node.Socket, output, StringComparison.Ordinal);
+
         await node.StopExecutorAsync();
+        await Shell.RunAsync("ip", "-n", node.NetnsName, "link", "add", "eni0123456789a", "type", "veth", "peer", "name", "theirs");
+        await Shell.RunAsync("ip", "-n", node.NetnsName, "link", "set", "eni0123456789a", "up");
+        await Shell.RunAsync("ip", "-n", node.NetnsName, "route", "add", "10.20.1.77/32", "dev", "eni0123456789a");
+        (exitCode, output) = await node.RunExecutorOnceAsync(new Dictionary<string, string>());
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains("eni0123456789a (10.20.1.77)", output, StringComparison.Ordinal);
+        await Shell.RunAsync("ip", "-n", node.NetnsName, "link", "delete", "eni0123456789a");
+
         var foreign = await cluster.Silo.IssueTokenAsync("i-0000000000000beef");
         (exitCode, output) = await node.RunExecutorOnceAsync(new Dictionary<string, string> { ["AWS_VPC_CNI_TOKEN_FILE"] = foreign });
         Assert.NotEqual(0, exitCode);
