@@ -132,7 +132,7 @@ public sealed class NodeApiTests
         var problem = await RefusedAsync(
             await PostAsync(door, "sync", new StringContent(new string(' ', NodeApiListener.MaxBodyBytes + 1), Encoding.UTF8, "application/json")), HttpStatusCode.RequestEntityTooLarge);
 
-        Assert.Contains("1048576 bytes", problem.Detail, StringComparison.Ordinal);
+        Assert.Contains($"{NodeApiListener.MaxBodyBytes} bytes", problem.Detail, StringComparison.Ordinal);
         Assert.Empty(door.Calls);
     }
 

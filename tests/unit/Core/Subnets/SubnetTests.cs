@@ -8,7 +8,7 @@ namespace AwsVpcCni.Tests.Unit.Core.Subnets;
 public sealed class SubnetTests
 {
     private static readonly Gen<(Cidr Subnet, HashSet<int> Taken)> Subnets = Gen.Int[22, 28].SelectMany(length =>
-        Gen.Int[0, (1 << (32 - length)) - 1].HashSet[0, 1 << (32 - length)].Select(taken => (Cidr.Parse($"10.0.0.0/{length}"), taken)));
+        Gen.Int[0, (1 << (32 - length)) - 1].Array[0, 1 << (32 - length)].Select(taken => (Cidr.Parse($"10.0.0.0/{length}"), taken.ToHashSet())));
 
     [Theory]
     [InlineData("10.0.0.0/28", "", 3, "10.0.0.4 10.0.0.5 10.0.0.6")] // The first four and the last are AWS's.
