@@ -10,8 +10,9 @@ using Orleans.Storage;
 namespace AwsVpcCni.Grains.Node;
 
 /// <summary>Decides about one node: answers its executor from memory and store, and carries out what the planner wants of EC2.</summary>
-/// <remarks>The doors are here; the work loop that talks to EC2 is in NodeGrain.Work.cs; what is free and what is wanted is
-/// reckoned in NodeGrain.Pool.cs. Everything an answer rests on is stored first. State changes before an await, never across it.</remarks>
+/// <remarks>The doors are here; the work loop is in NodeGrain.Work.cs, what is free and what is wanted is reckoned in NodeGrain.Pool.cs,
+/// and NodeGrain.Ec2.cs and NodeGrain.Interfaces.cs carry intents out. Everything an answer rests on is stored first. State changes before
+/// an await, never across it.</remarks>
 [Reentrant]
 public sealed partial class NodeGrain(
     IGrainContext context,

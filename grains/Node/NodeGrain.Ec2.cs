@@ -1,0 +1,228 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Ec2Quota;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.Subnet;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <content>One intent against EC2: tried within the budget, its refusals told apart, looked for when the answer is lost, settled.</content>
+public sealed partial class NodeGrain
+{
+    private async Task TryAsync(Intent intent, CancellationToken cancellation)
+    {
+        var action = ActionOf(intent);
+        var priority = intent.Kind is IntentKind.Return or IntentKind.RemoveInterface ? CallPriority.CleanUp
+            : !_waiters.Keys.All(sandbox => RowOf(sandbox) is not null) ? CallPriority.PodWaiting
+            : _doc.Interfaces.All(eni => eni.Addresses.IsEmpty) ? CallPriority.NodeStarting : CallPriority.WarmPool;
+        var quota = grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey);
+        var wait = await quota.TakeAsync(action, priority);
+        if (wait > TimeSpan.Zero)
+        {
+            Later(intent, wait);
+            return;
+        }
+
+        using var deadline = new CancellationTokenSource(settings.Timing.Ec2Call, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, deadline.Token);
+        try
+        {
+            switch (intent.Kind)
+            {
+                case IntentKind.Draw:
+                    await ec2.AssignAsync(intent.EniId, intent.Names, both.Token);
+                    break;
+                case IntentKind.DrawCounted:
+                    intent = intent with { Names = await ec2.AssignCountedAsync(intent.EniId, intent.Count, both.Token) };
+                    break;
+                case IntentKind.Return:
+                    await ec2.UnassignAsync(intent.EniId, intent.Names, both.Token);
+                    break;
+                default:
+                    await StepInterfaceAsync(intent, action, both.Token);
+                    return;
+            }
+
+            await SettleAsync(intent);
+        }
+        catch (OperationCanceledException)
+        {
+            await UnknownAsync(intent, "no answer in time");
+        }
+        catch (Ec2Exception refusal)
+        {
+            await RefusedAsync(intent, refusal, quota, action);
+        }
+    }
+
+    private async Task RefusedAsync(Intent intent, Ec2Exception refusal, IEc2QuotaGrain quota, Ec2Action action)
+    {
+        LogRefused(InstanceId, intent.Kind, intent.EniId, refusal.Fault, refusal.Message);
+        switch (refusal.Fault)
+        {
+            case Ec2Fault.Throttled:
+                await quota.ThrottledAsync(action);
+                Trouble(new Reason(ReasonCode.Throttled, $"{InstanceId}: EC2 throttles {action}; trying again. {refusal.Message}"));
+                Backoff(intent);
+                break;
+            case Ec2Fault.EffectUnknown:
+                await UnknownAsync(intent, refusal.Message);
+                break;
+            case Ec2Fault.NotAuthorized or Ec2Fault.Credentials:
+                Trouble(new Reason(ReasonCode.NotAuthorized, $"{InstanceId}: the silo may not call {action}. Give its role that permission, or mend its credentials. {refusal.Message}"));
+                Backoff(intent);
+                break;
+            case var _ when intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface:
+                await InterfaceRefusedAsync(intent, action, refusal);
+                break;
+            case var _ when intent.Kind == IntentKind.Return:
+                await UnknownAsync(intent, refusal.Message); // Part of it may be gone already: look, then return the rest.
+                break;
+            case Ec2Fault.NoRoom:
+                Trouble(new Reason(ReasonCode.SubnetEmpty, $"{intent.SubnetId}: EC2 has no room for {intent.Count} more addresses. Add a subnet or a CIDR. {refusal.Message}"));
+                await DropAsync(intent, intent.Names);
+                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(10);
+                break;
+            case Ec2Fault.LimitExceeded:
+                // Someone else may have added to the interface, or its type allows less than EC2 says of it: fewer at once, and in the
+                // end the interface has no room. Not stored, so that a later activation tries again.
+                _largestDraw = Math.Max(1, intent.Count / 2);
+                if (intent.Count == 1)
+                {
+                    _fullEnis.Add(intent.EniId);
+                }
+
+                Trouble(new Reason(ReasonCode.NodeFull, $"{InstanceId} ({_doc.InstanceType}): EC2 allows no {intent.Count} addresses more on {intent.EniId}. {refusal.Message}"));
+                await DropAsync(intent, []);
+                break;
+            case Ec2Fault.AddressTaken:
+                _refusals++;
+                Trouble(new Reason(ReasonCode.Ec2Refused, $"{InstanceId}: EC2 refused {action} for {intent.EniId}: {refusal.Message}"));
+                await DropAsync(intent, intent.Names);
+                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(_refusals - 1, 6))));
+                break;
+            default:
+                // What EC2 refuses for good may still have happened by an earlier try: look, then try again, ever more rarely.
+                Trouble(new Reason(ReasonCode.Ec2Refused, $"{InstanceId}: EC2 refused {action} for {intent.EniId}: {refusal.Message}"));
+                await UnknownAsync(intent, refusal.Message);
+                break;
+        }
+    }
+
+    /// <summary>What a look shows of an intent whose answer was lost.</summary>
+    private async Task ResolveAsync(Intent intent, ImmutableArray<Ip> held)
+    {
+        var there = intent.Names.Where(held.Contains).ToImmutableArray();
+        var beyond = held.Skip(1).Except(intent.HeldBefore).ToImmutableArray();
+        switch (intent.Kind)
+        {
+            case IntentKind.Draw when there.Length == intent.Names.Length:
+            case IntentKind.Return when there.IsEmpty:
+                await SettleAsync(intent);
+                break;
+            case IntentKind.Return:
+                await StoreAsync(_doc.WithIntent(intent.Id, intent with { Names = there, Count = there.Length, EffectUnknown = false }));
+                break;
+            case IntentKind.DrawCounted when !beyond.IsEmpty:
+                await SettleAsync(intent with { Names = beyond });
+                break;
+            default:
+                // Not there, or not shown yet. Names cannot be drawn twice, so they are simply sent again; a count could be.
+                Later(intent, intent.Kind == IntentKind.DrawCounted ? AbsenceProvesNothing : AskAgain);
+                await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = false }));
+                break;
+        }
+    }
+
+    /// <summary>EC2 has done it: into the document first, then to the ledger and the executor.</summary>
+    private async Task SettleAsync(Intent intent)
+    {
+        var now = time.GetUtcNow();
+        var eni = _doc.Eni(intent.EniId)!;
+        var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
+        next = intent.Kind == IntentKind.Return
+            ? next with { Departed = [.. _doc.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain), .. intent.Names.Select(name => new DepartedAddress(name, eni.EniId, now))] }
+            : next.WithEni(eni with { Addresses = [.. eni.Addresses.Concat(intent.Names.Select(name => new HeldAddress(name))).DistinctBy(held => held.Address).OrderBy(held => held.Address)] });
+        var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
+        if (intent.Kind == IntentKind.Return)
+        {
+            await subnet.ReturnedAsync(InstanceId, intent.Names); // First: while the intent stands, it is repeated, and its names are not drawn by us.
+        }
+
+        if (!await StoreAsync(next))
+        {
+            return;
+        }
+
+        _retries.Remove(intent.Id);
+        if (intent.Kind == IntentKind.Return)
+        {
+            foreach (var name in intent.Names)
+            {
+                await RemoveRowAsync(name);
+            }
+
+            LogReturned(InstanceId, intent.Names.Length, eni.EniId);
+        }
+        else
+        {
+            (_trouble, _refusals, _largestDraw) = (null, 0, int.MaxValue);
+            LogDrawn(InstanceId, intent.Names.Length, eni.EniId);
+            Hint();
+            await subnet.SettleAsync(intent.Id, InstanceId, intent.Names, []);
+        }
+    }
+
+    private async Task RemoveRowAsync(Ip address)
+    {
+        try
+        {
+            // A released row of an address that the node no longer holds; one left behind is replaced when the address comes again.
+            if (await book.TryRemoveAsync(InstanceId, address, default))
+            {
+                _rows.Remove(address);
+            }
+        }
+        catch (StoreException exception)
+        {
+            LogStoreAway(InstanceId, exception.Message);
+        }
+    }
+
+    private async Task DropAsync(Intent intent, ImmutableArray<Ip> suspect)
+    {
+        _retries.Remove(intent.Id);
+        if (await StoreAsync(_doc.WithIntent(intent.Id, null)))
+        {
+            await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, [], suspect);
+        }
+    }
+
+    private async Task UnknownAsync(Intent intent, string why)
+    {
+        LogUnknown(InstanceId, intent.Kind, intent.EniId, why);
+        Backoff(intent);
+        await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true }));
+    }
+
+    /// <summary>Whether a wait of ours has not ended. None is longer than two minutes: what is further ahead, a clock that went back has left.</summary>
+    private static bool IsAhead(DateTimeOffset until, DateTimeOffset now) => until > now && until - now <= TimeSpan.FromMinutes(2);
+
+    private void Later(Intent intent, TimeSpan wait)
+    {
+        var (tries, notBefore) = _retries.GetValueOrDefault(intent.Id);
+        var now = time.GetUtcNow();
+        _retries[intent.Id] = (tries, IsAhead(notBefore, now) && notBefore > now + wait ? notBefore : now + wait);
+    }
+
+    /// <summary>1 s, doubled up to 60 s, each time by a random factor of 0.5 to 1 so that nodes do not come back together.</summary>
+    private void Backoff(Intent intent)
+    {
+        var tries = _retries.GetValueOrDefault(intent.Id).Tries;
+        var seconds = Math.Min(60, Math.Pow(2, Math.Min(tries, 6))) * (0.5 + (random.NextDouble() / 2));
+        _retries[intent.Id] = (tries + 1, time.GetUtcNow() + TimeSpan.FromSeconds(seconds));
+    }
+}
