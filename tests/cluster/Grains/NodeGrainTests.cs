@@ -88,11 +88,10 @@ public sealed class NodeGrainTests
         }
 
         await executor.DeletedAsync("pod-0");
-        var refused = Assert.IsType<AssignReply.NotYet>(await executor.AddAsync("pod-9"));
+        Assert.IsType<AssignReply.NotYet>(await executor.AddAsync("pod-9")); // Whatever it tries meanwhile to get another one.
         world.Time.Shift(TimeSpan.FromSeconds(31));
         var offered = Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod-9"));
 
-        Assert.Contains(refused.Why.Code, new[] { ReasonCode.Cooling, ReasonCode.SubnetEmpty }); // It has tried for another one.
         Assert.Equal(freed, offered.Address);
     }
 
