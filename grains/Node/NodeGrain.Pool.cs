@@ -28,7 +28,8 @@ public sealed partial class NodeGrain
                    from held in eni.Addresses
                    where IsFree(held) && !request.Refused.Any(refusal => refusal.Address == held.Address)
                    select new FreeAddress(held.Address, eni.EniId, Rested(held.Address, now));
-        return AddressPicker.Pick(free, OnPods, settings.Pool.Cooldown, settings.Pool.PreferredRest)?.Address;
+        var onPods = _stored.Interfaces.ToDictionary(eni => eni.EniId, eni => OnPods(eni.EniId), StringComparer.Ordinal); // Once, not at each comparison.
+        return AddressPicker.Pick(free, eni => onPods[eni], settings.Pool.Cooldown, settings.Pool.PreferredRest)?.Address;
     }
 
     private int OnPods(string eniId) => _doc.Eni(eniId)?.Addresses.Count(held => IsOnPod(held.Address)) ?? 0;

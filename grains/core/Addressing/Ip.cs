@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -52,9 +51,6 @@ public readonly record struct Ip(UInt128 Bits, bool IsV6) : IComparable<Ip>
 
     /// <summary>The address <paramref name="offset"/> further on.</summary>
     public static Ip operator +(Ip ip, int offset) => ip with { Bits = ip.Bits + (UInt128)(Int128)offset };
-
-    /// <summary>The address family, for sockets.</summary>
-    public AddressFamily Family => IsV6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
 
     /// <inheritdoc/>
     public int CompareTo(Ip other) => IsV6 == other.IsV6 ? Bits.CompareTo(other.Bits) : IsV6.CompareTo(other.IsV6);
