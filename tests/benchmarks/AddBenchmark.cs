@@ -1,9 +1,7 @@
 using System.Collections.Immutable;
-using System.Diagnostics;
 using System.Globalization;
 using AwsVpcCni.Tests.EndToEnd.Cluster;
 using AwsVpcCni.Tests.EndToEnd.Harness;
-using AwsVpcCni.VpcEmulator.Control;
 
 namespace AwsVpcCni.Benchmarks;
 
@@ -14,25 +12,19 @@ internal static class AddBenchmark
     private const int Nodes = 5, AddressesOfANode = 49, WarmUp = 5, PairsOfANode = 42, LeastPairs = 200;
     private const double LeastSum = 0.85, MostSum = 1.15; // Of the median: parts that say less, or more, do not explain it.
 
-    private static readonly Stopwatch Clock = Stopwatch.StartNew();
-
     /// <returns>False when a condition of the benchmark did not hold; then its figures are not to be used.</returns>
     public static async Task<bool> RunAsync()
     {
-        var store = new DirectoryInfo(Path.Combine(Repository.Root, "artifacts", "bench-add-store"));
-        if (store.Exists)
-        {
-            store.Delete(recursive: true);
-        }
+        var store = Store.Empty();
+        var (figures, isValid) = await BesidePtpAsync(store);
+        isValid &= await GrowthBenchmark.RunAsync(store, figures);
+        figures.Print();
+        return isValid;
+    }
 
-        store.Create();
-        var disk = new DriveInfo(store.FullName).DriveFormat;
-        if (disk is "tmpfs" or "ramfs")
-        {
-            throw new InvalidOperationException($"{store.FullName} is in memory ({disk}), where fsync costs nothing. Clone the repository onto a disk.");
-        }
-
-        Say($"Starting a VPC emulator, a silo (SQLite, synchronous=FULL, on {disk}), and {Nodes} nodes of m5.24xlarge");
+    private static async Task<(Figures Figures, bool IsValid)> BesidePtpAsync(DirectoryInfo store)
+    {
+        Progress.Say($"Starting a VPC emulator, a silo, and {Nodes} nodes of m5.24xlarge");
         List<Pair> pairs = [];
         await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avcbench")
         {
@@ -45,23 +37,21 @@ internal static class AddBenchmark
                 .Add("Logging__LogLevel__Default", "Debug"), // Says how long each row took.
         });
         await FilledAsync(cluster);
-        Say($"Every node holds {AddressesOfANode} free addresses; the subnet has no more. add_growth_230 is not measured yet");
+        Progress.Say($"Every node holds {AddressesOfANode} free addresses; the subnet has no more");
 
         foreach (var node in cluster.Nodes)
         {
             var runner = new Pairs(cluster, node);
             await runner.RunAsync("w", WarmUp);
             pairs.AddRange(await runner.RunAsync("m", PairsOfANode));
-            Say($"  {node.Name}: {PairsOfANode} pairs, after {WarmUp} that do not count");
+            Progress.Say($"  {node.Name}: {PairsOfANode} pairs, after {WarmUp} that do not count");
         }
 
-        Say("Both plugins: posix_spawn by one thread in the node's namespace, fresh pod namespaces, ours and ptp first in turn, ptp without ipMasq.");
-        Say("Not timed: 15 ms after each call, and after our DEL, which answers before the kernel has removed the link, the wait for that.");
-        pairs = await WithoutEc2CallsAsync(cluster, pairs);
+        Progress.Say("Both plugins: posix_spawn by one thread in the node's namespace, fresh pod namespaces, ours and ptp first in turn, ptp without ipMasq.");
+        Progress.Say("Not timed: 15 ms after each call, and after our DEL, which answers before the kernel has removed the link, the wait for that.");
+        pairs = await QuietPairs.OfAsync(cluster, pairs, p => p.Calls, LeastPairs);
         var figures = await FiguresAsync(cluster, pairs);
-        var isValid = pairs.Count >= LeastPairs & PartsExplain(figures);
-        figures.Print();
-        return isValid;
+        return (figures, pairs.Count >= LeastPairs & PartsExplain(figures));
     }
 
     private static Task FilledAsync(TestCluster cluster) => Eventually.HoldsAsync("each node's pool to be full", TimeSpan.FromSeconds(60), async _ =>
@@ -73,7 +63,7 @@ internal static class AddBenchmark
 
     private static async Task<Figures> FiguresAsync(TestCluster cluster, List<Pair> pairs)
     {
-        var parts = await PartsAsync(cluster, pairs);
+        var parts = await Parts.OfAsync(cluster, [.. pairs.Select(p => p.ContainerId)]);
         var version = Figures.Median(pairs.Select(p => p.Version.Milliseconds));
         return new Figures
         {
@@ -93,44 +83,14 @@ internal static class AddBenchmark
         };
     }
 
-    /// <summary>The silo writes its log a moment later.</summary>
-    private static async Task<Parts> PartsAsync(TestCluster cluster, List<Pair> pairs)
-    {
-        Parts parts = null!;
-        await Eventually.HoldsAsync("the logs to tell of each ADD", TimeSpan.FromSeconds(10), _ =>
-        {
-            parts = Parts.Read(cluster.Nodes.Select(n => n.Executor!.LogFile), cluster.Silo.Daemon!.LogFile);
-            var missing = pairs.Count(p => !parts.Claim.ContainsKey(p.ContainerId) || !parts.Store.ContainsKey(p.ContainerId));
-            return Task.FromResult(missing == 0 ? null : $"{missing} of {pairs.Count} are missing");
-        });
-        return parts;
-    }
-
     private static bool PartsExplain(Figures figures)
     {
         string[] names = ["exec_ms", "socket_ms", "grain_ms", "store_ms", "netlink_ms"];
         var share = names.Sum(name => figures[name]) / figures["add_ours_ms_median"];
-        Say(string.Create(CultureInfo.InvariantCulture, $"{string.Join(" + ", names)} = {share:0%} of add_ours_ms_median: "
+        Progress.Say(string.Create(CultureInfo.InvariantCulture, $"{string.Join(" + ", names)} = {share:0%} of add_ours_ms_median: "
             + $"{(share is >= LeastSum and <= MostSum ? "they explain it" : $"FAILED, they must be {LeastSum:0%} to {MostSum:0%}. Does the machine do other work? Run it alone")}"));
-        Say("  exec: our program with VERSION. socket: STATUS less VERSION, so request, executor's turn, reply. grain: in the executor from asking to");
-        Say("  the claim, less store. store: in the silo from handing the row over until it is on disk. netlink: in the executor, all of the wiring.");
+        Progress.Say("  exec: our program with VERSION. socket: STATUS less VERSION, so request, executor's turn, reply. grain: in the executor from asking to");
+        Progress.Say("  the claim, less store. store: in the silo from handing the row over until it is on disk. netlink: in the executor, all of the wiring.");
         return share is >= LeastSum and <= MostSum;
     }
-
-    /// <summary>The silo reads EC2 each minute, whatever pods do. Pairs that it met do not count; a call that changes EC2 ends the benchmark.</summary>
-    private static async Task<List<Pair>> WithoutEc2CallsAsync(TestCluster cluster, List<Pair> pairs)
-    {
-        CallEntry[] calls = [.. (await cluster.Emulator.CallsAsync()).Where(call => call.At >= pairs[0].Version.From)];
-        if (calls.FirstOrDefault(call => !call.Action.StartsWith("Describe", StringComparison.Ordinal)) is { } change)
-        {
-            throw new InvalidOperationException($"{change.Action} at {change.At:O}: EC2 was changed during the timed part, so the pools were not filled before.");
-        }
-
-        var quiet = pairs.Where(p => !p.Calls.Any(timed => calls.Any(call => call.At <= timed.Until && call.At.AddMilliseconds(call.DurationMs) >= timed.From))).ToList();
-        Say($"No EC2 call fell into the timed calls of {quiet.Count} pairs; {pairs.Count - quiet.Count} pairs that the silo's periodic reading of EC2 met do not count"
-            + (quiet.Count < LeastPairs ? $": FAILED, {LeastPairs} are needed" : ""));
-        return quiet;
-    }
-
-    private static void Say(string text) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"[{Clock.Elapsed.TotalSeconds,5:0.0} s] {text}"));
 }

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using AwsVpcCni.Tests.EndToEnd.Cluster;
+using AwsVpcCni.Tests.EndToEnd.Harness;
 
 namespace AwsVpcCni.Benchmarks;
 
@@ -15,7 +17,20 @@ internal sealed record Parts(IReadOnlyDictionary<string, double> Claim, IReadOnl
     // `Done, on disk: assign ADDRESS of NODE to ID/IFNAME, in N us.`
     private static readonly Regex Written = new(@"\[3301\] Done, on disk: assign .* to (?<id>[^ /]+)/[^ ]*, in (?<store>\d+) us");
 
-    public static Parts Read(IEnumerable<string> executorLogs, string siloLog)
+    /// <summary>The silo writes its log a moment later, so this waits for it.</summary>
+    public static async Task<Parts> OfAsync(TestCluster cluster, IReadOnlyCollection<string> containerIds)
+    {
+        Parts parts = null!;
+        await Eventually.HoldsAsync("the logs to tell of each ADD", TimeSpan.FromSeconds(10), _ =>
+        {
+            parts = Read(cluster.Nodes.Select(n => n.Executor!.LogFile), cluster.Silo.Daemon!.LogFile);
+            var missing = containerIds.Count(id => !parts.Claim.ContainsKey(id) || !parts.Store.ContainsKey(id));
+            return Task.FromResult(missing == 0 ? null : $"{missing} of {containerIds.Count} are missing");
+        });
+        return parts;
+    }
+
+    private static Parts Read(IEnumerable<string> executorLogs, string siloLog)
     {
         Dictionary<string, double> claim = [], wiring = [], store = [];
         foreach (var match in executorLogs.SelectMany(File.ReadLines).Select(line => Added.Match(line)).Where(match => match.Success))

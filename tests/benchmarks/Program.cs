@@ -4,15 +4,21 @@ internal static class Program
 {
     private static async Task<int> Main(string[] words)
     {
-        if (words is not ["add"])
+        Func<Task<bool>>? benchmark = words switch
         {
-            await Console.Error.WriteLineAsync("Which benchmark? There is: add");
+            ["add"] => AddBenchmark.RunAsync,
+            ["growth"] => GrowthBenchmark.RunAloneAsync,
+            _ => null,
+        };
+        if (benchmark is null)
+        {
+            await Console.Error.WriteLineAsync("Which benchmark? There are: add, and its part growth");
             return 2;
         }
 
         try
         {
-            return await AddBenchmark.RunAsync() ? 0 : 1;
+            return await benchmark() ? 0 : 1;
         }
         catch (Exception e)
         {

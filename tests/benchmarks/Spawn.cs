@@ -76,8 +76,7 @@ internal static unsafe partial class Spawn
         {
             try
             {
-                using var handle = File.OpenHandle(netns);
-                Check(setns((int)handle.DangerousGetHandle(), CLONE_NEWNET) == 0 ? 0 : Marshal.GetLastPInvokeError(), $"setns to {netns}");
+                Enter(netns);
                 work();
                 done.SetResult();
             }
@@ -88,6 +87,13 @@ internal static unsafe partial class Spawn
         });
         thread.Start();
         return done.Task;
+    }
+
+    /// <summary>Moves the calling thread to another network namespace: only within <see cref="InNamespaceAsync"/>, whose thread is nobody else's.</summary>
+    public static void Enter(string netns)
+    {
+        using var handle = File.OpenHandle(netns);
+        Check(setns((int)handle.DangerousGetHandle(), CLONE_NEWNET) == 0 ? 0 : Marshal.GetLastPInvokeError(), $"setns to {netns}");
     }
 
     /// <summary>Whether the calling thread's namespace has a link of this name.</summary>
