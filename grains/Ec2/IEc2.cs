@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Instances;
 
 namespace AwsVpcCni.Grains.Ec2;
 
@@ -19,8 +20,10 @@ public interface IEc2
     /// <summary>The VPC's subnets.</summary>
     Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation);
 
-    /// <summary>The limits of one instance type; null when EC2 knows no such type.</summary>
-    Task<Ec2InstanceType?> DescribeInstanceTypeAsync(string instanceType, CancellationToken cancellation);
+    /// <summary>The limits of those among <paramref name="instanceTypes"/> that EC2 knows.</summary>
+    /// <param name="instanceTypes">At most 100.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation);
 
     /// <summary>Draws exactly these addresses for the interface (AllowReassignment = false).</summary>
     Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation);
@@ -108,9 +111,3 @@ public sealed record Ec2Attachment(
 public sealed record Ec2Subnet(
     [property: Id(0)] string SubnetId, [property: Id(1)] string VpcId, [property: Id(2)] string Zone, [property: Id(3)] Cidr Cidr,
     [property: Id(4)] int AvailableAddresses, [property: Id(5)] ImmutableSortedDictionary<string, string> Tags);
-
-/// <summary>What an instance type can hold.</summary>
-/// <param name="Interfaces">How many interfaces, on the default network card.</param>
-/// <param name="AddressesPerInterface">IPv4 addresses of each, its primary one included.</param>
-[GenerateSerializer, Immutable]
-public sealed record Ec2InstanceType([property: Id(0)] string Name, [property: Id(1)] int Interfaces, [property: Id(2)] int AddressesPerInterface);

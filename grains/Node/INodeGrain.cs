@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
 using Orleans.Concurrency;
 
@@ -46,7 +47,7 @@ public interface INodeHints : IGrainObserver
 /// <param name="StartedChange">The node's change number when the look began; 0 when the looker did not ask for it.</param>
 [GenerateSerializer, Immutable]
 public sealed record InstanceView(
-    [property: Id(0)] Ec2Instance? Instance, [property: Id(1)] Ec2InstanceType? Limits, [property: Id(2)] ImmutableArray<Ec2Interface> Interfaces,
+    [property: Id(0)] Ec2Instance? Instance, [property: Id(1)] InstanceLimits? Limits, [property: Id(2)] ImmutableArray<Ec2Interface> Interfaces,
     [property: Id(3)] ImmutableArray<Ec2Subnet> Subnets, [property: Id(4)] long StartedChange);
 
 /// <summary>What an operator sees of a node.</summary>

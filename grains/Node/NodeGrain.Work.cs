@@ -123,7 +123,7 @@ public sealed partial class NodeGrain
         (_trouble, _looks) = (null, 0);
         if (await StoreAsync(_doc with
         {
-            InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = view.Limits.AddressesPerInterface, MaxInterfaces = view.Limits.Interfaces,
+            InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = view.Limits.AddressesPerInterface, MaxInterfaces = view.Limits.MaxInterfaces,
             ForeignDevices = [.. view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && !interfaces.Any(ours => ours.EniId == eni.EniId)).Select(eni => eni.Attachment!.DeviceIndex)],
             Interfaces = interfaces, LeaseVersion = _doc.LeaseVersion + 1,
         }))

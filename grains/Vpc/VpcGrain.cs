@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
@@ -41,12 +42,13 @@ public sealed partial class VpcGrain(
     ILogger<VpcGrain> logger) : IGrainBase, IVpcGrain
 {
     private const int InstancesPerCall = 200; // EC2 takes at most 200 filter values (ec2.md section 4).
+    private const int TypesPerCall = 100; // EC2's largest page of them.
     private static readonly TimeSpan SubnetsStayTrue = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LongestPermitWait = TimeSpan.FromSeconds(30);
 
     private readonly SortedDictionary<string, long> _asking = new(StringComparer.Ordinal); // Instance -> its change number.
     private readonly SortedSet<string> _subnetsToRead = new(StringComparer.Ordinal);
-    private readonly SortedDictionary<string, Ec2InstanceType> _types = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, InstanceLimits> _types = new(StringComparer.Ordinal);
     private ImmutableArray<Ec2Subnet> _subnets = [];
     private DateTimeOffset _subnetsAt = DateTimeOffset.MinValue;
     private DateTimeOffset _sweptAt = DateTimeOffset.MinValue;
@@ -211,11 +213,13 @@ public sealed partial class VpcGrain(
             await ReadSubnetsAsync(cancellation); // One was made since.
         }
 
-        foreach (var type in instances.Select(instance => instance.InstanceType).Distinct().Where(type => !_types.ContainsKey(type)))
+        var unknown = instances.Select(instance => instance.InstanceType).Where(type => LimitsOf(type) is null).Distinct().Take(TypesPerCall).ToImmutableArray();
+        if (!unknown.IsEmpty)
         {
-            if (await CallAsync(Ec2Action.DescribeInstanceTypes, CallPriority.NodeStarting, token => ec2.DescribeInstanceTypeAsync(type, token), cancellation) is { } limits)
+            // Newer than the table: asked once, all of a batch together.
+            foreach (var limits in await CallAsync(Ec2Action.DescribeInstanceTypes, CallPriority.NodeStarting, token => ec2.DescribeInstanceTypesAsync(unknown, token), cancellation))
             {
-                _types[type] = limits;
+                _types[limits.Type] = limits;
             }
         }
 
@@ -224,11 +228,13 @@ public sealed partial class VpcGrain(
             var instance = instances.FirstOrDefault(one => one.InstanceId == instanceId && one.VpcId == VpcId);
             var mine = interfaces.Where(eni => eni.Attachment?.InstanceId == instanceId).ToImmutableArray();
             var view = new InstanceView(
-                instance, instance is null ? null : _types.GetValueOrDefault(instance.InstanceType), mine,
+                instance, instance is null ? null : LimitsOf(instance.InstanceType), mine,
                 [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId))], change);
             grains.GetGrain<INodeGrain>(instanceId).DescribedAsync(view).Ignore();
         }
     }
+
+    private InstanceLimits? LimitsOf(string type) => InstanceLimits.Find(type) ?? _types.GetValueOrDefault(type);
 
     private async Task ReadDoubtfulSubnetsAsync(CancellationToken cancellation)
     {

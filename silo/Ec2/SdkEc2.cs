@@ -3,6 +3,7 @@ using Amazon.EC2;
 using Amazon.EC2.Model;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
 
 namespace AwsVpcCni.Silo.Ec2;
@@ -55,17 +56,13 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
     }
 
     /// <inheritdoc/>
-    public async Task<Ec2InstanceType?> DescribeInstanceTypeAsync(string instanceType, CancellationToken cancellation)
+    public async Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation)
     {
-        var request = new DescribeInstanceTypesRequest { MaxResults = TypesPageSize, Filters = [Filter("instance-type", [instanceType])] };
-        var answer = await SendAsync(Ec2Action.DescribeInstanceTypes, instanceType, (sdk, request) => sdk.DescribeInstanceTypesAsync(request, cancellation), request, cancellation);
-        if (answer.InstanceTypes?.SingleOrDefault()?.NetworkInfo is not { } network)
-        {
-            return null;
-        }
-
-        var card = network.NetworkCards?.FirstOrDefault(card => card.NetworkCardIndex == (network.DefaultNetworkCardIndex ?? 0));
-        return new Ec2InstanceType(instanceType, card?.MaximumNetworkInterfaces ?? network.MaximumNetworkInterfaces ?? 0, network.Ipv4AddressesPerInterface ?? 0);
+        var request = new DescribeInstanceTypesRequest { MaxResults = TypesPageSize, Filters = [Filter("instance-type", [.. instanceTypes])] };
+        var about = string.Join(',', instanceTypes);
+        var answer = await SendAsync(Ec2Action.DescribeInstanceTypes, about, (sdk, request) => sdk.DescribeInstanceTypesAsync(request, cancellation), request, cancellation);
+        RefusePart(Ec2Action.DescribeInstanceTypes, about, answer.NextToken);
+        return [.. (answer.InstanceTypes ?? []).Where(type => type.NetworkInfo is not null).Select(Limits)];
     }
 
     /// <inheritdoc/>
@@ -169,6 +166,16 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
                 attachment.Status?.Value ?? "", attachment.DeleteOnTermination ?? false)
             : null,
         Tags(shown.TagSet), [.. (shown.Groups ?? []).Select(group => group.GroupId)]);
+
+    private static InstanceLimits Limits(InstanceTypeInfo shown)
+    {
+        var network = shown.NetworkInfo;
+        var cards = (network.NetworkCards ?? []).OrderByDescending(card => card.NetworkCardIndex == (network.DefaultNetworkCardIndex ?? 0)).ThenBy(card => card.NetworkCardIndex)
+            .Select(card => card.MaximumNetworkInterfaces ?? 0).ToImmutableArray();
+        return new InstanceLimits(
+            shown.InstanceType.Value, network.Ipv4AddressesPerInterface ?? 0, shown.Hypervisor?.Value ?? "unknown", shown.BareMetal ?? false,
+            cards.IsEmpty ? [network.MaximumNetworkInterfaces ?? 0] : cards);
+    }
 
     private static ImmutableSortedDictionary<string, string> Tags(List<Tag>? tags) =>
         (tags ?? []).ToImmutableSortedDictionary(tag => tag.Key, tag => tag.Value ?? "", StringComparer.Ordinal);

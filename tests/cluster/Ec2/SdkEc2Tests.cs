@@ -1,6 +1,7 @@
 using Amazon.EC2;
 using Amazon.Runtime;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Silo.Ec2;
@@ -102,8 +103,8 @@ public sealed class SdkEc2Tests
         var subnets = await ec2.DescribeSubnetsAsync("vpc-01", Cancellation);
         Assert.Equal([SubnetIdA, "subnet-0b"], subnets.Select(subnet => subnet.SubnetId).Order());
         Assert.Equal("1", subnets.Single(subnet => subnet.SubnetId == SubnetIdA).Tags["kubernetes.io/role/cni"]);
-        Assert.Equal(new Ec2InstanceType("m5.large", 3, 10), await ec2.DescribeInstanceTypeAsync("m5.large", Cancellation));
-        Assert.Null(await ec2.DescribeInstanceTypeAsync("x99.huge", Cancellation));
+        var types = await ec2.DescribeInstanceTypesAsync(["m5.large", "x99.huge", "p4d.24xlarge"], Cancellation);
+        Assert.Equivalent(new[] { InstanceLimits.Find("m5.large"), InstanceLimits.Find("p4d.24xlarge") }, types, strict: true);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.VpcEmulator.Model;
 using Ec2Exception = AwsVpcCni.Grains.Ec2.Ec2Exception;
@@ -38,6 +39,9 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
         }
     }
 
+    /// <summary>Instances are shown under this name of a type, newer than every table, with the limits of their own.</summary>
+    public string? NewerType { get; set; }
+
     /// <summary>Someone else changes the VPC.</summary>
     public T ByHand<T>(Func<Vpc, T> change)
     {
@@ -49,7 +53,7 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
 
     public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
         Call($"DescribeInstances {string.Join(',', instanceIds)}", () => (ImmutableArray<Ec2Instance>)[.. vpc.Instances.Where(one => instanceIds.Contains(one.Id))
-            .Select(one => new Ec2Instance(one.Id, one.Type.Type, "running", one.Subnet.Zone, vpc.Id, one.Subnet.Id))]);
+            .Select(one => new Ec2Instance(one.Id, NewerType ?? one.Type.Type, "running", one.Subnet.Zone, vpc.Id, one.Subnet.Id))]);
 
     public Task<Ec2Page> DescribeInterfacesAsync(Ec2InterfaceQuery query, string? nextToken, CancellationToken cancellation) =>
         Call($"DescribeNetworkInterfaces {query.Zone}{query.SubnetId}{string.Join(',', query.InstanceIds)}", () => new Ec2Page(
@@ -60,8 +64,9 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
         Call("DescribeSubnets", () => (ImmutableArray<Ec2Subnet>)[.. vpc.Subnets.Select(one =>
             new Ec2Subnet(one.Id, vpc.Id, one.Zone, Cidr.Parse(one.Cidr.ToString()), one.AvailableIpAddressCount, ImmutableSortedDictionary<string, string>.Empty))]);
 
-    public Task<Ec2InstanceType?> DescribeInstanceTypeAsync(string instanceType, CancellationToken cancellation) =>
-        Call($"DescribeInstanceTypes {instanceType}", () => InstanceType.Find(instanceType) is { } type ? new Ec2InstanceType(type.Type, type.Cards[0], type.Ipv4PerEni) : null);
+    public Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation) =>
+        Call($"DescribeInstanceTypes {string.Join(',', instanceTypes)}", () => (ImmutableArray<InstanceLimits>)[.. vpc.Instances.Select(one => one.Type).DistinctBy(type => type.Type)
+            .Select(type => new InstanceLimits(NewerType ?? type.Type, type.Ipv4PerEni, type.Hypervisor, type.BareMetal, [.. type.Cards])).Where(type => instanceTypes.Contains(type.Type))]);
 
     public Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
         Call($"Assign {string.Join(',', addresses)}", () => vpc.AssignPrivateIpAddresses(eniId, [.. addresses.Select(one => one.ToIPAddress())], false).Count);

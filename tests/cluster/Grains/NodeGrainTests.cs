@@ -2,6 +2,7 @@ using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Subnet;
 using Xunit;
 
@@ -37,6 +38,27 @@ public sealed class NodeGrainTests
         await Task.WhenAll(executors.Select(executor => GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses")));
 
         Assert.Equal($"DescribeInstances {string.Join(',', instances.Order(StringComparer.Ordinal))}", Assert.Single(world.Ec2.Calls, call => call.StartsWith("DescribeInstances", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task The_limits_of_a_type_that_the_table_has_cost_no_call()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        await JoinedAsync(world);
+
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("DescribeInstanceTypes", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_limits_of_a_newer_type_are_asked_for_once_for_all_its_nodes()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        world.Ec2.NewerType = "m99.large";
+        await JoinedAsync(world);
+        var (id, _) = await JoinedAsync(world);
+
+        Assert.Equal("DescribeInstanceTypes m99.large", Assert.Single(world.Ec2.Calls, call => call.StartsWith("DescribeInstanceTypes", StringComparison.Ordinal)));
+        Assert.Equal(("m99.large", 27), await world.Grains.GetGrain<INodeGrain>(id).SummarizeAsync() is { } node ? (node.InstanceType, node.Capacity) : default);
     }
 
     [Fact]

@@ -19,8 +19,8 @@ public sealed record InstanceType(string Type, int Ipv4PerEni, string Hypervisor
 
     private static Dictionary<string, InstanceType> Read()
     {
-        using var file = typeof(InstanceType).Assembly.GetManifestResourceStream("instance-types.json")
-            ?? throw new InvalidOperationException("instance-types.json is not embedded in the assembly.");
+        using var file = typeof(InstanceType).Assembly.GetManifestResourceStream("instance-limits.json")
+            ?? throw new InvalidOperationException("instance-limits.json is not embedded in the assembly.");
         return JsonSerializer.Deserialize<InstanceType[]>(file, JsonSerializerOptions.Web)!.ToDictionary(type => type.Type);
     }
 }

@@ -114,7 +114,7 @@ public sealed partial class Vpc
         var id = description.Id ?? NewId("i-");
         var name = description.Name ?? description.Tags.GetValueOrDefault("Name") ?? id;
         var type = InstanceType.Find(description.Type)
-            ?? throw new InvalidDataException($"{id}: instance type `{description.Type}` is not in instance-types.json.");
+            ?? throw new InvalidDataException($"{id}: instance type `{description.Type}` is not in instance-limits.json.");
         if (_instances.ContainsKey(id) || _instances.Values.Any(other => other.Name == name && other.State != InstanceState.Terminated))
         {
             throw new InvalidDataException($"{id}: an instance with this id or the name `{name}` is there already.");
