@@ -61,7 +61,7 @@ public sealed class Emulator : IAsyncDisposable
         try
         {
             fabric = options.FabricPrefix is { } prefix ? await VpcFabric.StartAsync(prefix, cancellation) : null;
-            var ec2 = new Ec2Endpoint(live, new Throttle(time, description.Buckets), faults, calls, new Random(description.Seed), time);
+            var ec2 = new Ec2Endpoint(live, new Ec2Calls(new Throttle(time, description.Buckets), faults, description.LatencyMs), calls, new Random(description.Seed), time);
             var control = new ControlApi(live, faults, calls, fabric);
             if (fabric is not null)
             {

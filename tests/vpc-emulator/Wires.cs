@@ -96,6 +96,7 @@ internal sealed class Wires(VpcFabric fabric, LiveVpc live, Func<Socket, Task<Do
                     VpcCidrs = vpc.Cidrs,
                     SecurityGroupIds = eni.Groups,
                     LocalIpv4s = [.. eni.Addresses],
+                    Ipv4Prefixes = [.. eni.Prefixes],
                 }),
             ],
         };

@@ -182,7 +182,7 @@ public sealed class SdkTests
         await Refused("InvalidParameterCombination", ec2 => ec2.AssignPrivateIpAddressesAsync(
             new() { NetworkInterfaceId = eni, PrivateIpAddresses = ["10.0.1.99"], SecondaryPrivateIpAddressCount = 1 }, Cancellation));
         await Refused("MissingParameter", ec2 => ec2.AssignPrivateIpAddressesAsync(new() { NetworkInterfaceId = eni }, Cancellation));
-        await Refused("UnknownParameter", ec2 => ec2.CreateNetworkInterfaceAsync(new() { SubnetId = SubnetIdA, Ipv4PrefixCount = 1 }, Cancellation));
+        await Refused("UnknownParameter", ec2 => ec2.CreateNetworkInterfaceAsync(new() { SubnetId = SubnetIdA, Ipv6PrefixCount = 1 }, Cancellation));
         await Refused("InvalidParameterCombination", ec2 => ec2.ModifyNetworkInterfaceAttributeAsync(
             new() { NetworkInterfaceId = eni, Groups = ["sg-01"], Description = "x" }, Cancellation));
         await Refused("InvalidAction", ec2 => ec2.RebootInstancesAsync(new() { InstanceIds = [Node] }, Cancellation));

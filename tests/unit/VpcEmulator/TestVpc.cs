@@ -58,6 +58,8 @@ internal sealed class TestVpc
 
     public static List<IPAddress> Ips(params string[] addresses) => [.. addresses.Select(IPAddress.Parse)];
 
+    public static List<IPNetwork> Blocks(params string[] blocks) => [.. blocks.Select(block => IPNetwork.Parse(block))];
+
     /// <summary>Lets every transition come to its end.</summary>
     public void Settle()
     {

@@ -1,3 +1,4 @@
+using System.Net;
 using AwsVpcCni.VpcEmulator.Model;
 using CsCheck;
 using Xunit;
@@ -8,7 +9,7 @@ namespace AwsVpcCni.Tests.Unit.VpcEmulator;
 public sealed class VpcLawsTests
 {
     private static readonly Gen<(int Call, int Which, int Number, int Seconds)[]> Calls =
-        Gen.Select(Gen.Int[0, 9], Gen.Int[0, 20], Gen.Int[0, 255], Gen.Int[0, 1]).Array[0, 80];
+        Gen.Select(Gen.Int[0, 14], Gen.Int[0, 20], Gen.Int[0, 255], Gen.Int[0, 1]).Array[0, 80];
 
     [Fact]
     public void Every_address_has_one_holder_and_every_subnet_counts_right() => Calls.Sample(calls =>
@@ -17,13 +18,14 @@ public sealed class VpcLawsTests
         foreach (var call in calls)
         {
             Try(test, call);
-            var held = test.Vpc.Enis.SelectMany(eni => eni.Addresses.Select(address => (eni, address))).ToList();
+            var held = test.Vpc.Enis.SelectMany(eni => eni.Delivered.Select(address => (eni, address))).ToList();
             Assert.Equal(held.Count, held.Select(entry => entry.address).Distinct().Count());
             Assert.All(held, entry => Assert.Equal(entry.eni.Id, entry.eni.Subnet.HolderOf(entry.address)));
             foreach (var subnet in test.Vpc.Subnets)
             {
                 var size = 1 << (32 - subnet.Cidr.PrefixLength);
-                Assert.Equal(size - 5 - held.Count(entry => subnet.Cidr.Contains(entry.address)), subnet.AvailableIpAddressCount);
+                Assert.Equal(size - 5 - held.Count(entry => subnet.Cidr.Contains(entry.address)), subnet.FreeCount);
+                Assert.Equal(subnet.FreeCount - Reserved(subnet, held.ConvertAll(entry => entry.address)), subnet.AvailableIpAddressCount);
                 Assert.DoesNotContain(held, entry => subnet.Cidr.Contains(entry.address) && entry.address.GetAddressBytes()[3] is < 4 or 255);
             }
         }
@@ -41,7 +43,7 @@ public sealed class VpcLawsTests
                 var enis = test.Vpc.EnisOf(instance).ToList();
                 Assert.InRange(enis.Count, 0, 3);
                 Assert.Equal(enis.Count, enis.Select(eni => eni.Attachment!.DeviceIndex).Distinct().Count());
-                Assert.All(enis, eni => Assert.InRange(eni.Addresses.Count, 1, 10));
+                Assert.All(enis, eni => Assert.InRange(eni.Slots, 1, 10));
                 Assert.All(enis, eni => Assert.Equal(EniStatus.InUse, eni.Status));
             }
         }
@@ -90,9 +92,30 @@ public sealed class VpcLawsTests
         }
 
         var held = test.Vpc.Enis.Where(eni => eni.Attachment is { Status: not AttachmentStatus.Attaching })
-            .ToDictionary(eni => eni.Id, eni => $"{eni.Attachment!.Instance.Id} {string.Join(' ', eni.Addresses)}");
+            .ToDictionary(eni => eni.Id, eni => $"{eni.Attachment!.Instance.Id} {string.Join(' ', eni.Delivered)}");
         Assert.Equal(new SortedDictionary<string, string>(held, StringComparer.Ordinal), seen);
     });
+
+    [Fact]
+    public void What_is_chosen_stays_out_of_explicit_reservations() => Calls.Sample(calls =>
+    {
+        var test = new TestVpc();
+        foreach (var call in calls)
+        {
+            var before = test.Vpc.Enis.SelectMany(eni => eni.Delivered).ToHashSet();
+            if (Try(test, call) && call.Call is 0 or 6 or 10)
+            {
+                var chosen = test.Vpc.Enis.SelectMany(eni => eni.Delivered).Where(address => !before.Contains(address));
+                var kept = test.Vpc.Subnets.SelectMany(subnet => subnet.Reservations).Where(one => one.Type == ReservationType.Explicit).ToList();
+                Assert.DoesNotContain(chosen, address => kept.Exists(one => one.Cidr.Contains(address)));
+            }
+        }
+    });
+
+    /// <summary>What is free and usable in reservations for prefixes.</summary>
+    private static int Reserved(Subnet subnet, List<IPAddress> held) => Enumerable.Range(4, (1 << (32 - subnet.Cidr.PrefixLength)) - 5)
+        .Select(last => new IPAddress([.. subnet.Cidr.BaseAddress.GetAddressBytes()[..3], (byte)last]))
+        .Count(address => !held.Contains(address) && subnet.Reservations.Any(one => one.Type == ReservationType.Prefix && one.Cidr.Contains(address)));
 
     /// <summary>One call, on an interface that may be there, with an address that may be right.</summary>
     /// <returns>False: refused.</returns>
@@ -121,6 +144,14 @@ public sealed class VpcLawsTests
                 case 6: vpc.AssignPrivateIpAddresses(eni, (call.Number % 4) + 1); break;
                 case 7: vpc.UnassignPrivateIpAddresses(eni, found is { Addresses.Count: > 1 } ? [found.Addresses[^1]] : address); break;
                 case 8: vpc.ModifyDeleteOnTermination(eni, found?.Attachment?.Id ?? "eni-attach-0", call.Number % 2 == 0); break;
+                case 9: vpc.AssignIpv4Prefixes(eni, [new IPNetwork(TestVpc.Ip($"10.0.{(subnet == TestVpc.Subnet ? 1 : 2)}.{call.Number / 16 * 16}"), 28)]); break;
+                case 10: vpc.AssignIpv4Prefixes(eni, (call.Number % 3) + 1); break;
+                case 11: vpc.UnassignPrivateIpAddresses(eni, [], found is { Prefixes.Count: > 0 } ? [found.Prefixes[^1]] : TestVpc.Blocks("10.0.1.32/28")); break;
+                case 12: vpc.CreateNetworkInterface(new() { SubnetId = subnet, PrefixCount = call.Number % 3, Primary = call.Number % 2 == 0 ? address[0] : null }); break;
+                case 13:
+                    vpc.CreateSubnetCidrReservation(
+                        TestVpc.Subnet, new(TestVpc.Ip($"10.0.1.{call.Number / 32 * 32}"), 27), call.Which % 2 == 0 ? ReservationType.Prefix : ReservationType.Explicit);
+                    break;
                 default:
                     if (call.Number < 10) // Seldom: it ends most of what follows.
                     {

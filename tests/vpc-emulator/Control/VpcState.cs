@@ -22,6 +22,7 @@ public sealed record VpcState(
             eni.Attachment is { } attachment ? InterfaceXml.Words(attachment.Status) : null,
             eni.Attachment?.DeleteOnTermination,
             [.. eni.Addresses.Select(address => address.ToString())],
+            [.. eni.Prefixes.Select(prefix => prefix.ToString())],
             new SortedDictionary<string, string>(eni.Tags, StringComparer.Ordinal)))]);
 }
 
@@ -41,4 +42,5 @@ public sealed record InterfaceView(
     string? Attachment,
     bool? DeleteOnTermination,
     IReadOnlyList<string> Addresses,
+    IReadOnlyList<string> Prefixes,
     IReadOnlyDictionary<string, string> Tags);

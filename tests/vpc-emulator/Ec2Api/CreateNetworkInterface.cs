@@ -7,8 +7,46 @@ internal static class CreateNetworkInterface
 {
     public static Effect Read(RequestParameters request)
     {
-        var secondary = new List<IPAddress>();
         var primary = request.Address("PrivateIpAddress");
+        var secondary = Secondary(request, ref primary);
+        var count = Count(request, "SecondaryPrivateIpAddressCount");
+        var prefixes = request.Structures("Ipv4Prefix").ConvertAll(structure => RequestParameters.ParseNetwork(request.Required(structure + ".Ipv4Prefix")));
+        var prefixCount = Count(request, "Ipv4PrefixCount");
+        if (new[] { secondary.Count > 0, count > 0, prefixes.Count > 0, prefixCount > 0 }.Count(option => option) > 1)
+        {
+            throw new Ec2Exception("InvalidParameterCombination",
+                "You may specify one and only one of privateIpAddressSet or secondaryPrivateIpAddressCount or ipv4PrefixSet or ipv4PrefixCount");
+        }
+
+        if (request.Text("InterfaceType") is not (null or "interface"))
+        {
+            throw Ec2Exception.Invalid($"Invalid value '{request.Text("InterfaceType")}' for InterfaceType. The emulator has `interface` only.");
+        }
+
+        var create = new CreateEni
+        {
+            SubnetId = request.Required("SubnetId"),
+            Description = request.Text("Description") ?? "",
+            Primary = primary,
+            Secondary = secondary,
+            SecondaryCount = count,
+            Prefixes = prefixes,
+            PrefixCount = prefixCount,
+            Groups = request.List("SecurityGroupId"),
+            Tags = request.TagSpecifications("network-interface"),
+            ClientToken = request.Text("ClientToken"),
+        };
+        return vpc =>
+        {
+            var eni = vpc.CreateNetworkInterface(create);
+            return [Xml.Element("networkInterface", InterfaceXml.Of(vpc, eni)), create.ClientToken is { } token ? Xml.Element("clientToken", token) : null];
+        };
+    }
+
+    /// <summary>The list of addresses, of which one may be the primary.</summary>
+    private static List<IPAddress> Secondary(RequestParameters request, ref IPAddress? primary)
+    {
+        var secondary = new List<IPAddress>();
         foreach (var structure in request.Structures("PrivateIpAddresses"))
         {
             request.Required(structure + ".PrivateIpAddress");
@@ -27,57 +65,12 @@ internal static class CreateNetworkInterface
             }
         }
 
-        var count = request.Integer("SecondaryPrivateIpAddressCount") ?? 0;
-        if (count < 0)
-        {
-            throw Ec2Exception.Invalid($"Value ( {count} ) for parameter secondaryPrivateIpAddressCount is invalid.");
-        }
-
-        if (count > 0 && secondary.Count > 0)
-        {
-            throw new Ec2Exception("InvalidParameterCombination",
-                "You may specify one and only one of privateIpAddressSet or secondaryPrivateIpAddressCount");
-        }
-
-        if (request.Text("InterfaceType") is not (null or "interface"))
-        {
-            throw Ec2Exception.Invalid($"Invalid value '{request.Text("InterfaceType")}' for InterfaceType. The emulator has `interface` only.");
-        }
-
-        var create = new CreateEni
-        {
-            SubnetId = request.Required("SubnetId"),
-            Description = request.Text("Description") ?? "",
-            Primary = primary,
-            Secondary = secondary,
-            SecondaryCount = count,
-            Groups = request.List("SecurityGroupId"),
-            Tags = TagSpecifications(request),
-            ClientToken = request.Text("ClientToken"),
-        };
-        return vpc =>
-        {
-            var eni = vpc.CreateNetworkInterface(create);
-            return [Xml.Element("networkInterface", InterfaceXml.Of(vpc, eni)), create.ClientToken is { } token ? Xml.Element("clientToken", token) : null];
-        };
+        return secondary;
     }
 
-    private static SortedDictionary<string, string> TagSpecifications(RequestParameters request)
+    private static int Count(RequestParameters request, string name) => request.Integer(name) switch
     {
-        var all = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var specification in request.Structures("TagSpecification"))
-        {
-            if (request.Required(specification + ".ResourceType") != "network-interface")
-            {
-                throw Ec2Exception.Invalid($"'{request.Text(specification + ".ResourceType")}' is not a valid taggable resource type for this operation.");
-            }
-
-            foreach (var (key, value) in request.Tags(specification + ".Tag"))
-            {
-                all[key] = value;
-            }
-        }
-
-        return all;
-    }
+        < 0 and var count => throw Ec2Exception.Invalid($"Value ( {count} ) for parameter {name} is invalid."),
+        var count => count ?? 0,
+    };
 }

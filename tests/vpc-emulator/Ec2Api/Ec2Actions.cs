@@ -14,8 +14,10 @@ internal static class Ec2Actions
         [nameof(AssignPrivateIpAddresses)] = AssignPrivateIpAddresses.Read,
         [nameof(AttachNetworkInterface)] = AttachNetworkInterface.Read,
         [nameof(CreateNetworkInterface)] = CreateNetworkInterface.Read,
+        [nameof(CreateSubnetCidrReservation)] = CreateSubnetCidrReservation.Read,
         [nameof(CreateTags)] = CreateTags.Read,
         [nameof(DeleteNetworkInterface)] = DeleteNetworkInterface.Read,
+        [nameof(DeleteSubnetCidrReservation)] = DeleteSubnetCidrReservation.Read,
         [nameof(DeleteTags)] = DeleteTags.Read,
         [nameof(DescribeInstances)] = DescribeInstances.Read,
         [nameof(DescribeInstanceTypes)] = DescribeInstanceTypes.Read,
@@ -24,6 +26,7 @@ internal static class Ec2Actions
         [nameof(DescribeSubnets)] = DescribeSubnets.Read,
         [nameof(DescribeVpcs)] = DescribeVpcs.Read,
         [nameof(DetachNetworkInterface)] = DetachNetworkInterface.Read,
+        [nameof(GetSubnetCidrReservations)] = GetSubnetCidrReservations.Read,
         [nameof(ModifyNetworkInterfaceAttribute)] = ModifyNetworkInterfaceAttribute.Read,
         [nameof(UnassignPrivateIpAddresses)] = UnassignPrivateIpAddresses.Read,
     };

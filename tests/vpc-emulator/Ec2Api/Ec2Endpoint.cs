@@ -4,7 +4,7 @@ using AwsVpcCni.VpcEmulator.Model;
 namespace AwsVpcCni.VpcEmulator.Ec2Api;
 
 /// <summary>EC2's door: the Query protocol over HTTP. Signatures are not verified, but must be there.</summary>
-internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan faults, CallLog calls, Random random, TimeProvider time)
+internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Random random, TimeProvider time)
 {
     private const string Version = "2016-11-15";
 
@@ -16,23 +16,25 @@ internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan fau
         var call = CallEntry.Of(request, at, calls.NextSequence(), context.Request.Headers["amz-sdk-invocation-id"]);
         var requestId = live.Do(_ => NewRequestId());
         var outcome = new Outcome();
-        string? body;
+        CallAnswer<string> answer;
         try
         {
-            body = await RunAsync(new(call.Action, requestId, request, context.Request.Headers.ContainsKey("Authorization")), outcome);
+            answer = await RunAsync(new(call.Action, requestId, request, context.Request.Headers.ContainsKey("Authorization")), outcome);
         }
         catch (Ec2Exception e)
         {
-            outcome.Error = e;
-            body = Xml.Error(e, requestId);
+            answer = new CallAnswer<string>.Refused(e);
         }
 
-        var status = body is null ? 0 : outcome.Error?.Status ?? 200;
-        var cut = outcome.Fault?.Cut ?? false;
+        var cut = answer is CallAnswer<string>.Lost;
+        var told = answer is CallAnswer<string>.Lost lost ? lost.Untold : answer;
+        var error = (told as CallAnswer<string>.Refused)?.Why;
+        var body = error is null ? (told as CallAnswer<string>.Done)?.Value : Xml.Error(error, requestId);
+        var status = body is null ? 0 : error?.Status ?? 200;
         calls.Add(call with
         {
             Status = status,
-            Error = outcome.Error?.Code,
+            Error = error?.Code,
             Cut = cut,
             TokensLeft = outcome.TokensLeft,
             DurationMs = (time.GetUtcNow() - at).TotalMilliseconds,
@@ -52,8 +54,7 @@ internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan fau
         await context.Response.WriteAsync(cut ? body[..(body.Length / 2)] : body, context.RequestAborted);
     }
 
-    /// <returns>The answer. Null: none, the connection is to be cut.</returns>
-    private async Task<string?> RunAsync(Call call, Outcome outcome)
+    private async Task<CallAnswer<string>> RunAsync(Call call, Outcome outcome)
     {
         if (!call.Signed)
         {
@@ -66,48 +67,25 @@ internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan fau
             throw new Ec2Exception("InvalidAction", $"The action {call.Action} is not valid for this web service (the emulator knows none of this name in {Version}).");
         }
 
-        outcome.TokensLeft = live.Do(_ => throttle.Take(call.Action, call.Parameters.IsFilteredOrPaginated));
+        outcome.TokensLeft = live.Do(_ => ec2.Throttle.Take(call.Action, call.Parameters.IsFilteredOrPaginated));
         var effect = read(call.Parameters);
         var dryRun = Ec2Actions.HasDryRun(call.Action) && call.Parameters.IsDryRun;
         call.Parameters.RefuseUnread();
-        outcome.Fault = live.Do(_ => faults.Next(call.Action));
-        if (outcome.Fault is { Moment: FaultMoment.BeforeEffect } before)
+        var course = live.Do(_ => ec2.Admitted(call.Action, vpc =>
+            dryRun ? throw Ec2Exception.Of("DryRunOperation") : Xml.Answer(call.Action, call.RequestId, effect(vpc))));
+        await PassAsync(course.BeforeEffect);
+        live.Do(vpc =>
         {
-            await MeetAsync(before);
-            if (before.Cut)
-            {
-                return null;
-            }
-        }
-
-        if (dryRun)
-        {
-            throw Ec2Exception.Of("DryRunOperation");
-        }
-
-        var answer = live.Do(vpc => Xml.Answer(call.Action, call.RequestId, effect(vpc)));
+            course.TakeEffect(vpc);
+            return true;
+        });
         await live.CarriedOut;
-        if (outcome.Fault is { Moment: FaultMoment.AfterEffect } after)
-        {
-            await MeetAsync(after);
-        }
-
-        return answer;
+        await PassAsync(course.BeforeAnswer);
+        return course.Answer;
     }
 
-    private async Task MeetAsync(Fault fault)
-    {
-        if (fault.DelayMs > 0)
-        {
-            // Not the caller's token: a call whose caller has gone is still a call.
-            await Task.Delay(TimeSpan.FromMilliseconds(fault.DelayMs), time, CancellationToken.None);
-        }
-
-        if (fault.Code is { } code)
-        {
-            throw new Ec2Exception(code, fault.Message ?? Ec2Exception.TextOf(code));
-        }
-    }
+    /// <summary>Not with the caller's token: a call whose caller has gone is still a call.</summary>
+    private Task PassAsync(TimeSpan wait) => wait > TimeSpan.Zero ? Task.Delay(wait, time, CancellationToken.None) : Task.CompletedTask;
 
     private string NewRequestId()
     {
@@ -122,9 +100,5 @@ internal sealed class Ec2Endpoint(LiveVpc live, Throttle throttle, FaultPlan fau
     private sealed class Outcome
     {
         public double? TokensLeft { get; set; }
-
-        public Fault? Fault { get; set; }
-
-        public Ec2Exception? Error { get; set; }
     }
 }

@@ -6,7 +6,7 @@ namespace AwsVpcCni.VpcEmulator.Ec2Api;
 /// <summary>An interface as the answers show it.</summary>
 internal static class InterfaceXml
 {
-    public static IEnumerable<XElement> Of(Vpc vpc, Eni eni)
+    public static IEnumerable<XElement?> Of(Vpc vpc, Eni eni)
     {
         foreach (var element in Common(vpc, eni))
         {
@@ -27,14 +27,14 @@ internal static class InterfaceXml
     }
 
     /// <summary>Inside DescribeInstances: no tags, no zone, and its attachment has no instanceId.</summary>
-    public static IEnumerable<XElement> InInstance(Vpc vpc, Eni eni) =>
+    public static IEnumerable<XElement?> InInstance(Vpc vpc, Eni eni) =>
         [.. Common(vpc, eni), Xml.Element("attachment", Attachment(eni.Attachment!))];
 
     public static string Words(EniStatus status) => status == EniStatus.InUse ? "in-use" : status.ToString().ToLowerInvariant();
 
     public static string Words(AttachmentStatus status) => status.ToString().ToLowerInvariant();
 
-    private static IEnumerable<XElement> Common(Vpc vpc, Eni eni) =>
+    private static IEnumerable<XElement?> Common(Vpc vpc, Eni eni) =>
     [
         Xml.Element("networkInterfaceId", eni.Id),
         Xml.Element("interfaceType", "interface"),
@@ -54,6 +54,7 @@ internal static class InterfaceXml
             Xml.Element("primary", index == 0),
             Xml.Element("privateDnsName", Xml.HostName(vpc, address)),
         })),
+        eni.Prefixes.Count == 0 ? null : Xml.Set("ipv4PrefixSet", eni.Prefixes.Select(prefix => Xml.Element("ipv4Prefix", prefix))),
         Xml.Set("ipv6AddressesSet", []),
         Xml.Element("operator", Xml.Element("managed", false)),
     ];

@@ -54,6 +54,9 @@ public sealed class RequestParameters(IReadOnlyDictionary<string, string> all)
 
     public List<IPAddress> Addresses(string name) => [.. List(name).Select(ParseAddress)];
 
+    /// <summary>Blocks whose host bits are zero; their size is for the model to judge.</summary>
+    public List<IPNetwork> Networks(string name) => [.. List(name).Select(ParseNetwork)];
+
     /// <summary>`name.1`, `name.2`, ... as long as something is below them: names to put a member's behind.</summary>
     public List<string> Structures(string name) =>
         [.. Numbered(name).TakeWhile(start => all.Keys.Any(key => key.StartsWith(start + ".", StringComparison.Ordinal)))];
@@ -76,6 +79,26 @@ public sealed class RequestParameters(IReadOnlyDictionary<string, string> all)
         return tags;
     }
 
+    /// <summary>The tags that a create is to set, of the one type of resource that it makes.</summary>
+    public SortedDictionary<string, string> TagSpecifications(string resourceType)
+    {
+        var all = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var specification in Structures("TagSpecification"))
+        {
+            if (Required(specification + ".ResourceType") != resourceType)
+            {
+                throw Ec2Exception.Invalid($"'{Text(specification + ".ResourceType")}' is not a valid taggable resource type for this operation.");
+            }
+
+            foreach (var (key, value) in Tags(specification + ".Tag"))
+            {
+                all[key] = value;
+            }
+        }
+
+        return all;
+    }
+
     /// <exception cref="Ec2Exception">A parameter that nobody has read: a name that EC2 has not, or that this emulator lacks.</exception>
     public void RefuseUnread()
     {
@@ -89,6 +112,12 @@ public sealed class RequestParameters(IReadOnlyDictionary<string, string> all)
         id.Length is >= 12 and <= 21 && id.StartsWith("eni-", StringComparison.Ordinal) && id.AsSpan(4).IndexOfAnyExcept(Hexadecimal) < 0
             ? id
             : throw new Ec2Exception("InvalidNetworkInterfaceId.Malformed", $"Invalid id: \"{id}\"");
+
+    /// <summary>`10.0.1.16/28`.</summary>
+    public static IPNetwork ParseNetwork(string text) =>
+        IPNetwork.TryParse(text, out var network) && network.BaseAddress.GetAddressBytes().Length == 4 && network.ToString() == text
+            ? network
+            : throw Ec2Exception.Invalid($"invalid value for parameter cidr: {text}");
 
     private static IPAddress ParseAddress(string text) =>
         IPAddress.TryParse(text, out var address) && address.GetAddressBytes().Length == 4 && address.ToString() == text

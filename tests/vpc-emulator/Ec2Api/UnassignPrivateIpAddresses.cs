@@ -8,14 +8,15 @@ internal static class UnassignPrivateIpAddresses
     {
         var eni = request.EniId();
         var addresses = request.Addresses("PrivateIpAddress");
-        if (addresses.Count == 0)
+        var prefixes = request.Networks("Ipv4Prefix");
+        if (addresses.Count + prefixes.Count == 0)
         {
-            throw new Ec2Exception("MissingParameter", "The request must contain the parameter privateIpAddress");
+            throw new Ec2Exception("MissingParameter", "The request must contain the parameter privateIpAddress or ipv4Prefix");
         }
 
         return vpc =>
         {
-            vpc.UnassignPrivateIpAddresses(eni, addresses);
+            vpc.UnassignPrivateIpAddresses(eni, addresses, prefixes);
             return Xml.Done;
         };
     }

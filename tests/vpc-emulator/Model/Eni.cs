@@ -5,17 +5,16 @@ namespace AwsVpcCni.VpcEmulator.Model;
 /// <summary>A network interface. Lives in one subnet, and so in one zone, for ever.</summary>
 public sealed class Eni
 {
-    private readonly List<IPAddress> _addresses;
+    private readonly List<IPAddress> _addresses = [];
+    private readonly List<IPNetwork> _prefixes = [];
 
-    internal Eni(long sequence, string id, string mac, Subnet subnet, IEnumerable<IPAddress> addresses, IReadOnlyList<string> groups)
+    internal Eni(long sequence, string id, string mac, Subnet subnet, IReadOnlyList<string> groups)
     {
         Sequence = sequence;
         Id = id;
         Mac = mac;
         Subnet = subnet;
         Groups = groups;
-        _addresses = [.. addresses];
-        _addresses.ForEach(address => subnet.Hold(address, id));
     }
 
     /// <summary>Grows with every resource of the VPC; the order of every answer.</summary>
@@ -38,6 +37,15 @@ public sealed class Eni
     /// <summary>The primary one first, then in the order in which they came.</summary>
     public IReadOnlyList<IPAddress> Addresses => _addresses;
 
+    /// <summary>Blocks of 16 addresses, in the order in which they came.</summary>
+    public IReadOnlyList<IPNetwork> Prefixes => _prefixes;
+
+    /// <summary>What counts against the limit of the instance's type: a prefix counts as one address does.</summary>
+    public int Slots => _addresses.Count + _prefixes.Count;
+
+    /// <summary>All that is delivered to it: the primary address first, and every address of its prefixes last.</summary>
+    public IEnumerable<IPAddress> Delivered => _addresses.Concat(_prefixes.SelectMany(Subnet.AddressesOf));
+
     public SortedDictionary<string, string> Tags { get; } = new(StringComparer.Ordinal);
 
     public EniStatus Status { get; internal set; } = EniStatus.Pending;
@@ -58,6 +66,18 @@ public sealed class Eni
     {
         _addresses.Remove(address);
         Subnet.Release(address);
+    }
+
+    internal void Add(IPNetwork prefix)
+    {
+        _prefixes.Add(prefix);
+        Subnet.Hold(prefix, Id);
+    }
+
+    internal void Remove(IPNetwork prefix)
+    {
+        _prefixes.Remove(prefix);
+        Subnet.Release(prefix);
     }
 }
 

@@ -23,7 +23,7 @@ public sealed record Fault
     /// <summary>Whether the call has its effect before it goes wrong.</summary>
     public FaultMoment Moment { get; init; }
 
-    /// <summary>Cut the connection: after the effect in the middle of the answer, before it without one.</summary>
+    /// <summary>The caller gets no answer. Over HTTP: after the effect the connection is cut in the middle of the answer, before it without one.</summary>
     public bool Cut { get; init; }
 
     /// <summary>Wait at <see cref="Moment"/>, then go on.</summary>

@@ -3,12 +3,12 @@ using System.Net;
 
 namespace AwsVpcCni.VpcEmulator.Model;
 
-/// <summary>One subnet: which interface holds which address.</summary>
-public sealed class Subnet
+/// <summary>One subnet: which interface holds which address, alone or as one of a /28 prefix.</summary>
+public sealed partial class Subnet
 {
     private readonly uint _first;
     private readonly uint _last;
-    private readonly SortedDictionary<uint, string> _holders = [];
+    private readonly Dictionary<uint, string> _holders = [];
 
     internal Subnet(SubnetDescription description)
     {
@@ -23,7 +23,7 @@ public sealed class Subnet
 
         Cidr = cidr;
         _first = Number(cidr.BaseAddress);
-        _last = _first + (1u << (32 - cidr.PrefixLength)) - 1;
+        _last = LastOf(cidr);
     }
 
     public string Id { get; }
@@ -38,12 +38,19 @@ public sealed class Subnet
 
     public SortedDictionary<string, string> Tags { get; }
 
-    /// <summary>Free single addresses. The first four and the last never count.</summary>
-    public int AvailableIpAddressCount => (int)(_last - _first + 1) - 5 - _holders.Count;
+    /// <summary>Free addresses, however scattered. The first four and the last never count, a prefix counts 16, and what a reservation keeps
+    /// for prefixes is not free (as moto has it; one for named addresses takes nothing away).</summary>
+    public int AvailableIpAddressCount => FreeCount - _reservations.Where(one => one.Type == ReservationType.Prefix).Sum(one => NumbersOf(one.Cidr).Count(IsFree));
 
-    /// <summary>The id of the interface that holds an address of this subnet.</summary>
+    /// <summary>Addresses that nobody holds and EC2 does not keep for itself, reserved ones included.</summary>
+    public int FreeCount => (int)(_last - _first + 1) - 5 - _holders.Count;
+
+    /// <summary>The id of the interface that holds an address of this subnet, alone or in a prefix.</summary>
     /// <returns>Null: nobody.</returns>
     public string? HolderOf(IPAddress address) => _holders.GetValueOrDefault(Number(address));
+
+    /// <summary>Whether an interface holds any address of the block.</summary>
+    public bool IsUsed(IPNetwork block) => NumbersOf(block).Any(_holders.ContainsKey);
 
     /// <exception cref="Ec2Exception">The address is not of this subnet, or EC2 keeps it for itself.</exception>
     internal void Check(IPAddress address)
@@ -60,47 +67,64 @@ public sealed class Subnet
         }
     }
 
-    internal void Hold(IPAddress address, string eniId) => _holders[Number(address)] = eniId;
+    /// <exception cref="Ec2Exception">The block is no /28, is not of this subnet, or has an address that EC2 keeps for itself.</exception>
+    internal void Check(IPNetwork prefix)
+    {
+        if (prefix.PrefixLength != 28)
+        {
+            throw Ec2Exception.Invalid($"invalid value for parameter ipv4Prefix: {prefix}");
+        }
+
+        Check(prefix.BaseAddress);
+        Check(Address(LastOf(prefix)));
+    }
+
+    internal void Hold(IPAddress address, string eniId) => _holders.Add(Number(address), eniId);
+
+    internal void Hold(IPNetwork prefix, string eniId)
+    {
+        foreach (var number in NumbersOf(prefix))
+        {
+            _holders.Add(number, eniId);
+        }
+    }
 
     internal void Release(IPAddress address) => _holders.Remove(Number(address));
 
-    /// <summary>EC2's own choice: any free addresses, without order.</summary>
-    /// <param name="except">Free ones that the same call has named.</param>
-    /// <exception cref="Ec2Exception">Fewer are free; none is taken.</exception>
-    internal List<IPAddress> ChooseFree(int count, Random random, IReadOnlyCollection<IPAddress> except)
+    internal void Release(IPNetwork prefix)
     {
-        if (count == 0)
+        foreach (var number in NumbersOf(prefix))
         {
-            return [];
+            _holders.Remove(number);
         }
-
-        var named = except.Select(Number).ToHashSet();
-        var free = new List<uint>();
-        for (var number = _first; number <= _last; number++)
-        {
-            if (!IsReserved(number) && !_holders.ContainsKey(number) && !named.Contains(number))
-            {
-                free.Add(number);
-            }
-        }
-
-        if (free.Count < count)
-        {
-            throw Ec2Exception.Of("InsufficientFreeAddressesInSubnet");
-        }
-
-        for (var i = 0; i < count; i++)
-        {
-            var chosen = random.Next(i, free.Count);
-            (free[i], free[chosen]) = (free[chosen], free[i]);
-        }
-
-        return [.. free.Take(count).Select(Address)];
     }
+
+    internal static IEnumerable<IPAddress> AddressesOf(IPNetwork block) => NumbersOf(block).Select(Address);
 
     private bool IsReserved(uint number) => number < _first + 4 || number == _last;
 
-    private static uint Number(IPAddress address) => BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes());
+    private bool IsFree(uint number) => !IsReserved(number) && !_holders.ContainsKey(number);
+
+    private static uint Number(IPAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        return address.TryWriteBytes(bytes, out _)
+            ? BinaryPrimitives.ReadUInt32BigEndian(bytes)
+            : throw new ArgumentException($"{address} is not an IPv4 address.", nameof(address));
+    }
+
+    private static uint LastOf(IPNetwork network) => Number(network.BaseAddress) + (uint)((1L << (32 - network.PrefixLength)) - 1);
+
+    private static IEnumerable<uint> NumbersOf(IPNetwork block)
+    {
+        var last = LastOf(block);
+        for (var number = Number(block.BaseAddress); number < last; number++)
+        {
+            yield return number;
+        }
+
+        yield return last;
+    }
 
     private static IPAddress Address(uint number)
     {

@@ -41,6 +41,8 @@ public sealed class Throttle(TimeProvider time, IReadOnlyDictionary<string, Buck
         "AssignPrivateIpAddresses" or "UnassignPrivateIpAddresses" or "CreateNetworkInterface" or "DeleteNetworkInterface"
             or "ModifyNetworkInterfaceAttribute" => new(100, 5),
         "CreateTags" or "DeleteTags" => new(100, 10),
+        "CreateSubnetCidrReservation" or "DeleteSubnetCidrReservation" => new(5, 1),
+        "GetSubnetCidrReservations" => new(100, 20),
         _ when key.EndsWith(Unfiltered, StringComparison.Ordinal) => new(50, 10),
         _ when key.StartsWith("Describe", StringComparison.Ordinal) => new(100, 20),
         _ => new(50, 5),

@@ -21,7 +21,8 @@ public sealed partial class Vpc
             throw Ec2Exception.Invalid("secondary-addresses"); // All that EC2 says when one is an interface's primary.
         }
 
-        if (held.Count > 0 && !allowReassignment)
+        // An address of a prefix never moves, even to the interface that has the prefix.
+        if (held.Count > 0 && (!allowReassignment || held.Exists(address => !holders.Exists(other => other.Addresses.Contains(address)))))
         {
             throw Ec2Exception.Invalid($"[{string.Join(", ", held)}] assigned, but move is not allowed.");
         }
@@ -45,8 +46,9 @@ public sealed partial class Vpc
         return Add(eni, eni.Subnet.ChooseFree(count, _random, []));
     }
 
-    /// <summary>Gives secondary addresses back. All or none. They can be taken again at once.</summary>
-    public void UnassignPrivateIpAddresses(string eniId, IReadOnlyList<IPAddress> addresses)
+    /// <summary>Gives secondary addresses and prefixes back. All or none. They can be taken again at once.</summary>
+    /// <param name="prefixes">Null: none.</param>
+    public void UnassignPrivateIpAddresses(string eniId, IReadOnlyList<IPAddress> addresses, IReadOnlyList<IPNetwork>? prefixes = null)
     {
         Advance();
         var eni = Existing(eniId);
@@ -55,12 +57,13 @@ public sealed partial class Vpc
             throw Ec2Exception.Invalid("The primary IP address of an interface cannot be unassigned.");
         }
 
-        if (addresses.Any(address => !eni.Addresses.Contains(address)))
+        if (addresses.Any(address => !eni.Addresses.Contains(address)) || (prefixes?.Any(prefix => !eni.Prefixes.Contains(prefix)) ?? false))
         {
             throw Ec2Exception.Invalid($"Some of the specified addresses are not assigned to interface {eniId}");
         }
 
         addresses.ToList().ForEach(eni.Remove);
+        prefixes?.ToList().ForEach(eni.Remove);
         AddressesChanged(eni);
     }
 
@@ -80,7 +83,7 @@ public sealed partial class Vpc
     /// <summary>The type's limit is known only once the interface is on an instance.</summary>
     private static void CheckRoom(Eni eni, int more)
     {
-        if (eni.Attachment is { } attachment && eni.Addresses.Count + more > attachment.Instance.Type.Ipv4PerEni)
+        if (eni.Attachment is { } attachment && eni.Slots + more > attachment.Instance.Type.Ipv4PerEni)
         {
             throw Ec2Exception.Of("PrivateIpAddressLimitExceeded");
         }
@@ -102,7 +105,7 @@ public sealed partial class Vpc
     {
         if (eni.Attachment is { Status: not AttachmentStatus.Attaching })
         {
-            Happened?.Invoke(new VpcEvent.AddressesChanged(eni, [.. eni.Addresses]));
+            Happened?.Invoke(new VpcEvent.AddressesChanged(eni, [.. eni.Delivered]));
         }
     }
 }

@@ -125,9 +125,10 @@ public sealed partial class Vpc
             SubnetId = description.Subnet,
             Primary = description.Address is { } address ? IPAddress.Parse(address) : null,
             Secondary = [.. description.SecondaryAddresses.Select(IPAddress.Parse)],
+            Prefixes = [.. description.Prefixes.Select(prefix => IPNetwork.Parse(prefix))],
             Groups = description.SecurityGroups,
         });
-        if (eni.Addresses.Count > type.Ipv4PerEni)
+        if (eni.Slots > type.Ipv4PerEni || (type.Hypervisor == "xen" && eni.Prefixes.Count > 0))
         {
             Forget(eni);
             throw Ec2Exception.Of("PrivateIpAddressLimitExceeded");

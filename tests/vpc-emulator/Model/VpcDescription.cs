@@ -35,6 +35,9 @@ public sealed record VpcDescription
 
     public VpcTimes Times { get; init; } = new();
 
+    /// <summary>How long calls take, in milliseconds, by action; `*`: any other. Half of it passes before the effect.</summary>
+    public IReadOnlyDictionary<string, int> LatencyMs { get; init; } = new Dictionary<string, int>();
+
     /// <summary>Token buckets that differ from the documented ones, by action; `DescribeInstances.Unfiltered` names a small one.</summary>
     public IReadOnlyDictionary<string, BucketSize> Buckets { get; init; } = new Dictionary<string, BucketSize>();
 
@@ -98,6 +101,9 @@ public sealed record InstanceDescription
     public string? Address { get; init; }
 
     public IReadOnlyList<string> SecondaryAddresses { get; init; } = [];
+
+    /// <summary>/28 blocks that its launch template gives it.</summary>
+    public IReadOnlyList<string> Prefixes { get; init; } = [];
 
     /// <summary>Ids. Empty: the VPC's default group.</summary>
     public IReadOnlyList<string> SecurityGroups { get; init; } = [];
