@@ -16,7 +16,7 @@ public sealed partial class NodeGrain
     {
         var action = ActionOf(intent);
         var priority = intent.Kind is IntentKind.Return or IntentKind.RemoveInterface ? CallPriority.CleanUp
-            : !_waiters.Keys.All(sandbox => RowOf(sandbox) is not null) ? CallPriority.PodWaiting
+            : !_waiters.Keys.All(sandbox => _use.RowsOf(sandbox).Any()) ? CallPriority.PodWaiting
             : _doc.Interfaces.All(eni => eni.Addresses.IsEmpty) ? CallPriority.NodeStarting : CallPriority.WarmPool;
         var quota = grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey);
         var wait = await quota.TakeAsync(action, priority);
@@ -183,7 +183,7 @@ public sealed partial class NodeGrain
             // A released row of an address that the node no longer holds; one left behind is replaced when the address comes again.
             if (await book.TryRemoveAsync(InstanceId, address, default))
             {
-                _rows.Remove(address);
+                _use.Remove(address);
             }
         }
         catch (StoreException exception)

@@ -14,56 +14,34 @@ public sealed partial class NodeGrain
     private Ip? PickFor(AssignRequest request)
     {
         // The same request again, while its row is being written.
-        foreach (var (address, sandbox) in _picked)
+        if (_use.PickedFor(request.Sandbox) is { } picked)
         {
-            if (sandbox == request.Sandbox)
-            {
-                return address;
-            }
+            return picked;
         }
 
         var now = time.GetUtcNow();
+        var refused = request.Refused.Select(refusal => refusal.Address).ToHashSet();
         var free = from eni in _stored.Interfaces
                    where _report is null || _report.InterfacesSetUp.Contains(eni.EniId)
                    from held in eni.Addresses
-                   where IsFree(held) && !request.Refused.Any(refusal => refusal.Address == held.Address)
-                   select new FreeAddress(held.Address, eni.EniId, Rested(held.Address, now));
+                   where IsFree(held) && !refused.Contains(held.Address)
+                   select new FreeAddress(held.Address, eni.EniId, _use.Rested(held.Address, now));
         var onPods = _stored.Interfaces.ToDictionary(eni => eni.EniId, eni => OnPods(eni.EniId), StringComparer.Ordinal); // Once, not at each comparison.
         return AddressPicker.Pick(free, eni => onPods[eni], settings.Pool.Cooldown, settings.Pool.PreferredRest)?.Address;
     }
 
-    private int OnPods(string eniId) => _doc.Eni(eniId)?.Addresses.Count(held => IsOnPod(held.Address)) ?? 0;
+    private int OnPods(string eniId) => _doc.Eni(eniId)?.Addresses.Count(held => _use.IsOnPod(held.Address)) ?? 0;
 
-    private bool IsOnPod(Ip address) =>
-        _rows.GetValueOrDefault(address) is { Released: null } || _picked.ContainsKey(address) || (_claims.GetValueOrDefault(address) is { } claim && !HasEnded(claim));
+    private bool IsFree(HeldAddress held) => held.AskedBackAt is null && !_use.IsOnPod(held.Address);
 
-    /// <summary>Whether the claim that the last report named was released since.</summary>
-    private bool HasEnded(Claim claim) => _rows.GetValueOrDefault(claim.Address) is { Released: not null } row && row.Sandbox == claim.Sandbox && row.Stamp >= claim.Stamp;
-
-    private bool IsFree(HeldAddress held) => held.AskedBackAt is null && !IsOnPod(held.Address);
-
-    /// <summary>How long a free address has been free; null when no pod has had it.</summary>
-    private TimeSpan? Rested(Ip address, DateTimeOffset now)
-    {
-        TimeSpan? rested = _rows.GetValueOrDefault(address)?.Released is { } released ? now - released : null;
-        if (_freed.TryGetValue(address, out var then))
-        {
-            // The executor counts from the moment when the kernel confirmed that the link is gone: the later one holds.
-            var reported = then + (now - _reportAt);
-            rested = rested is null || reported < rested ? reported : rested;
-        }
-
-        return rested;
-    }
-
-    private bool IsRested(Ip address, DateTimeOffset now) => AddressPicker.IsRested(Rested(address, now), settings.Pool.Cooldown);
+    private bool IsRested(Ip address, DateTimeOffset now) => AddressPicker.IsRested(_use.Rested(address, now), settings.Pool.Cooldown);
 
     private SubnetShare ShareOf(IEnumerable<HeldAddress> addresses, DateTimeOffset now)
     {
         var (onPods, cooling, warm) = (0, 0, 0);
         foreach (var held in addresses)
         {
-            _ = IsOnPod(held.Address) ? onPods++ : IsRested(held.Address, now) ? warm++ : cooling++;
+            _ = _use.IsOnPod(held.Address) ? onPods++ : IsRested(held.Address, now) ? warm++ : cooling++;
         }
 
         return new SubnetShare(onPods, cooling, warm);
@@ -73,7 +51,7 @@ public sealed partial class NodeGrain
         [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface)
             .Select(intent => new EniState("", false, 0, 0, intent.Count, 0, 0, []))],
         _doc.Interfaces.Sum(eni => OnPods(eni.EniId)),
-        _waiters.Count(waiter => RowOf(waiter.Key) is null),
+        _waiters.Count(waiter => !_use.RowsOf(waiter.Key).Any()),
         FreeDevices().Count(),
         _doc.AddressesPerInterface - 1);
 
@@ -100,11 +78,11 @@ public sealed partial class NodeGrain
             drawing,
             ready.Length,
             free.Length - ready.Length,
-            [.. ready.Where(address => AddressPicker.IsRested(Rested(address, now), settings.Pool.PreferredRest)).OrderByDescending(address => address)]);
+            [.. ready.Where(address => AddressPicker.IsRested(_use.Rested(address, now), settings.Pool.PreferredRest)).OrderByDescending(address => address)]);
     }
 
     private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices().Any() && _doc.Interfaces.All(eni =>
-        (eni.Addresses.Length >= _doc.AddressesPerInterface - 1 || _fullEnis.Contains(eni.EniId)) && eni.Addresses.All(held => IsOnPod(held.Address)));
+        (eni.Addresses.Length >= _doc.AddressesPerInterface - 1 || _fullEnis.Contains(eni.EniId)) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
 
     private Reason WhyFull()
     {

@@ -198,7 +198,7 @@ public sealed partial class NodeGrain
         var leased = report.Leased.ToHashSet();
         foreach (var eni in _doc.Interfaces)
         {
-            var given = eni.Addresses.Where(held => held.AskedBackAt <= report.LeaseVersion && !leased.Contains(held.Address) && !IsOnPod(held.Address))
+            var given = eni.Addresses.Where(held => held.AskedBackAt <= report.LeaseVersion && !leased.Contains(held.Address) && !_use.IsOnPod(held.Address))
                 .Select(held => held.Address).ToImmutableArray();
             if (given.IsEmpty)
             {

@@ -29,14 +29,12 @@ public sealed partial class NodeGrain(
     private const int MostHints = 16; // A door registers one a stream; a node has one stream.
     private static readonly TimeSpan HintsLapse = TimeSpan.FromMinutes(1);
 
-    private readonly SortedDictionary<Ip, AddressRow> _rows = [];
-    private readonly SortedDictionary<Ip, SandboxKey> _picked = []; // Being written: the next ADD must not pick it too.
+    private readonly AddressUse _use = new();
     private readonly Dictionary<SandboxKey, Stamp> _waiters = [];
     private readonly Dictionary<INodeHints, DateTimeOffset> _hints = [];
-    private readonly Dictionary<Ip, Claim> _claims = []; // Of the last report.
-    private readonly Dictionary<Ip, TimeSpan> _freed = []; // Of the last report: how long each had rested then.
     private NodeDocument _doc = new(); // As it will be once the writes under way are through.
     private NodeDocument _stored = new(); // As the store has it: the only one that answers may rest on.
+    private Dictionary<Ip, EniDocument> _eniOf = []; // Of what is stored.
     private Task _writing = Task.CompletedTask;
     private NodeReport? _report;
     private DateTimeOffset _reportAt;
@@ -51,10 +49,11 @@ public sealed partial class NodeGrain(
     /// <summary>Reads what is true: the document, and the node's rows.</summary>
     public async Task OnActivateAsync(CancellationToken token)
     {
-        _doc = _stored = document.RecordExists ? document.State : new NodeDocument();
+        _doc = document.RecordExists ? document.State : new NodeDocument();
+        Stored(_doc);
         foreach (var row in await book.ReadNodeAsync(InstanceId, token))
         {
-            _rows[row.Address] = row;
+            _use.Set(row);
         }
 
         // What was begun before may have happened: look before trying again.
@@ -81,7 +80,7 @@ public sealed partial class NodeGrain(
             return AnotherActivation();
         }
 
-        if (RowOf(request.Sandbox) is { } row)
+        if (_use.RowsOf(request.Sandbox).FirstOrDefault() is { } row)
         {
             if (row.Stamp == request.Stamp && EniOf(row.Address) is not null && !request.Refused.Any(refusal => refusal.Address == row.Address))
             {
@@ -103,7 +102,7 @@ public sealed partial class NodeGrain(
             return IsFull() ? new AssignReply.Never(WhyFull()) : new AssignReply.NotYet(WhyNot());
         }
 
-        _picked[picked] = request.Sandbox; // Before the await: the next ADD must not pick it too.
+        _use.Pick(picked, request.Sandbox); // Before the await: the next ADD must not pick it too.
         return await WriteRowAsync(picked, request);
     }
 
@@ -204,8 +203,7 @@ public sealed partial class NodeGrain(
         {
             if (await book.TryAssignAsync(row, CancellationToken.None) is { } other)
             {
-                _rows[address] = other;
-                _picked.Remove(address);
+                _use.Wrote(other);
                 Lose("the row of " + address + " was written by another activation");
                 return AnotherActivation();
             }
@@ -216,8 +214,7 @@ public sealed partial class NodeGrain(
             return new AssignReply.NotYet(new Reason(ReasonCode.StoreAway, exception.Message));
         }
 
-        _rows[address] = row;
-        _picked.Remove(address);
+        _use.Wrote(row);
         return Offer(address, request);
     }
 
@@ -225,18 +222,7 @@ public sealed partial class NodeGrain(
     private async Task TakeInAsync(NodeReport report)
     {
         var now = time.GetUtcNow();
-        _claims.Clear();
-        _freed.Clear();
-        foreach (var claim in report.Claims)
-        {
-            _claims[claim.Address] = claim;
-        }
-
-        foreach (var resting in report.Freed)
-        {
-            _freed[resting.Address] = TimeSpan.FromSeconds(resting.FreedSeconds);
-        }
-
+        _use.Report(report, now);
         foreach (var (sandbox, _) in _waiters.Where(waiter => waiter.Value < report.Stamp).ToArray())
         {
             _waiters.Remove(sandbox);
@@ -256,7 +242,7 @@ public sealed partial class NodeGrain(
         }
 
         // What was offered and settled without a claim of just this address has ended: an ADD may have claimed another one.
-        foreach (var row in _rows.Values.Where(row => row.Released is null && row.Stamp <= Settled(report) && _claims.GetValueOrDefault(row.Address)?.Sandbox != row.Sandbox).ToArray())
+        foreach (var row in _use.Standing.Where(row => row.Stamp <= Settled(report) && _use.ClaimOf(row.Address)?.Sandbox != row.Sandbox).ToArray())
         {
             await EndAsync(row, now);
         }
@@ -264,7 +250,7 @@ public sealed partial class NodeGrain(
         // What the document does not list gets its row once a look has shown it; until then the claim alone keeps it from others.
         foreach (var claim in report.Claims.Where(claim => EniOf(claim.Address) is not null))
         {
-            if (_rows.GetValueOrDefault(claim.Address) is { Released: null } standing)
+            if (_use.RowAt(claim.Address) is { Released: null } standing)
             {
                 if (standing.Sandbox == claim.Sandbox || standing.Stamp > Settled(report))
                 {
@@ -279,14 +265,14 @@ public sealed partial class NodeGrain(
                 NodeId = InstanceId, Address = claim.Address, Sandbox = claim.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
                 Since = now - TimeSpan.FromSeconds(claim.HeldSeconds),
             };
-            _rows[claim.Address] = await book.TryAssignAsync(row, CancellationToken.None) ?? row;
+            _use.Set(await book.TryAssignAsync(row, CancellationToken.None) ?? row);
             LogReported(InstanceId, claim.Sandbox, claim.Address);
         }
     }
 
     private async Task EndAsync(AddressRow row, DateTimeOffset freed)
     {
-        _rows[row.Address] = row with { Released = freed }; // Before the await; a store that is away makes the caller ask again.
+        _use.Set(row with { Released = freed }); // Before the await; a store that is away makes the caller ask again.
         try
         {
             if (!await book.TryReleaseAsync(InstanceId, row.Address, row.Sandbox, row.Stamp, freed, CancellationToken.None))
@@ -296,7 +282,7 @@ public sealed partial class NodeGrain(
         }
         catch (StoreException)
         {
-            _rows[row.Address] = row;
+            _use.Set(row);
             throw;
         }
 
@@ -314,11 +300,9 @@ public sealed partial class NodeGrain(
         Policy = new NodePolicy(settings.Pool.Cooldown.TotalSeconds, settings.Pool.PreferredRest.TotalSeconds),
     };
 
-    private EniDocument? EniOf(Ip address) => _stored.Interfaces.FirstOrDefault(eni => eni.Addresses.Any(held => held.Address == address));
+    private EniDocument? EniOf(Ip address) => _eniOf.GetValueOrDefault(address);
 
-    private AddressRow[] RowsOf(SandboxKey sandbox, Stamp upTo) => [.. _rows.Values.Where(row => row.Released is null && row.Sandbox == sandbox && row.Stamp <= upTo)];
-
-    private AddressRow? RowOf(SandboxKey sandbox) => _rows.Values.FirstOrDefault(row => row.Released is null && row.Sandbox == sandbox);
+    private AddressRow[] RowsOf(SandboxKey sandbox, Stamp upTo) => [.. _use.RowsOf(sandbox).Where(row => row.Stamp <= upTo)];
 
     private static Stamp Settled(NodeReport report) => report.Stamp with { Number = report.SettledNumber };
 
@@ -354,11 +338,24 @@ public sealed partial class NodeGrain(
         try
         {
             await document.WriteStateAsync();
-            _stored = written;
+            Stored(written);
         }
         catch (Exception exception) when (exception is InconsistentStateException or StoreException)
         {
             Lose(exception.Message);
+        }
+    }
+
+    private void Stored(NodeDocument written)
+    {
+        _stored = written;
+        _eniOf = [];
+        foreach (var eni in written.Interfaces)
+        {
+            foreach (var held in eni.Addresses)
+            {
+                _eniOf[held.Address] = eni;
+            }
         }
     }
 

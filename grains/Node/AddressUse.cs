@@ -1,0 +1,137 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Storage;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <summary>Which sandbox has which address of a node: by the rows, by the rows being written, by the executor's last report.</summary>
+/// <remarks>An ADD asks what one sandbox has and which addresses are on no pod. Both are kept beside the rows, so that it
+/// does not take longer the more pods a node has.</remarks>
+internal sealed class AddressUse
+{
+    private readonly SortedDictionary<Ip, AddressRow> _rows = [];
+    private readonly SortedDictionary<Ip, SandboxKey> _picked = []; // Being written: the next ADD must not pick it too.
+    private readonly Dictionary<Ip, Claim> _claims = []; // Of the last report.
+    private readonly Dictionary<Ip, TimeSpan> _freed = []; // Of the last report: how long each had rested then.
+    private readonly Dictionary<SandboxKey, SortedSet<Ip>> _standing = []; // Its rows that are not released: one, and rarely more.
+    private readonly HashSet<Ip> _onPods = [];
+    private DateTimeOffset _reportedAt;
+
+    /// <summary>All rows that are not released, by address.</summary>
+    public IEnumerable<AddressRow> Standing => _rows.Values.Where(row => row.Released is null);
+
+    public AddressRow? RowAt(Ip address) => _rows.GetValueOrDefault(address);
+
+    public Claim? ClaimOf(Ip address) => _claims.GetValueOrDefault(address);
+
+    /// <summary>The rows of a sandbox that are not released, by address.</summary>
+    public IEnumerable<AddressRow> RowsOf(SandboxKey sandbox) =>
+        _standing.TryGetValue(sandbox, out var addresses) ? addresses.Select(address => _rows[address]) : [];
+
+    /// <summary>The address whose row is being written for the sandbox.</summary>
+    public Ip? PickedFor(SandboxKey sandbox)
+    {
+        foreach (var (address, owner) in _picked)
+        {
+            if (owner == sandbox)
+            {
+                return address;
+            }
+        }
+
+        return null;
+    }
+
+    public bool IsOnPod(Ip address) => _onPods.Contains(address);
+
+    /// <summary>How long a free address has been free; null when no pod has had it.</summary>
+    public TimeSpan? Rested(Ip address, DateTimeOffset now)
+    {
+        TimeSpan? rested = _rows.GetValueOrDefault(address)?.Released is { } released ? now - released : null;
+        if (_freed.TryGetValue(address, out var then))
+        {
+            // The executor counts from the moment when the kernel confirmed that the link is gone: the later one holds.
+            var reported = then + (now - _reportedAt);
+            rested = rested is null || reported < rested ? reported : rested;
+        }
+
+        return rested;
+    }
+
+    public void Pick(Ip address, SandboxKey sandbox)
+    {
+        _picked[address] = sandbox;
+        Reckon(address);
+    }
+
+    /// <summary>The row as the store has it; it is being written no more.</summary>
+    public void Wrote(AddressRow row)
+    {
+        _picked.Remove(row.Address);
+        Set(row);
+    }
+
+    public void Set(AddressRow row)
+    {
+        Forget(row.Address);
+        _rows[row.Address] = row;
+        if (row.Released is null)
+        {
+            if (!_standing.TryGetValue(row.Sandbox, out var addresses))
+            {
+                _standing[row.Sandbox] = addresses = [];
+            }
+
+            addresses.Add(row.Address);
+        }
+
+        Reckon(row.Address);
+    }
+
+    public void Remove(Ip address)
+    {
+        Forget(address);
+        Reckon(address);
+    }
+
+    /// <summary>What the executor says; it replaces what it said before.</summary>
+    public void Report(NodeReport report, DateTimeOffset now)
+    {
+        Ip[] before = [.. _claims.Keys];
+        _claims.Clear();
+        _freed.Clear();
+        _reportedAt = now;
+        foreach (var claim in report.Claims)
+        {
+            _claims[claim.Address] = claim;
+        }
+
+        foreach (var resting in report.Freed)
+        {
+            _freed[resting.Address] = TimeSpan.FromSeconds(resting.FreedSeconds);
+        }
+
+        foreach (var address in before.Concat(_claims.Keys))
+        {
+            Reckon(address);
+        }
+    }
+
+    private void Forget(Ip address)
+    {
+        if (_rows.Remove(address, out var row) && _standing.TryGetValue(row.Sandbox, out var addresses) && addresses.Remove(address) && addresses.Count == 0)
+        {
+            _standing.Remove(row.Sandbox);
+        }
+    }
+
+    private void Reckon(Ip address)
+    {
+        var row = _rows.GetValueOrDefault(address);
+        var isOnPod = row is { Released: null } || _picked.ContainsKey(address) || (_claims.TryGetValue(address, out var claim) && !HasEnded(claim, row));
+        _ = isOnPod ? _onPods.Add(address) : _onPods.Remove(address);
+    }
+
+    /// <summary>Whether the claim that the last report named was released since.</summary>
+    private static bool HasEnded(Claim claim, AddressRow? row) => row is { Released: not null } && row.Sandbox == claim.Sandbox && row.Stamp >= claim.Stamp;
+}
