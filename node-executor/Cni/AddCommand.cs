@@ -27,44 +27,76 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
         using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation)
             ?? throw CniException.Of(CniErrorCode.TryAgainLater, $"{sandbox}: an earlier request for this sandbox has not ended within {Deadline.TotalSeconds:0} s");
+        var veth = VethOf(sandbox, pod, conf);
         var asked = time.GetTimestamp();
-        var outcome = await lane.RunAsync(() => link.AssignAsync(sandbox, pod, request.Turn, cancellation));
-        var claimed = time.GetTimestamp();
-        if (outcome is not AddOutcome.Granted(var grant, var number))
-        {
-            var failed = (AddOutcome.Failed)outcome;
-            LogFailed(pod, sandbox, failed.Text);
-            throw CniException.Of(failed.CanRetry ? CniErrorCode.TryAgainLater : CniErrorCode.NoAddressPossible, failed.Text);
-        }
-
-        var wiredPod = number is null && links.ResultOf(sandbox) is { } known ? known : await WireAsync(sandbox, pod, grant, number, conf, request);
-        LogAdded(pod, sandbox, grant.Address, grant.EniId, wiredPod.HostVeth, Microseconds(began), Microseconds(asked, claimed), Microseconds(claimed));
-        return new PluginReply(0, ResultOf(call, conf, grant, wiredPod).ToJson(conf.Version), () => UndoUntoldAsync(sandbox, number));
-    }
-
-    private async Task<WiredPod> WireAsync(SandboxKey sandbox, PodName pod, Grant grant, long? number, NetConf conf, PluginRequest request)
-    {
-        WiredPod wiredPod;
+        // Beside the question, so that what needs no address costs no time; not for a pod that will wait.
+        var making = link.Lease.HasUnclaimed ? links.MakeAsync(veth, request.Netns) : Task.FromResult<VethPair?>(null);
+        VethPair? made = null;
         try
         {
-            var order = await lane.RunAsync(() => link.Lease.Interfaces.GetValueOrDefault(grant.EniId));
-            var table = order is null ? PodWiring.MainTable : PodWiring.TableOf(order.NetworkCard, order.DeviceIndex);
-            wiredPod = links.Wire(PodWiring.Of(sandbox, pod, grant.Address, table, conf.Mtu ?? mtu, time.GetUtcNow()), request.Netns!);
+            var outcome = await lane.RunAsync(() => link.AssignAsync(sandbox, pod, request.Turn, cancellation));
+            var claimed = time.GetTimestamp();
+            if (outcome is not AddOutcome.Granted(var grant, var number))
+            {
+                var failed = (AddOutcome.Failed)outcome;
+                LogFailed(pod, sandbox, failed.Text);
+                throw CniException.Of(failed.CanRetry ? CniErrorCode.TryAgainLater : CniErrorCode.NoAddressPossible, failed.Text);
+            }
+
+            WiredPod wiredPod;
+            if (number is null && links.ResultOf(sandbox) is { } known)
+            {
+                wiredPod = known;
+            }
+            else
+            {
+                made = await making;
+                wiredPod = await WireAsync(veth, made, grant, number, request);
+            }
+
+            LogAdded(pod, sandbox, grant.Address, grant.EniId, wiredPod.HostVeth, Microseconds(began), Microseconds(asked, claimed), Microseconds(claimed));
+            return new PluginReply(0, ResultOf(call, conf, grant, wiredPod).ToJson(conf.Version), () => UndoUntoldAsync(sandbox, number));
+        }
+        finally
+        {
+            if (made is null)
+            {
+                await links.DiscardAsync(making);
+            }
+        }
+    }
+
+    private PodVeth VethOf(SandboxKey sandbox, PodName pod, NetConf conf)
+    {
+        try
+        {
+            return PodVeth.Of(sandbox, pod, conf.Mtu ?? mtu);
         }
         catch (ArgumentException e)
         {
-            await UndoAsync(sandbox, grant.Address, number);
             throw new CniException(new CniError(CniErrorCode.InvalidEnvironment, e.Message), e);
+        }
+    }
+
+    private async Task<WiredPod> WireAsync(PodVeth veth, VethPair? made, Grant grant, long? number, PluginRequest request)
+    {
+        var sandbox = veth.Sandbox;
+        WiredPod wiredPod;
+        try
+        {
+            var order = link.Lease.Interfaces.GetValueOrDefault(grant.EniId);
+            var table = order is null ? PodWiring.MainTable : PodWiring.TableOf(order.NetworkCard, order.DeviceIndex);
+            wiredPod = links.Wire(PodWiring.Of(veth, grant.Address, table, time.GetUtcNow()), request.Netns!, made);
         }
         catch (WiringException e)
         {
-            LogFailed(pod, sandbox, e.Message);
+            LogFailed(veth.Pod, sandbox, e.Message);
             await UndoAsync(sandbox, grant.Address, number);
             throw new CniException(new CniError(CniErrorCode.WiringFailed, e.Message), e);
         }
 
         // A DEL may have come while the kernel worked; it has answered, and relies on this.
-        if (!await lane.RunAsync(() => link.IsClaimed(sandbox, grant.Address)))
+        if (!link.IsClaimed(sandbox, grant.Address))
         {
             links.Remove(sandbox, grant.Address);
             throw CniException.Of(CniErrorCode.TryAgainLater, $"{sandbox}: a DEL came while it was being wired, so it is unwired again");
@@ -87,7 +119,7 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
     private async Task UndoUntoldAsync(SandboxKey sandbox, long? number)
     {
         using var pass = await gate.EnterAsync(sandbox, Deadline, CancellationToken.None);
-        if (number is { } own && await lane.RunAsync(() => link.Lease.HeldBy(sandbox)) is { } held && await lane.RunAsync(() => link.Undo(sandbox, own)))
+        if (number is { } own && link.Lease.HeldBy(sandbox) is { } held && await lane.RunAsync(() => link.Undo(sandbox, own)))
         {
             links.Remove(sandbox, held.Address);
         }

@@ -42,7 +42,7 @@ internal sealed partial class CniCommands(AddCommand add, DelCommand del, Lane l
     private async Task<PluginReply> StatusAsync(PluginRequest request)
     {
         NetConf.Parse(request.Stdin);
-        return await lane.RunAsync(() => link.Lease.CanServe)
+        return link.Lease.CanServe
             ? PluginReply.Nothing
             : throw CniException.Of(CniErrorCode.NotAvailable, await lane.RunAsync(link.WhyNotServable));
     }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Lease;
@@ -22,12 +23,31 @@ internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, T
     /// <summary>What an ADD of this process has made; null when it has made nothing.</summary>
     internal WiredPod? ResultOf(SandboxKey sandbox) => wired.GetValueOrDefault(sandbox)?.Pod;
 
+    /// <summary>Makes a pod's pair of links while its ADD asks for an address. End it by <see cref="DiscardAsync"/> if none comes.</summary>
+    internal Task<VethPair?> MakeAsync(PodVeth veth, SafeHandle netns) => Task.Run(() => wirer.TryMake(veth, netns, KernelDeadline));
+
+    /// <summary>Removes a pair that gets no address.</summary>
+    internal async Task DiscardAsync(Task<VethPair?> making)
+    {
+        if (await making is { } pair)
+        {
+            try
+            {
+                wirer.Discard(pair);
+            }
+            catch (WiringException e)
+            {
+                LogNotDiscarded(e.Message);
+            }
+        }
+    }
+
     /// <exception cref="WiringException">It could not be wired.</exception>
-    internal WiredPod Wire(PodWiring wiring, System.Runtime.InteropServices.SafeHandle netns)
+    internal WiredPod Wire(PodWiring wiring, SafeHandle netns, VethPair? made = null)
     {
         var links = WiredSandbox.Of(wiring);
         wired[wiring.Sandbox] = new Wired(links with { MayLackAlias = true }, null); // Before: what a failed wiring leaves must be found.
-        var pod = wirer.Wire(wiring, netns, KernelDeadline);
+        var pod = wirer.Wire(wiring, netns, KernelDeadline, made);
         wired[wiring.Sandbox] = new Wired(links, pod);
         if (pod.Displaced is { } older)
         {
@@ -97,7 +117,7 @@ internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, T
             }
 
             await Task.Delay(TimeSpan.FromSeconds(Math.Min(60, 1 << attempt)), time);
-            removed = await AgainAsync(holder, links);
+            removed = Again(holder, links);
         }
 
         if (wired.TryGetValue(holder, out var known) && known.Links == links)
@@ -115,10 +135,10 @@ internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, T
         }
     }
 
-    private async Task<Task> AgainAsync(SandboxKey holder, WiredSandbox links)
+    private Task Again(SandboxKey holder, WiredSandbox links)
     {
         // A sandbox that came back has taken the link's name, and the old link went for it: only rules can be left.
-        var isBack = await lane.RunAsync(() => link.Lease.Claims.ContainsKey(holder));
+        var isBack = link.Lease.Claims.ContainsKey(holder);
         try
         {
             return wirer.Unwire(isBack ? links with { HostVeth = null } : links, KernelDeadline);
@@ -137,6 +157,9 @@ internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, T
 
     [LoggerMessage(EventId = 3213, Level = LogLevel.Error, Message = "Sandbox {Sandbox} cannot be unwired, so {Address} stays unused until its next DEL or the executor's next start: {Why}")]
     private partial void LogGivenUp(SandboxKey sandbox, Ip? address, string why);
+
+    [LoggerMessage(EventId = 3214, Level = LogLevel.Warning, Message = "{Why}")]
+    private partial void LogNotDiscarded(string why);
 
     private sealed record Wired(WiredSandbox Links, WiredPod? Pod);
 }

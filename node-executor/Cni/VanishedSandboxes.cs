@@ -36,7 +36,7 @@ internal sealed partial class VanishedSandboxes(Lane lane, LeaseLink link, PodLi
     private async Task<HashSet<(SandboxKey Sandbox, Ip Address)>> LookAsync(HashSet<(SandboxKey Sandbox, Ip Address)> missedBefore)
     {
         // The claims first: one that is made during the look is judged by the next.
-        var claims = await lane.RunAsync(() => link.Lease.Claims);
+        var claims = link.Lease.Claims;
         HashSet<SandboxKey?> wired;
         try
         {

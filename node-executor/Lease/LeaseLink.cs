@@ -15,6 +15,7 @@ public sealed partial class LeaseLink
     private readonly LeaseLinkOptions options;
     private readonly IHostInterfaces interfaces;
     private readonly ILogger log;
+    private volatile NodeLease lease; // A DEL's end of a claim is seen by whoever looks after that DEL.
     private readonly Pulse news = new();
     private readonly Pulse reportWanted = new();
     private readonly Pulse reported = new();
@@ -24,11 +25,15 @@ public sealed partial class LeaseLink
     public LeaseLink(
         INodeApi api, ILeaseStore store, TimeProvider time, LeaseLinkOptions options, NodeLease lease, IHostInterfaces interfaces, ILogger log)
     {
-        (this.api, this.store, this.time, this.options, Lease, this.interfaces, this.log) = (api, store, time, options, lease, interfaces, log);
+        (this.api, this.store, this.time, this.options, this.lease, this.interfaces, this.log) = (api, store, time, options, lease, interfaces, log);
     }
 
-    /// <summary>As it is now.</summary>
-    public NodeLease Lease { get; private set; }
+    /// <summary>As it is now: a value, so it may be read from any thread.</summary>
+    public NodeLease Lease
+    {
+        get => lease;
+        private set => lease = value;
+    }
 
     private TimeSpan Now => BootClock.Now(time);
 

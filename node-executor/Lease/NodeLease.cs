@@ -91,6 +91,9 @@ public sealed partial record NodeLease
     /// <summary>Whether a sandbox could be given an address without any silo, now or after a rest.</summary>
     public bool CanServe => Slots.Any(slot => slot.Value.Leased && InterfacesSetUp.Contains(slot.Value.EniId));
 
+    /// <summary>Whether some address is on no sandbox. It may rest, or not be leased any more: a guess whether an ADD will wait.</summary>
+    public bool HasUnclaimed => Slots.Count > Claims.Count;
+
     /// <summary>An ADD arrives.</summary>
     /// <param name="turn">Its place in the order in which requests arrived.</param>
     public (NodeLease Lease, AddStart Start) Begin(SandboxKey sandbox, PodName pod, long turn, TimeSpan now)

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.RegularExpressions;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Netlink;
@@ -13,7 +12,7 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// The host finds the pod by a /32 route in table main; rule 512 puts that route before every interface's own table. What the pod
 /// sends from a secondary interface's address leaves through that interface's table (rule 1536), else the VPC drops it.
 /// </remarks>
-public sealed partial record PodWiring
+public sealed record PodWiring
 {
     /// <summary>Priority of "to the pod: table main".</summary>
     public const int ToPodPriority = 512;
@@ -24,18 +23,20 @@ public sealed partial record PodWiring
     /// <summary>RT_TABLE_MAIN, linux/rtnetlink.h.</summary>
     public const int MainTable = Rtnetlink.RT_TABLE_MAIN;
 
-    private PodWiring(SandboxKey sandbox, PodName pod, Ip address, int routeTable, int mtu, DateTimeOffset since)
+    private PodWiring(PodVeth veth, Ip address, int routeTable, DateTimeOffset since)
     {
-        (Sandbox, Pod, Address, RouteTable, Mtu) = (sandbox, pod, address, routeTable, mtu);
-        HostVeth = VethName.Of(sandbox, pod);
-        Alias = new LinkAlias(sandbox, address, since, pod.ToString());
+        (Veth, Address, RouteTable) = (veth, address, routeTable);
+        Alias = new LinkAlias(veth.Sandbox, address, since, veth.Pod.ToString());
     }
 
+    /// <summary>Its two links.</summary>
+    public PodVeth Veth { get; }
+
     /// <summary>Whose wiring it is.</summary>
-    public SandboxKey Sandbox { get; }
+    public SandboxKey Sandbox => Veth.Sandbox;
 
     /// <summary>What people call it.</summary>
-    public PodName Pod { get; }
+    public PodName Pod => Veth.Pod;
 
     /// <summary>The pod's address.</summary>
     public Ip Address { get; }
@@ -43,11 +44,8 @@ public sealed partial record PodWiring
     /// <summary>The table of the interface that holds the address; <see cref="MainTable"/> for the primary one.</summary>
     public int RouteTable { get; }
 
-    /// <summary>Of both ends, in bytes.</summary>
-    public int Mtu { get; }
-
     /// <summary>The host end's name.</summary>
-    public string HostVeth { get; }
+    public string HostVeth => Veth.HostVeth;
 
     /// <summary>What the host end says about its owner.</summary>
     public LinkAlias Alias { get; }
@@ -69,30 +67,10 @@ public sealed partial record PodWiring
 
     /// <summary>What the wiring of one sandbox is.</summary>
     /// <param name="routeTable">From <see cref="TableOf"/>.</param>
-    /// <param name="mtu">Bytes; 576 to 9001.</param>
     /// <param name="since">Now, UTC. Kept in the alias.</param>
-    /// <exception cref="ArgumentException">A name that the kernel, or the alias, cannot hold. The message is for the runtime's user.</exception>
-    public static PodWiring Of(SandboxKey sandbox, PodName pod, Ip address, int routeTable, int mtu, DateTimeOffset since)
-    {
-        if (!ContainerIdPattern().IsMatch(sandbox.ContainerId) || sandbox.ContainerId.Length > LinkAlias.MaxContainerIdLength)
-        {
-            throw new ArgumentException(
-                $"Container id '{sandbox.ContainerId}' has {sandbox.ContainerId.Length} characters; up to {LinkAlias.MaxContainerIdLength} letters, digits, dots, dashes and underscores are possible.");
-        }
-
-        if (!InterfaceNamePattern().IsMatch(sandbox.IfName) || sandbox.IfName is "." or ".." or "lo")
-        {
-            throw new ArgumentException(
-                $"Interface name '{sandbox.IfName}' has {sandbox.IfName.Length} characters; the kernel takes up to {Link.MaxNameLength}, without blank, slash and colon, and 'lo' is taken.");
-        }
-
-        if (address.IsV6)
-        {
-            throw new ArgumentException($"{address}: only IPv4 pods can be wired.");
-        }
-
-        return new PodWiring(sandbox, pod, address, routeTable, mtu, since);
-    }
+    /// <exception cref="ArgumentException">An address that cannot be wired. The message is for the runtime's user.</exception>
+    public static PodWiring Of(PodVeth veth, Ip address, int routeTable, DateTimeOffset since) =>
+        address.IsV6 ? throw new ArgumentException($"{address}: only IPv4 pods can be wired.") : new PodWiring(veth, address, routeTable, since);
 
     /// <summary>The table of an interface: the numbers of amazon-vpc-cni-k8s and amazon-ec2-net-utils.</summary>
     public static int TableOf(int networkCard, int deviceIndex) => (networkCard, deviceIndex) switch
@@ -101,10 +79,4 @@ public sealed partial record PodWiring
         (0, _) => deviceIndex + 1,
         _ => 10_000 + 100 * networkCard + deviceIndex,
     };
-
-    [GeneratedRegex("^[a-zA-Z0-9][a-zA-Z0-9_.-]*\\z")]
-    private static partial Regex ContainerIdPattern();
-
-    [GeneratedRegex("^[!-~-[/:]]{1,15}\\z")] // dev_valid_name and veth: printable, IFNAMSIZ - 1.
-    private static partial Regex InterfaceNamePattern();
 }

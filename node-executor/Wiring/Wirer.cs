@@ -34,43 +34,72 @@ public sealed class Wirer : IDisposable
         }
     }
 
+    /// <summary>Makes a pod's pair of links, up, with all in the pod that needs no address: beside the question for one.</summary>
+    /// <remarks>Nothing is displaced for it: whoever has the name keeps it until the newcomer has an address.</remarks>
+    /// <returns>For <see cref="Wire"/> or <see cref="Discard"/>. Null when it cannot be made; then <see cref="Wire"/> says why, or finds a way.</returns>
+    public VethPair? TryMake(PodVeth veth, SafeHandle netns, TimeSpan deadline)
+    {
+        try
+        {
+            return Make(veth, netns, mayDisplace: false, Deadline.In(deadline));
+        }
+        catch (WiringException)
+        {
+            return null; // Its link without an alias is ours, so Wire may remove what could not be undone.
+        }
+    }
+
+    /// <summary>Removes a pair that no pod needs.</summary>
+    /// <exception cref="WiringException">The kernel refuses. The link has no address; it goes with the pod's namespace or at the next start.</exception>
+    public void Discard(VethPair pair)
+    {
+        using (pair)
+        {
+            if (!TryRemove(pair.Veth, pair.HostMac))
+            {
+                throw new WiringException($"{pair.Veth.HostVeth} of {pair.Veth.Sandbox}, which gets no address, cannot be removed.", isUndone: false, null);
+            }
+        }
+    }
+
     /// <summary>Wires a pod. When it throws, what it did is undone, but for <see cref="WiringException.IsUndone"/> = false.</summary>
     /// <param name="netns">The pod's network namespace, open.</param>
     /// <param name="deadline">For the kernel's answers.</param>
+    /// <param name="made">Its pair, when that is there; it is used up, whatever comes.</param>
     /// <exception cref="WiringException">What failed, in the kernel's words.</exception>
-    public WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline)
+    public WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline, VethPair? made = null)
     {
         var until = Deadline.In(deadline);
-        var mac = MacAddress.NewLocal(); // Ours, set at creation: udev gives its own only to a link with a random one of the kernel's.
-        var hasRules = false;
-        var isHeld = false;
+        using var pair = made ?? Make(wiring.Veth, netns, mayDisplace: true, until);
         try
         {
-            netns.DangerousAddRef(ref isHeld);
-            using var pod = NetlinkSocket.OpenIn(netns);
-            var displaced = CreateVeth(wiring, netns, mac, pod, until);
-            var host = Link.Find(_host, wiring.HostVeth, until);
-            var inPod = Link.Find(pod, wiring.Sandbox.IfName, until);
-            if (host is null || host.Mac != mac || inPod is null)
+            // The alias comes first: with the route the address is in use, and the alias says whose it is.
+            var host = new MessageWriter(stackalloc byte[BufferBytes]);
+            Link.SetAlias(ref host, pair.HostIndex, wiring.Alias.ToString());
+            wiring.HostRoute.Replace(ref host, pair.HostIndex);
+            foreach (var rule in wiring.HostRules)
             {
-                throw new IOException($"{wiring.HostVeth} has vanished: the pod's network namespace is gone, or a pod of the same name came after it");
+                rule.Add(ref host);
             }
 
-            hasRules = true;
-            WireHost(wiring, host.Index, until);
-            WirePod(wiring, pod, inPod.Index, mac, until);
-            return new WiredPod(wiring.HostVeth, mac.ToString(), inPod.Mac.ToString()!, displaced);
+            _host.Execute(
+                host.Written,
+                [
+                    $"set the alias of {wiring.HostVeth}", $"add route {wiring.HostRoute} dev {wiring.HostVeth}",
+                    .. wiring.HostRules.Select(rule => $"add rule {rule}"),
+                ],
+                until,
+                Errno.EEXIST); // Only rules say it: the same rule is there already.
+
+            var pod = new MessageWriter(stackalloc byte[BufferBytes]);
+            new Address(wiring.Address, 32).Replace(ref pod, pair.PodIndex);
+            pair.Pod.Execute(pod.Written, [$"add address {wiring.Address} to {wiring.Sandbox.IfName} in the pod"], until);
+            return new WiredPod(wiring.HostVeth, pair.HostMac.ToString(), pair.PodMac.ToString(), pair.Displaced);
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException or ObjectDisposedException)
         {
-            throw new WiringException($"{wiring.Sandbox} ({wiring.Pod}) cannot be wired: {failed.Message}", Undo(wiring, mac, hasRules), failed);
-        }
-        finally
-        {
-            if (isHeld)
-            {
-                netns.DangerousRelease();
-            }
+            throw new WiringException(
+                $"{wiring.Sandbox} ({wiring.Pod}) cannot be wired: {failed.Message}", TryRemove(wiring.Veth, pair.HostMac, wiring.Address), failed);
         }
     }
 
@@ -111,27 +140,63 @@ public sealed class Wirer : IDisposable
         _host.Dispose();
     }
 
-    /// <summary>Creates the pair; a link that already has the host end's name goes first.</summary>
+    /// <exception cref="WiringException">A name is taken, or the kernel refuses; what was made is gone again.</exception>
+    private VethPair Make(PodVeth veth, SafeHandle netns, bool mayDisplace, Deadline until)
+    {
+        var mac = MacAddress.NewLocal(); // Ours, set at creation: udev gives its own only to a link with a random one of the kernel's.
+        NetlinkSocket? pod = null;
+        var isHeld = false;
+        try
+        {
+            netns.DangerousAddRef(ref isHeld);
+            pod = NetlinkSocket.OpenIn(netns);
+            var displaced = CreateVeth(veth, netns, mac, pod, mayDisplace, until);
+            var host = Link.Find(_host, veth.HostVeth, until);
+            var inPod = Link.Find(pod, veth.Sandbox.IfName, until);
+            if (host is null || host.Mac != mac || inPod is null)
+            {
+                throw new IOException($"{veth.HostVeth} has vanished: the pod's network namespace is gone, or a pod of the same name came after it");
+            }
+
+            SetUpHost(veth, host.Index, until);
+            SetUpPod(veth, pod, inPod.Index, mac, until);
+            return new VethPair(veth, mac, host.Index, pod, inPod.Mac!.Value, inPod.Index, displaced);
+        }
+        catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException or ObjectDisposedException)
+        {
+            pod?.Dispose();
+            throw new WiringException($"{veth.Sandbox} ({veth.Pod}) cannot be wired: {failed.Message}", TryRemove(veth, mac), failed);
+        }
+        finally
+        {
+            if (isHeld)
+            {
+                netns.DangerousRelease();
+            }
+        }
+    }
+
+    /// <summary>Creates the pair; a link that already has the host end's name goes first, if it may.</summary>
     /// <remarks>A pod of the same name whose DEL has not come yet (force-deleted, recreated) loses its link. The newcomer could take
     /// another name instead, but policy engines find a pod by this one, and two pods of one StatefulSet identity should not both
     /// be reachable. The old sandbox's DEL then finds a link that is not its own, and takes only its rules away.</remarks>
     /// <returns>The sandbox whose link was removed, if it was another one.</returns>
-    private SandboxKey? CreateVeth(PodWiring wiring, SafeHandle netns, MacAddress mac, NetlinkSocket pod, Deadline until)
+    private SandboxKey? CreateVeth(PodVeth veth, SafeHandle netns, MacAddress mac, NetlinkSocket pod, bool mayDisplace, Deadline until)
     {
         SandboxKey? displaced = null;
         Span<byte> buffer = stackalloc byte[BufferBytes];
         for (var attempt = 1; ; attempt++)
         {
             var message = new MessageWriter(buffer);
-            Link.CreateVeth(ref message, wiring.HostVeth, mac, wiring.Sandbox.IfName, netns, wiring.Mtu);
+            Link.CreateVeth(ref message, veth.HostVeth, mac, veth.Sandbox.IfName, netns, veth.Mtu);
             try
             {
-                _host.Execute(message.Written, [$"create link {wiring.HostVeth} with its other end {wiring.Sandbox.IfName} in the pod"], until);
+                _host.Execute(message.Written, [$"create link {veth.HostVeth} with its other end {veth.Sandbox.IfName} in the pod"], until);
                 return displaced;
             }
-            catch (NetlinkException exists) when (exists.Errno == Errno.EEXIST && attempt < CreateAttempts)
+            catch (NetlinkException exists) when (exists.Errno == Errno.EEXIST && mayDisplace && attempt < CreateAttempts)
             {
-                if (Link.Find(_host, wiring.HostVeth, until) is { } old)
+                if (Link.Find(_host, veth.HostVeth, until) is { } old)
                 {
                     if (!Inventory.IsOurs(old))
                     {
@@ -139,43 +204,29 @@ public sealed class Wirer : IDisposable
                     }
 
                     _remover.Remove(old, until);
-                    displaced = LinkAlias.TryParse(old.Alias, out var owner) && owner.Sandbox != wiring.Sandbox ? owner.Sandbox : displaced;
+                    displaced = LinkAlias.TryParse(old.Alias, out var owner) && owner.Sandbox != veth.Sandbox ? owner.Sandbox : displaced;
                 }
-                else if (Link.Find(pod, wiring.Sandbox.IfName, until) is not null)
+                else if (Link.Find(pod, veth.Sandbox.IfName, until) is not null)
                 {
-                    throw new IOException($"the pod's network namespace already has an interface {wiring.Sandbox.IfName}", exists);
+                    throw new IOException($"the pod's network namespace already has an interface {veth.Sandbox.IfName}", exists);
                 }
             }
         }
     }
 
-    private void WireHost(PodWiring wiring, int link, Deadline until)
+    private void SetUpHost(PodVeth veth, int link, Deadline until)
     {
         // Before it is up: router advertisements from a pod are not to be believed. Values of amazon-vpc-cni-k8s.
-        Sysctl.SetIfPresent($"net/ipv6/conf/{wiring.HostVeth}/accept_ra", "0");
-        Sysctl.SetIfPresent($"net/ipv6/conf/{wiring.HostVeth}/accept_redirects", "1");
-        Sysctl.SetIfPresent($"net/ipv6/conf/{wiring.HostVeth}/forwarding", "0");
+        Sysctl.SetIfPresent($"net/ipv6/conf/{veth.HostVeth}/accept_ra", "0");
+        Sysctl.SetIfPresent($"net/ipv6/conf/{veth.HostVeth}/accept_redirects", "1");
+        Sysctl.SetIfPresent($"net/ipv6/conf/{veth.HostVeth}/forwarding", "0");
 
         var message = new MessageWriter(stackalloc byte[BufferBytes]);
-        Link.SetAlias(ref message, link, wiring.Alias.ToString()); // First: with the route the address is in use, and the alias says whose it is.
         Link.SetUp(ref message, link);
-        wiring.HostRoute.Replace(ref message, link);
-        foreach (var rule in wiring.HostRules)
-        {
-            rule.Add(ref message);
-        }
-
-        _host.Execute(
-            message.Written,
-            [
-                $"set the alias of {wiring.HostVeth}", $"set {wiring.HostVeth} up", $"add route {wiring.HostRoute} dev {wiring.HostVeth}",
-                .. wiring.HostRules.Select(rule => $"add rule {rule}"),
-            ],
-            until,
-            Errno.EEXIST); // Only rules say it: the same rule is there already.
+        _host.Execute(message.Written, [$"set {veth.HostVeth} up"], until);
     }
 
-    private static void WirePod(PodWiring wiring, NetlinkSocket pod, int link, MacAddress hostMac, Deadline until)
+    private static void SetUpPod(PodVeth veth, NetlinkSocket pod, int link, MacAddress hostMac, Deadline until)
     {
         var message = new MessageWriter(stackalloc byte[BufferBytes]);
         Link.SetUp(ref message, link);
@@ -184,30 +235,30 @@ public sealed class Wirer : IDisposable
             route.Replace(ref message, link);
         }
 
-        new Address(wiring.Address, 32).Replace(ref message, link);
         Neighbour.ReplacePermanent(ref message, PodWiring.Gateway, hostMac, link);
-        var name = wiring.Sandbox.IfName;
+        var name = veth.Sandbox.IfName;
         pod.Execute(
             message.Written,
             [
                 $"set {name} up in the pod", .. PodWiring.PodRoutes.Select(route => $"add route {route} dev {name} in the pod"),
-                $"add address {wiring.Address} to {name} in the pod", $"add neighbour {PodWiring.Gateway} {hostMac} in the pod",
+                $"add neighbour {PodWiring.Gateway} {hostMac} in the pod",
             ],
             until);
     }
 
-    /// <summary>Removes what a failed <see cref="Wire"/> has made. The random address tells its link from a later one of the same name.</summary>
+    /// <summary>Removes what a failed wiring has made. The random address tells its link from a later one of the same name.</summary>
+    /// <param name="address">Null when no rule and no route can be there.</param>
     /// <returns>False when the kernel refused that too.</returns>
-    private bool Undo(PodWiring wiring, MacAddress mac, bool hasRules)
+    private bool TryRemove(PodVeth veth, MacAddress mac, Ip? address = null)
     {
         var until = Deadline.In(UndoTime);
         try
         {
-            var link = Link.Find(_host, wiring.HostVeth, until);
+            var link = Link.Find(_host, veth.HostVeth, until);
             link = link?.Mac == mac ? link : null;
-            if (hasRules)
+            if (address is { } routed)
             {
-                RemoveRules(wiring.Address, link, until);
+                RemoveRules(routed, link, until);
             }
 
             if (link is not null)

@@ -51,20 +51,23 @@ internal sealed class ExecutorNode : IAsyncDisposable
     public string Snapshot() => node.Snapshot();
 
     /// <summary>Ends when the node shows this again: links go a moment after a DEL's answer.</summary>
-    public async Task SettleAsync(string snapshot)
+    public Task SettleAsync(string snapshot) => SettleAsync(shown => shown == snapshot, snapshot);
+
+    /// <summary>Ends when what the node shows is as wanted.</summary>
+    public async Task SettleAsync(Func<string, bool> wanted, string said = "something else")
     {
         using var deadline = new CancellationTokenSource(Deadline);
         using var monitor = Process.Start(new ProcessStartInfo("ip", ["-n", node.Name, "monitor", "link"]) { RedirectStandardOutput = true })!;
         try
         {
-            while (Snapshot() != snapshot)
+            while (!wanted(Snapshot()))
             {
                 await monitor.StandardOutput.ReadLineAsync(deadline.Token);
             }
         }
         catch (OperationCanceledException)
         {
-            Xunit.Assert.Equal(snapshot, Snapshot());
+            Xunit.Assert.Equal(said, Snapshot());
         }
         finally
         {

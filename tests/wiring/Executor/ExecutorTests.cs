@@ -153,32 +153,40 @@ public sealed class ExecutorTests
     }
 
     [Fact]
-    public async Task An_ADD_whose_plugin_is_killed_while_it_waits_is_demand_no_longer()
+    public async Task An_ADD_whose_plugin_is_killed_while_it_waits_is_demand_no_longer_and_leaves_no_link()
     {
         await using var node = await ExecutorNode.StartAsync();
         node.Silo.HasNothing = true;
         await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        var before = node.Snapshot();
+        var pod = node.AddPod("p1");
         var waits = node.Silo.ReportAsync(report => report.Waiting.Length == 1);
-        using (PluginClient.Send(node.Socket, PluginClient.Environment("ADD", "c1", node.AddPod("p1"), "web"), PluginClient.Config, "/dev/null"))
+        using (PluginClient.Send(node.Socket, PluginClient.Environment("ADD", "c1", pod, "web"), PluginClient.Config, pod))
         {
             await waits;
+            await node.SettleAsync(shown => shown != before); // Its pair is made beside the question.
         }
 
         await node.Silo.ReportAsync(report => report.Waiting.IsEmpty && report.SettledNumber >= waits.Result.Waiting[0].Stamp.Number);
+        await node.SettleAsync(before);
     }
 
     [Fact]
-    public async Task A_DEL_ends_an_ADD_that_waits()
+    public async Task A_DEL_ends_an_ADD_that_waits_and_leaves_no_link()
     {
         await using var node = await ExecutorNode.StartAsync();
         node.Silo.HasNothing = true;
         await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        var before = node.Snapshot();
         var waits = node.Silo.ReportAsync(report => report.Waiting.Length == 1);
         var add = PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"));
         await waits;
         await PluginClient.DelAsync(node.Socket, "c1");
 
         Assert.Equal(11, (await add).ErrorCode);
+        Assert.Equal(before, node.Snapshot()); // Before the ADD is answered: the runtime may use the name again.
     }
 
     [Fact]

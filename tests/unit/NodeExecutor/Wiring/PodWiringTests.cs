@@ -64,5 +64,5 @@ public sealed class PodWiringTests
     }
 
     private static PodWiring Of(string container = "c1", string ifName = "eth0", int table = PodWiring.MainTable) => PodWiring.Of(
-        new SandboxKey(container, ifName), new PodName("default", "nginx", ""), Ip.Parse("10.0.0.21"), table, 9001, DateTimeOffset.UnixEpoch);
+        PodVeth.Of(new SandboxKey(container, ifName), new PodName("default", "nginx", ""), 9001), Ip.Parse("10.0.0.21"), table, DateTimeOffset.UnixEpoch);
 }
