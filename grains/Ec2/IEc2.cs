@@ -25,17 +25,17 @@ public interface IEc2
     /// <param name="cancellation">Ends the wait.</param>
     Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation);
 
-    /// <summary>Draws exactly these addresses for the interface (AllowReassignment = false).</summary>
-    Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation);
+    /// <summary>Draws exactly these for the interface (AllowReassignment = false): addresses, or prefixes, not both in one call.</summary>
+    Task AssignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation);
 
-    /// <summary>Draws some addresses that EC2 chooses. The fall-back only: a lost answer leaks them until they are looked for.</summary>
+    /// <summary>Draws some addresses or prefixes that EC2 chooses. The fall-back only: a lost answer leaks them until they are looked for.</summary>
     /// <returns>What EC2 gave.</returns>
-    Task<ImmutableArray<Ip>> AssignCountedAsync(string eniId, int count, CancellationToken cancellation);
+    Task<ImmutableArray<Block>> AssignCountedAsync(string eniId, int count, bool prefixes, CancellationToken cancellation);
 
-    /// <summary>Returns these addresses to EC2. All or nothing.</summary>
-    Task UnassignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation);
+    /// <summary>Returns these addresses and prefixes to EC2. All or nothing.</summary>
+    Task UnassignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation);
 
-    /// <summary>Makes an interface with just these addresses. The same token and parameters again give the same interface.</summary>
+    /// <summary>Makes an interface with just these addresses and prefixes. The same token and parameters again give the same interface.</summary>
     Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation);
 
     /// <summary>Attaches it.</summary>
@@ -85,17 +85,23 @@ public sealed record Ec2Instance(
 /// <param name="Addresses">The primary address first, then the secondary ones.</param>
 /// <param name="Attachment">Null when it is not attached.</param>
 /// <param name="Groups">Ids of its security groups.</param>
+/// <param name="Prefixes">The /28s that it holds besides.</param>
 [GenerateSerializer, Immutable]
 public sealed record Ec2Interface(
     [property: Id(0)] string EniId, [property: Id(1)] string SubnetId, [property: Id(2)] string Zone, [property: Id(3)] string Mac,
     [property: Id(4)] string Status, [property: Id(5)] ImmutableArray<Ip> Addresses, [property: Id(6)] Ec2Attachment? Attachment,
-    [property: Id(7)] ImmutableSortedDictionary<string, string> Tags, [property: Id(8)] ImmutableArray<string> Groups);
+    [property: Id(7)] ImmutableSortedDictionary<string, string> Tags, [property: Id(8)] ImmutableArray<string> Groups,
+    [property: Id(9)] ImmutableArray<Block> Prefixes)
+{
+    /// <summary>What it holds for pods: all but its own address.</summary>
+    public IEnumerable<Block> Held => Addresses.Skip(1).Select(address => new Block(address)).Concat(Prefixes);
+}
 
 /// <summary>An interface to be made.</summary>
-/// <param name="Addresses">The primary address first.</param>
+/// <param name="Blocks">Its own address first, then addresses, or prefixes, not both.</param>
 /// <param name="ClientToken">At most 64 ASCII characters.</param>
 public sealed record Ec2NewInterface(
-    string SubnetId, ImmutableArray<Ip> Addresses, ImmutableArray<string> Groups, string Description,
+    string SubnetId, ImmutableArray<Block> Blocks, ImmutableArray<string> Groups, string Description,
     ImmutableSortedDictionary<string, string> Tags, string ClientToken);
 
 /// <summary>How an interface hangs on an instance.</summary>

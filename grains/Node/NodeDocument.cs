@@ -42,7 +42,7 @@ public sealed record NodeDocument
     public ImmutableArray<Intent> Intents { get; init; } = [];
 
     /// <summary>Addresses that left an interface not long ago: a late duplicate of their return would hit them there.</summary>
-    public ImmutableArray<DepartedAddress> Departed { get; init; } = [];
+    public ImmutableArray<DepartedBlock> Departed { get; init; } = [];
 
     /// <summary>What a newer silo wrote and this one does not know.</summary>
     [JsonExtensionData]
@@ -90,14 +90,31 @@ public sealed record EniDocument
     /// <summary>Ids of its security groups; a new interface gets those of the primary one.</summary>
     public ImmutableArray<string> Groups { get; init; } = [];
 
-    /// <summary>The addresses that it holds for pods, in order.</summary>
-    public ImmutableArray<HeldAddress> Addresses { get; init; } = [];
+    /// <summary>What it holds for pods, in order: addresses and prefixes.</summary>
+    [JsonPropertyName("addresses")] // Of the time before prefixes; an address is written as it was then.
+    public ImmutableArray<HeldBlock> Blocks
+    {
+        get;
+        init => (field, _addresses) = (value, [.. from held in value from address in held.Block.Addresses select new HeldAddress(address, held.Block, held.AskedBackAt)]);
+    } = [];
+
+    /// <summary>Each address of its blocks, in order.</summary>
+    [JsonIgnore]
+    public ImmutableArray<HeldAddress> Addresses => _addresses;
+
+    private readonly ImmutableArray<HeldAddress> _addresses = [];
 }
 
-/// <summary>An address that EC2 gave to an interface and that is in the executor's lease.</summary>
-/// <param name="Address">Which.</param>
+/// <summary>What EC2 gave to an interface in one piece, and what is in the executor's lease.</summary>
+/// <param name="Block">Which.</param>
 /// <param name="AskedBackAt">The lease version that asked it back; null while it may be used.</param>
-public sealed record HeldAddress(Ip Address, long? AskedBackAt = null);
+public sealed record HeldBlock([property: JsonPropertyName("address")] Block Block, long? AskedBackAt = null);
+
+/// <summary>One address of a block.</summary>
+/// <param name="Address">Which.</param>
+/// <param name="Block">EC2 takes it back as a whole.</param>
+/// <param name="AskedBackAt">The lease version that asked it back; null while it may be used.</param>
+public readonly record struct HeldAddress(Ip Address, Block Block, long? AskedBackAt);
 
 /// <summary>An EC2 change, stored before it is tried.</summary>
 public sealed record Intent
@@ -114,14 +131,17 @@ public sealed record Intent
     /// <summary>Its subnet, whose ledger knows the intent.</summary>
     public required string SubnetId { get; init; }
 
-    /// <summary>How many addresses; for a new interface those for pods.</summary>
+    /// <summary>How many addresses or prefixes; for a new interface those for pods.</summary>
     public required int Count { get; init; }
 
-    /// <summary>Which; empty while the ledger has not named them, and for a counted draw until EC2 answers.</summary>
-    public ImmutableArray<Ip> Names { get; init; } = [];
+    /// <summary>Whether a draw or a new interface is to get prefixes.</summary>
+    public bool OfPrefixes { get; init; }
+
+    /// <summary>Which, a new interface's own address first; empty while the ledger has not named them, and for a counted draw until EC2 answers.</summary>
+    public ImmutableArray<Block> Names { get; init; } = [];
 
     /// <summary>For a counted draw: what the interface held before, so that what it holds beyond is found after a lost answer.</summary>
-    public ImmutableArray<Ip> HeldBefore { get; init; } = [];
+    public ImmutableArray<Block> HeldBefore { get; init; } = [];
 
     /// <summary>For a new interface: where it is to be attached.</summary>
     public int DeviceIndex { get; init; }
@@ -134,6 +154,13 @@ public sealed record Intent
 
     /// <summary>An answer was lost: look before trying again.</summary>
     public bool EffectUnknown { get; init; }
+
+    /// <summary>An answer was lost at some time: names that EC2 says are taken may be taken by this very intent.</summary>
+    public bool WasUnknown { get; init; }
+
+    /// <summary>Addresses for pods that it brings.</summary>
+    [JsonIgnore]
+    public int Drawing => Kind is IntentKind.Draw or IntentKind.DrawCounted or IntentKind.AddInterface ? Count * (OfPrefixes ? Block.PrefixSize : 1) : 0;
 }
 
 /// <summary>What an intent changes.</summary>
@@ -156,6 +183,6 @@ public enum IntentKind
     RemoveInterface,
 }
 
-/// <summary>An address that left an interface.</summary>
+/// <summary>What left an interface.</summary>
 /// <param name="At">UTC, the silo's clock.</param>
-public sealed record DepartedAddress(Ip Address, string EniId, DateTimeOffset At);
+public sealed record DepartedBlock([property: JsonPropertyName("address")] Block Block, string EniId, DateTimeOffset At);

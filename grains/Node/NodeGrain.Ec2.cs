@@ -12,6 +12,8 @@ namespace AwsVpcCni.Grains.Node;
 /// <content>One intent against EC2: tried within the budget, its refusals told apart, looked for when the answer is lost, settled.</content>
 public sealed partial class NodeGrain
 {
+    private const int TriesBeforeTaken = 7; // By their waits more than a minute: until then a look that does not show the names proves nothing.
+
     private async Task TryAsync(Intent intent, CancellationToken cancellation)
     {
         var action = ActionOf(intent);
@@ -36,7 +38,7 @@ public sealed partial class NodeGrain
                     await ec2.AssignAsync(intent.EniId, intent.Names, both.Token);
                     break;
                 case IntentKind.DrawCounted:
-                    intent = intent with { Names = await ec2.AssignCountedAsync(intent.EniId, intent.Count, both.Token) };
+                    intent = intent with { Names = await ec2.AssignCountedAsync(intent.EniId, intent.Count, intent.OfPrefixes, both.Token) };
                     break;
                 case IntentKind.Return:
                     await ec2.UnassignAsync(intent.EniId, intent.Names, both.Token);
@@ -98,6 +100,9 @@ public sealed partial class NodeGrain
                 Trouble(new Reason(ReasonCode.NodeFull, $"{InstanceId} ({_doc.InstanceType}): EC2 allows no {intent.Count} addresses more on {intent.EniId}. {refusal.Message}"));
                 await DropAsync(intent, []);
                 break;
+            case Ec2Fault.AddressTaken when intent.WasUnknown && _retries.GetValueOrDefault(intent.Id).Tries < TriesBeforeTaken:
+                await UnknownAsync(intent, refusal.Message); // Perhaps by the try whose answer was lost. A minute later a look proves that it is not.
+                break;
             case Ec2Fault.AddressTaken:
                 _refusals++;
                 Trouble(new Reason(ReasonCode.Ec2Refused, $"{InstanceId}: EC2 refused {action} for {intent.EniId}: {refusal.Message}"));
@@ -113,10 +118,10 @@ public sealed partial class NodeGrain
     }
 
     /// <summary>What a look shows of an intent whose answer was lost.</summary>
-    private async Task ResolveAsync(Intent intent, ImmutableArray<Ip> held)
+    private async Task ResolveAsync(Intent intent, ImmutableArray<Block> held)
     {
         var there = intent.Names.Where(held.Contains).ToImmutableArray();
-        var beyond = held.Skip(1).Except(intent.HeldBefore).ToImmutableArray();
+        var beyond = held.Except(intent.HeldBefore).ToImmutableArray();
         switch (intent.Kind)
         {
             case IntentKind.Draw when there.Length == intent.Names.Length:
@@ -144,8 +149,8 @@ public sealed partial class NodeGrain
         var eni = _doc.Eni(intent.EniId)!;
         var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
         next = intent.Kind == IntentKind.Return
-            ? next with { Departed = [.. _doc.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain), .. intent.Names.Select(name => new DepartedAddress(name, eni.EniId, now))] }
-            : next.WithEni(eni with { Addresses = [.. eni.Addresses.Concat(intent.Names.Select(name => new HeldAddress(name))).DistinctBy(held => held.Address).OrderBy(held => held.Address)] });
+            ? next with { Departed = [.. _doc.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain), .. intent.Names.Select(name => new DepartedBlock(name, eni.EniId, now))] }
+            : next.WithEni(eni with { Blocks = [.. eni.Blocks.Concat(intent.Names.Select(name => new HeldBlock(name))).DistinctBy(held => held.Block).OrderBy(held => held.Block)] });
         var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
         if (intent.Kind == IntentKind.Return)
         {
@@ -160,17 +165,17 @@ public sealed partial class NodeGrain
         _retries.Remove(intent.Id);
         if (intent.Kind == IntentKind.Return)
         {
-            foreach (var name in intent.Names)
+            foreach (var address in intent.Names.SelectMany(name => name.Addresses))
             {
-                await RemoveRowAsync(name);
+                await RemoveRowAsync(address);
             }
 
-            LogReturned(InstanceId, intent.Names.Length, eni.EniId);
+            LogReturned(InstanceId, intent.Names.Sum(name => name.Size), eni.EniId);
         }
         else
         {
             (_trouble, _refusals, _largestDraw) = (null, 0, int.MaxValue);
-            LogDrawn(InstanceId, intent.Names.Length, eni.EniId);
+            LogDrawn(InstanceId, intent.Names.Sum(name => name.Size), eni.EniId);
             Hint();
             await subnet.SettleAsync(intent.Id, InstanceId, intent.Names, []);
         }
@@ -192,7 +197,7 @@ public sealed partial class NodeGrain
         }
     }
 
-    private async Task DropAsync(Intent intent, ImmutableArray<Ip> suspect)
+    private async Task DropAsync(Intent intent, ImmutableArray<Block> suspect)
     {
         _retries.Remove(intent.Id);
         if (await StoreAsync(_doc.WithIntent(intent.Id, null)))
@@ -205,7 +210,7 @@ public sealed partial class NodeGrain
     {
         LogUnknown(InstanceId, intent.Kind, intent.EniId, why);
         Backoff(intent);
-        await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true }));
+        await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true, WasUnknown = true }));
     }
 
     /// <summary>Whether a wait of ours has not ended. None is longer than two minutes: what is further ahead, a clock that went back has left.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Grains.Ec2;
@@ -31,7 +32,7 @@ public sealed partial class NodeGrain
     }).WithIntent("", new Intent
     {
         Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.RemoveInterface, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = 1,
-        Names = [eni.PrimaryAddress], DeviceIndex = eni.DeviceIndex, AttachmentId = eni.AttachmentId,
+        Names = [new Block(eni.PrimaryAddress)], DeviceIndex = eni.DeviceIndex, AttachmentId = eni.AttachmentId,
     }));
 
     private static Ec2Action ActionOf(Intent intent) => intent.Kind switch
@@ -102,7 +103,7 @@ public sealed partial class NodeGrain
             case Ec2Action.DeleteNetworkInterface when tries < DeleteTriesBeforeALook:
                 break; // Detaching takes seconds, and so long it is in use.
             default:
-                await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true }));
+                await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true, WasUnknown = true }));
                 break;
         }
     }
@@ -141,8 +142,8 @@ public sealed partial class NodeGrain
         var added = new EniDocument
         {
             EniId = intent.EniId, Mac = intent.Mac, DeviceIndex = intent.DeviceIndex, NetworkCard = 0, SubnetId = intent.SubnetId, SubnetCidr = primary.SubnetCidr,
-            PrimaryAddress = intent.Names[0], AttachmentId = intent.AttachmentId, Groups = primary.Groups,
-            Addresses = [.. intent.Names.Skip(1).Order().Select(name => new HeldAddress(name))],
+            PrimaryAddress = intent.Names[0].First, AttachmentId = intent.AttachmentId, Groups = primary.Groups,
+            Blocks = [.. intent.Names.Skip(1).Order().Select(name => new HeldBlock(name))],
         };
         if (await StoreAsync((_doc with { LeaseVersion = _doc.LeaseVersion + 1, Interfaces = [.. _doc.Interfaces.Add(added).OrderBy(eni => eni.DeviceIndex)] }).WithIntent(intent.Id, null)))
         {

@@ -74,15 +74,15 @@ public sealed partial class NodeGrain
             eni.EniId,
             eni.DeviceIndex == 0,
             eni.Addresses.Length + returning,
-            _fullEnis.Contains(eni.EniId) ? 0 : Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Addresses.Length - drawing - returning),
+            _fullEnis.Contains(eni.EniId) ? 0 : Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Blocks.Length - drawing - returning),
             drawing,
             ready.Length,
             free.Length - ready.Length,
-            [.. ready.Where(address => AddressPicker.IsRested(_use.Rested(address, now), settings.Pool.PreferredRest)).OrderByDescending(address => address)]);
+            [.. ready.Where(address => AddressPicker.IsRested(_use.Rested(address, now), settings.Pool.PreferredRest)).OrderByDescending(address => address).Select(address => new Block(address))]);
     }
 
     private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices().Any() && _doc.Interfaces.All(eni =>
-        (eni.Addresses.Length >= _doc.AddressesPerInterface - 1 || _fullEnis.Contains(eni.EniId)) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
+        (eni.Blocks.Length >= _doc.AddressesPerInterface - 1 || _fullEnis.Contains(eni.EniId)) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
 
     private Reason WhyFull()
     {

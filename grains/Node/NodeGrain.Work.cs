@@ -52,7 +52,7 @@ public sealed partial class NodeGrain
                 var shown = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId);
                 await (intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface
                     ? ResolveInterfaceAsync(intent, shown, view)
-                    : ResolveAsync(intent, shown?.Addresses ?? []));
+                    : ResolveAsync(intent, [.. shown?.Held ?? []]));
             }
         }
 
@@ -109,7 +109,7 @@ public sealed partial class NodeGrain
                           EniId = eni.EniId, Mac = eni.Mac, DeviceIndex = eni.Attachment!.DeviceIndex, NetworkCard = eni.Attachment.NetworkCard,
                           SubnetId = eni.SubnetId, SubnetCidr = subnet.Cidr, PrimaryAddress = eni.Addresses[0],
                           AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups,
-                          Addresses = [.. eni.Addresses.Skip(1).Order().Select(address => new HeldAddress(address))],
+                          Blocks = [.. eni.Held.Order().Select(block => new HeldBlock(block))],
                       };
         var interfaces = adopted.OrderBy(eni => eni.DeviceIndex).ToImmutableArray();
         if (!interfaces.Any(eni => eni.DeviceIndex == 0) || view.Limits is null)
@@ -160,7 +160,7 @@ public sealed partial class NodeGrain
                         SubnetId = _doc.Eni(draw.EniId)!.SubnetId,
                         Count = Math.Min(_largestDraw, _refusals < 2 ? draw.Count : Math.Max(1, draw.Count / 2)), // Two refusals halve the batch.
                         // What is on its way out is still there: a look must not take it for drawn.
-                        HeldBefore = [.. _doc.Eni(draw.EniId)!.Addresses.Select(held => held.Address), .. _doc.Intents.Where(intent => intent.EniId == draw.EniId).SelectMany(intent => intent.Names)],
+                        HeldBefore = [.. _doc.Eni(draw.EniId)!.Blocks.Select(held => held.Block), .. _doc.Intents.Where(intent => intent.EniId == draw.EniId).SelectMany(intent => intent.Names)],
                     }));
                     break;
                 case PoolAction.AddInterface add:
@@ -171,14 +171,14 @@ public sealed partial class NodeGrain
                     break;
                 case PoolAction.GiveUp giveUp:
                     var version = _doc.LeaseVersion + 1;
-                    var asked = giveUp.Addresses.ToHashSet();
+                    var asked = giveUp.Blocks.ToHashSet();
                     if (await StoreAsync(_doc with
                     {
                         LeaseVersion = version,
-                        Interfaces = [.. _doc.Interfaces.Select(eni => eni with { Addresses = [.. eni.Addresses.Select(held => asked.Contains(held.Address) ? held with { AskedBackAt = version } : held)] })],
+                        Interfaces = [.. _doc.Interfaces.Select(eni => eni with { Blocks = [.. eni.Blocks.Select(held => asked.Contains(held.Block) ? held with { AskedBackAt = version } : held)] })],
                     }))
                     {
-                        LogAskedBack(InstanceId, asked.Count);
+                        LogAskedBack(InstanceId, asked.Sum(block => block.Size));
                         Hint();
                     }
 
@@ -198,8 +198,8 @@ public sealed partial class NodeGrain
         var leased = report.Leased.ToHashSet();
         foreach (var eni in _doc.Interfaces)
         {
-            var given = eni.Addresses.Where(held => held.AskedBackAt <= report.LeaseVersion && !leased.Contains(held.Address) && !_use.IsOnPod(held.Address))
-                .Select(held => held.Address).ToImmutableArray();
+            var given = eni.Blocks.Where(held => held.AskedBackAt <= report.LeaseVersion && !held.Block.Addresses.Any(address => leased.Contains(address) || _use.IsOnPod(address)))
+                .Select(held => held.Block).ToImmutableArray();
             if (given.IsEmpty)
             {
                 continue;
@@ -207,7 +207,7 @@ public sealed partial class NodeGrain
 
             // From here on the addresses are in nobody's lease, and the return is repeated until EC2 shows it.
             await StoreAsync((_doc with { LeaseVersion = _doc.LeaseVersion + 1 })
-                .WithEni(eni with { Addresses = [.. eni.Addresses.Where(held => !given.Contains(held.Address))] })
+                .WithEni(eni with { Blocks = [.. eni.Blocks.Where(held => !given.Contains(held.Block))] })
                 .WithIntent("", new Intent { Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.Return, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = given.Length, Names = given }));
         }
     }
@@ -234,11 +234,10 @@ public sealed partial class NodeGrain
     private async Task<bool> NameAsync(Intent intent)
     {
         var isNew = intent.Kind == IntentKind.AddInterface; // It needs an address of its own, too.
-        var wanted = isNew ? intent.Count + 1 : intent.Count;
         var now = time.GetUtcNow();
-        var departed = _doc.Departed.Where(one => one.EniId == intent.EniId && now - one.At < settings.Timing.NotNamedAgain).Select(one => one.Address)
+        var departed = _doc.Departed.Where(one => one.EniId == intent.EniId && now - one.At < settings.Timing.NotNamedAgain).Select(one => one.Block)
             .Concat(_doc.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface).SelectMany(one => one.Names)).ToImmutableArray();
-        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, wanted, departed));
+        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew));
         if (!reservation.Known)
         {
             Later(intent, TimeSpan.FromMilliseconds(100));
@@ -248,7 +247,7 @@ public sealed partial class NodeGrain
         if (reservation.Names.Length < (isNew ? 2 : 1))
         {
             Trouble(new Reason(ReasonCode.SubnetEmpty,
-                $"{intent.SubnetId}: {reservation.Free} free addresses, {wanted} wanted for {(isNew ? "a new interface" : intent.EniId)} of {InstanceId}. Add a subnet or a CIDR, or lower the warm targets."));
+                $"{intent.SubnetId}: {reservation.Free} free addresses, {intent.Count} wanted for {(isNew ? "a new interface" : intent.EniId)} of {InstanceId}. Add a subnet or a CIDR, or lower the warm targets."));
             await DropAsync(intent, []);
             _planNotBefore = now + TimeSpan.FromSeconds(10);
             return false;

@@ -14,10 +14,10 @@ public interface ISubnetGrain : IGrainWithStringKey
 
     /// <summary>Ends the intent's reservation: some names are drawn now, some turned out to be held by others.</summary>
     /// <remarks>Any suspect makes the ledger ask for a fresh read of the subnet, for all nodes.</remarks>
-    Task SettleAsync(string intentId, string nodeId, ImmutableArray<Ip> drawn, ImmutableArray<Ip> suspect);
+    Task SettleAsync(string intentId, string nodeId, ImmutableArray<Block> drawn, ImmutableArray<Block> suspect);
 
-    /// <summary>These addresses are returned to EC2.</summary>
-    Task ReturnedAsync(string nodeId, ImmutableArray<Ip> addresses);
+    /// <summary>These are returned to EC2.</summary>
+    Task ReturnedAsync(string nodeId, ImmutableArray<Block> blocks);
 
     /// <summary>The node's share in this subnet and every address it holds, so that a restart of the ledger is not blind. Counted, never added up.</summary>
     [OneWay]
@@ -34,16 +34,22 @@ public interface ISubnetGrain : IGrainWithStringKey
 }
 
 /// <summary>Names wanted.</summary>
+/// <param name="Count">How many addresses or prefixes.</param>
 /// <param name="NotThese">Names that must not be chosen for this interface again yet.</param>
+/// <param name="Prefixes">Whether prefixes are wanted.</param>
+/// <param name="WithPrimary">Whether one address more is wanted, for the interface itself; it comes first.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReserveRequest(
     [property: Id(0)] string IntentId, [property: Id(1)] string NodeId, [property: Id(2)] string EniId, [property: Id(3)] int Count,
-    [property: Id(4)] ImmutableArray<Ip> NotThese);
+    [property: Id(4)] ImmutableArray<Block> NotThese, [property: Id(5)] bool Prefixes, [property: Id(6)] bool WithPrimary);
 
 /// <summary>Names set aside; fewer than asked when the subnet has no more.</summary>
 /// <param name="Known">False while the ledger has not been read from EC2 yet: ask again.</param>
+/// <param name="Free">Addresses that nobody holds.</param>
+/// <param name="FreePrefixes">Whole /28s among them.</param>
 [GenerateSerializer, Immutable]
-public sealed record Reservation([property: Id(0)] bool Known, [property: Id(1)] ImmutableArray<Ip> Names, [property: Id(2)] int Free);
+public sealed record Reservation(
+    [property: Id(0)] bool Known, [property: Id(1)] ImmutableArray<Block> Names, [property: Id(2)] int Free, [property: Id(3)] int FreePrefixes);
 
 /// <summary>A subnet as one sweep showed it.</summary>
 /// <param name="StartedChange">The ledger's change number before the sweep's first page: what changed later, the sweep cannot know.</param>

@@ -40,7 +40,7 @@ public sealed record SubnetDocument
 
 /// <summary>Names set aside for one intent.</summary>
 /// <param name="AskedAt">When the intent last asked. UTC.</param>
-public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Ip> Names, DateTimeOffset AskedAt);
+public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Block> Names, DateTimeOffset AskedAt);
 
 /// <summary>An address that was drawn or returned by us.</summary>
 /// <param name="Change">The ledger's change number.</param>

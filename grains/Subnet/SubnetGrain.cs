@@ -33,15 +33,15 @@ public sealed partial class SubnetGrain(
         if (document.State.Subnet is not { } subnet)
         {
             ReadMe();
-            return new Reservation(false, [], 0);
+            return new Reservation(false, [], 0, 0);
         }
 
         var now = time.GetUtcNow();
         var doc = document.State;
         var standing = doc.Reservations.Where(one => now - one.AskedAt < settings.Timing.ReservationLapse).ToImmutableArray();
         var mine = standing.FirstOrDefault(one => one.IntentId == request.IntentId);
-        var taken = Used(doc).With(standing.SelectMany(one => one.Names)).With(request.NotThese);
-        var names = mine?.Names ?? AddressNamer.Choose(subnet.Cidr, taken.Contains, request.Count);
+        var taken = Used(doc).With(Addresses(standing.SelectMany(one => one.Names))).With(Addresses(request.NotThese));
+        var names = mine?.Names ?? Choose(subnet.Cidr, taken, request);
         if (!names.IsEmpty)
         {
             // Stored before the answer: no other activation names them too.
@@ -51,11 +51,11 @@ public sealed partial class SubnetGrain(
             });
         }
 
-        return new Reservation(true, names, (int)Free(doc));
+        return new Reservation(true, names, (int)Free(doc), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length);
     }
 
     /// <inheritdoc/>
-    public async Task SettleAsync(string intentId, string nodeId, ImmutableArray<Ip> drawn, ImmutableArray<Ip> suspect)
+    public async Task SettleAsync(string intentId, string nodeId, ImmutableArray<Block> drawn, ImmutableArray<Block> suspect)
     {
         var doc = document.State;
         if (doc.Subnet is not { } subnet)
@@ -64,22 +64,23 @@ public sealed partial class SubnetGrain(
         }
 
         // A suspect counts as used until the next sweep says what it is.
-        await StoreAsync(Changed(doc, drawn, used: true) with
+        await StoreAsync(Changed(doc, [.. Addresses(drawn)], used: true) with
         {
-            Used = [.. Map(subnet.Cidr, doc.Used).With(drawn).With(suspect).Bits],
-            Ours = [.. Map(subnet.Cidr, doc.Ours).With(drawn).Bits],
+            Used = [.. Map(subnet.Cidr, doc.Used).With(Addresses(drawn)).With(Addresses(suspect)).Bits],
+            Ours = [.. Map(subnet.Cidr, doc.Ours).With(Addresses(drawn)).Bits],
             Reservations = [.. doc.Reservations.Where(one => one.IntentId != intentId)],
         });
         if (!suspect.IsEmpty)
         {
-            LogSuspect(SubnetId, suspect.Length, nodeId);
+            LogSuspect(SubnetId, Addresses(suspect).Count(), nodeId);
             ReadMe();
         }
     }
 
     /// <inheritdoc/>
-    public async Task ReturnedAsync(string nodeId, ImmutableArray<Ip> addresses)
+    public async Task ReturnedAsync(string nodeId, ImmutableArray<Block> blocks)
     {
+        ImmutableArray<Ip> addresses = [.. Addresses(blocks)];
         var doc = document.State;
         if (doc.Subnet is { } subnet)
         {
@@ -136,8 +137,25 @@ public sealed partial class SubnetGrain(
         return Task.FromResult(new SubnetSummary(
             SubnetId, doc.Subnet?.Zone, doc.Subnet?.Cidr, doc.Subnet?.Cidr.Size ?? 0, used, held.Count,
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
-            doc.Reservations.Sum(one => one.Names.Length), others, doc.Subnet is null ? 0 : Free(doc),
+            doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, doc.Subnet is null ? 0 : Free(doc),
             _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt));
+    }
+
+    private static IEnumerable<Ip> Addresses(IEnumerable<Block> blocks) => blocks.SelectMany(block => block.Addresses);
+
+    /// <summary>All that is asked for, or as much as there is; an interface's own address comes before all others.</summary>
+    private static ImmutableArray<Block> Choose(Cidr subnet, SubnetMap taken, ReserveRequest request)
+    {
+        var primary = request.WithPrimary ? AddressNamer.Choose(subnet, taken.Contains, 1) : [];
+        if (request.WithPrimary && primary.IsEmpty)
+        {
+            return [];
+        }
+
+        taken = taken.With(primary);
+        return [.. primary.Select(address => new Block(address)), .. request.Prefixes
+            ? AddressNamer.ChoosePrefixes(subnet, taken.Contains, request.Count)
+            : AddressNamer.Choose(subnet, taken.Contains, request.Count).Select(address => new Block(address))];
     }
 
     private static SubnetMap Map(Cidr cidr, byte[] bits) => bits.Length == 0 ? SubnetMap.Empty(cidr) : new SubnetMap(cidr, [.. bits]);
@@ -151,7 +169,7 @@ public sealed partial class SubnetGrain(
 
     private static long Free(SubnetDocument doc)
     {
-        var used = Used(doc).With(doc.Reservations.SelectMany(one => one.Names));
+        var used = Used(doc).With(Addresses(doc.Reservations.SelectMany(one => one.Names)));
         return Enumerable.Range(0, (int)doc.Subnet!.Cidr.Size).Count(offset => !AddressNamer.IsKeptByAws(doc.Subnet.Cidr, offset) && !used.Contains(offset));
     }
 

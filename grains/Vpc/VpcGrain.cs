@@ -270,7 +270,7 @@ public sealed partial class VpcGrain(
 
     private Task TellAsync(Ec2Subnet subnet, long startedChange, ImmutableArray<Ec2Interface> interfaces)
     {
-        var used = from eni in interfaces from address in eni.Addresses select new UsedAddress(address, eni.EniId, eni.Attachment?.InstanceId);
+        var used = from eni in interfaces from address in eni.Addresses.Concat(eni.Prefixes.SelectMany(prefix => prefix.Addresses)) select new UsedAddress(address, eni.EniId, eni.Attachment?.InstanceId);
         return grains.GetGrain<ISubnetGrain>(subnet.SubnetId).SweptAsync(new SubnetSweep(subnet, [.. used], startedChange));
     }
 

@@ -66,38 +66,48 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
     }
 
     /// <inheritdoc/>
-    public Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+    public Task AssignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation) =>
         SendAsync(
-            Ec2Action.AssignPrivateIpAddresses, $"{eniId} {string.Join(',', addresses)}", (sdk, request) => sdk.AssignPrivateIpAddressesAsync(request, cancellation),
-            new AssignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, PrivateIpAddresses = Texts(addresses), AllowReassignment = false },
+            Ec2Action.AssignPrivateIpAddresses, $"{eniId} {string.Join(',', blocks)}", (sdk, request) => sdk.AssignPrivateIpAddressesAsync(request, cancellation),
+            new AssignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, PrivateIpAddresses = Singles(blocks), Ipv4Prefixes = Prefixes(blocks), AllowReassignment = false },
             cancellation);
 
     /// <inheritdoc/>
-    public async Task<ImmutableArray<Ip>> AssignCountedAsync(string eniId, int count, CancellationToken cancellation)
+    public async Task<ImmutableArray<Block>> AssignCountedAsync(string eniId, int count, bool prefixes, CancellationToken cancellation)
     {
-        var request = new AssignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, SecondaryPrivateIpAddressCount = count, AllowReassignment = false };
-        var answer = await SendAsync(Ec2Action.AssignPrivateIpAddresses, $"{eniId} {count} addresses", (sdk, request) => sdk.AssignPrivateIpAddressesAsync(request, cancellation), request, cancellation);
-        return [.. (answer.AssignedPrivateIpAddresses ?? []).Select(address => Ip.Parse(address.PrivateIpAddress))];
+        var request = prefixes
+            ? new AssignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, Ipv4PrefixCount = count }
+            : new AssignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, SecondaryPrivateIpAddressCount = count, AllowReassignment = false };
+        var answer = await SendAsync(Ec2Action.AssignPrivateIpAddresses, $"{eniId} {count} {(prefixes ? "prefixes" : "addresses")}", (sdk, request) => sdk.AssignPrivateIpAddressesAsync(request, cancellation), request, cancellation);
+        return
+        [
+            .. (answer.AssignedPrivateIpAddresses ?? []).Select(address => new Block(Ip.Parse(address.PrivateIpAddress))),
+            .. (answer.AssignedIpv4Prefixes ?? []).Select(prefix => Prefix(prefix.Ipv4Prefix)),
+        ];
     }
 
     /// <inheritdoc/>
-    public Task UnassignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+    public Task UnassignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation) =>
         SendAsync(
-            Ec2Action.UnassignPrivateIpAddresses, $"{eniId} {string.Join(',', addresses)}", (sdk, request) => sdk.UnassignPrivateIpAddressesAsync(request, cancellation),
-            new UnassignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, PrivateIpAddresses = Texts(addresses) },
+            Ec2Action.UnassignPrivateIpAddresses, $"{eniId} {string.Join(',', blocks)}", (sdk, request) => sdk.UnassignPrivateIpAddressesAsync(request, cancellation),
+            new UnassignPrivateIpAddressesRequest { NetworkInterfaceId = eniId, PrivateIpAddresses = Singles(blocks), Ipv4Prefixes = Prefixes(blocks) },
             cancellation);
 
     /// <inheritdoc/>
     public async Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation)
     {
+        var withPrefixes = wanted.Blocks.Any(block => block.IsPrefix);
         var request = new CreateNetworkInterfaceRequest
         {
             SubnetId = wanted.SubnetId, Groups = [.. wanted.Groups], Description = wanted.Description, ClientToken = wanted.ClientToken,
-            PrivateIpAddresses = [.. wanted.Addresses.Select((address, index) => new PrivateIpAddressSpecification { PrivateIpAddress = address.ToString(), Primary = index == 0 })],
+            // EC2 takes a list of addresses or a list of prefixes, not both; the interface's own address goes with either.
+            PrivateIpAddress = withPrefixes ? wanted.Blocks[0].ToString() : null,
+            Ipv4Prefixes = OrNull(wanted.Blocks.Where(block => block.IsPrefix).Select(block => new Ipv4PrefixSpecificationRequest { Ipv4Prefix = block.ToString() })),
+            PrivateIpAddresses = withPrefixes ? null : [.. wanted.Blocks.Select((block, index) => new PrivateIpAddressSpecification { PrivateIpAddress = block.ToString(), Primary = index == 0 })],
             TagSpecifications = [new TagSpecification { ResourceType = ResourceType.NetworkInterface, Tags = [.. wanted.Tags.Select(tag => new Tag(tag.Key, tag.Value))] }],
         };
         var answer = await SendAsync(
-            Ec2Action.CreateNetworkInterface, $"{wanted.SubnetId} {string.Join(',', wanted.Addresses)}", (sdk, request) => sdk.CreateNetworkInterfaceAsync(request, cancellation), request, cancellation);
+            Ec2Action.CreateNetworkInterface, $"{wanted.SubnetId} {string.Join(',', wanted.Blocks)}", (sdk, request) => sdk.CreateNetworkInterfaceAsync(request, cancellation), request, cancellation);
         return Interface(answer.NetworkInterface);
     }
 
@@ -165,7 +175,9 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
                 attachment.AttachmentId ?? "", attachment.InstanceId ?? "", attachment.DeviceIndex ?? 0, attachment.NetworkCardIndex ?? 0,
                 attachment.Status?.Value ?? "", attachment.DeleteOnTermination ?? false)
             : null,
-        Tags(shown.TagSet), [.. (shown.Groups ?? []).Select(group => group.GroupId)]);
+        Tags(shown.TagSet), [.. (shown.Groups ?? []).Select(group => group.GroupId)], [.. (shown.Ipv4Prefixes ?? []).Select(prefix => Prefix(prefix.Ipv4Prefix))]);
+
+    private static Block Prefix(string text) => new(Cidr.Parse(text).Base, true);
 
     private static InstanceLimits Limits(InstanceTypeInfo shown)
     {
@@ -180,7 +192,12 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
     private static ImmutableSortedDictionary<string, string> Tags(List<Tag>? tags) =>
         (tags ?? []).ToImmutableSortedDictionary(tag => tag.Key, tag => tag.Value ?? "", StringComparer.Ordinal);
 
-    private static List<string> Texts(ImmutableArray<Ip> addresses) => [.. addresses.Select(address => address.ToString())];
+    private static List<string>? Singles(ImmutableArray<Block> blocks) => OrNull(blocks.Where(block => !block.IsPrefix).Select(block => block.ToString()));
+
+    private static List<string>? Prefixes(ImmutableArray<Block> blocks) => OrNull(blocks.Where(block => block.IsPrefix).Select(block => block.ToString()));
+
+    // The SDK sends an empty list as a parameter without a value, and EC2 takes one kind in a call.
+    private static List<T>? OrNull<T>(IEnumerable<T> wanted) => wanted.ToList() is { Count: > 0 } list ? list : null;
 
     private static Filter Filter(string name, List<string> values) => new() { Name = name, Values = values };
 

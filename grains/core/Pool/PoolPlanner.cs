@@ -20,7 +20,7 @@ public sealed record NodeState(ImmutableArray<EniState> Enis, int OnPods, int Wa
 /// <param name="Free">Leased, on no pod, rested: ready.</param>
 /// <param name="Cooling">How many rest.</param>
 /// <param name="Surrenderable">Those of <paramref name="Free"/> that have not been on a pod for a good while, best to give up first.</param>
-public sealed record EniState(string EniId, bool IsPrimary, int Held, int Room, int Drawing, int Free, int Cooling, ImmutableArray<Ip> Surrenderable);
+public sealed record EniState(string EniId, bool IsPrimary, int Held, int Room, int Drawing, int Free, int Cooling, ImmutableArray<Block> Surrenderable);
 
 /// <summary>Decides what one node asks of EC2 next. Pure: the same arguments give the same actions.</summary>
 public static class PoolPlanner
@@ -68,7 +68,7 @@ public static class PoolPlanner
     {
         // From the last interface backwards: the later ones are those that can go as a whole. What is free there and has not
         // rested for long enough is waited for, else the earlier ones would be emptied instead.
-        var addresses = ImmutableArray.CreateBuilder<Ip>();
+        var addresses = ImmutableArray.CreateBuilder<Block>();
         foreach (var eni in node.Enis.Reverse())
         {
             addresses.AddRange(eni.Surrenderable.Take(surplus - addresses.Count));
@@ -103,5 +103,5 @@ public abstract record PoolAction
     public sealed record RemoveInterface(string EniId) : PoolAction;
 
     /// <summary>Ask the executor to leave these out of its lease, so that they can be returned.</summary>
-    public sealed record GiveUp(ImmutableArray<Ip> Addresses) : PoolAction;
+    public sealed record GiveUp(ImmutableArray<Block> Blocks) : PoolAction;
 }

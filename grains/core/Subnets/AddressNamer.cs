@@ -6,8 +6,6 @@ namespace AwsVpcCni.Core.Subnets;
 /// <summary>Decides which free addresses of a subnet to ask EC2 for. Pure.</summary>
 public static class AddressNamer
 {
-    private const int BlockSize = 16; // A /28: what a prefix takes, and what single addresses must not break needlessly.
-
     /// <summary>Whether AWS keeps this address: the first four and the last of every subnet (VPC user guide).</summary>
     /// <param name="subnet">An IPv4 subnet, /16 to /28.</param>
     /// <param name="offset">From the subnet's base.</param>
@@ -21,10 +19,10 @@ public static class AddressNamer
     public static ImmutableArray<Ip> Choose(Cidr subnet, Func<int, bool> isTaken, int count)
     {
         var free = new List<(int FreeInBlock, int Offset)>();
-        for (var block = 0; block < subnet.Size; block += BlockSize)
+        for (var block = 0; block < subnet.Size; block += Block.PrefixSize)
         {
             var before = free.Count;
-            for (var offset = block; offset < block + BlockSize && offset < subnet.Size; offset++)
+            for (var offset = block; offset < block + Block.PrefixSize && offset < subnet.Size; offset++)
             {
                 if (!IsKeptByAws(subnet, offset) && !isTaken(offset))
                 {
@@ -40,5 +38,21 @@ public static class AddressNamer
 
         free.Sort();
         return [.. free.Take(count).Select(one => subnet.Base + one.Offset)];
+    }
+
+    /// <summary>Whole free /28s, the lowest first.</summary>
+    /// <inheritdoc cref="Choose"/>
+    public static ImmutableArray<Block> ChoosePrefixes(Cidr subnet, Func<int, bool> isTaken, int count)
+    {
+        var whole = ImmutableArray.CreateBuilder<Block>();
+        for (var first = 0; first < subnet.Size && whole.Count < count; first += Block.PrefixSize)
+        {
+            if (Enumerable.Range(first, Block.PrefixSize).All(offset => !IsKeptByAws(subnet, offset) && !isTaken(offset)))
+            {
+                whole.Add(new Block(subnet.Base + first, true));
+            }
+        }
+
+        return whole.ToImmutable();
     }
 }

@@ -24,7 +24,7 @@ public sealed class SdkEc2Tests
         vpc.Emulator.Add(new Fault { Action = "AssignPrivateIpAddresses", Cut = true, Moment = FaultMoment.AfterEffect });
         var eni = vpc.PrimaryOf(Node);
 
-        var refusal = await Assert.ThrowsAsync<Ec2Exception>(() => Ec2Of(vpc).AssignAsync(eni, [Ip.Parse("10.0.1.60")], Cancellation));
+        var refusal = await Assert.ThrowsAsync<Ec2Exception>(() => Ec2Of(vpc).AssignAsync(eni, [new(Ip.Parse("10.0.1.60"))], Cancellation));
 
         Assert.Equal((Ec2Fault.EffectUnknown, ""), (refusal.Fault, refusal.Code));
         Assert.Contains($"AssignPrivateIpAddresses {eni} 10.0.1.60", refusal.Message, StringComparison.Ordinal);
@@ -113,13 +113,13 @@ public sealed class SdkEc2Tests
         await using var vpc = await StartAsync();
         var (ec2, eni) = (Ec2Of(vpc), vpc.PrimaryOf(Node));
 
-        await ec2.AssignAsync(eni, [Ip.Parse("10.0.1.60"), Ip.Parse("10.0.1.61")], Cancellation);
-        var counted = Assert.Single(await ec2.AssignCountedAsync(eni, 1, Cancellation));
+        await ec2.AssignAsync(eni, [new(Ip.Parse("10.0.1.60")), new(Ip.Parse("10.0.1.61"))], Cancellation);
+        var counted = Assert.Single(await ec2.AssignCountedAsync(eni, 1, prefixes: false, Cancellation));
         Assert.Equivalent(new[] { "10.0.1.10", "10.0.1.11", "10.0.1.60", "10.0.1.61", counted.ToString() }, vpc.AddressesOf(eni), strict: true);
 
-        await ec2.UnassignAsync(eni, [Ip.Parse("10.0.1.60")], Cancellation);
-        var again = await Assert.ThrowsAsync<Ec2Exception>(() => ec2.UnassignAsync(eni, [Ip.Parse("10.0.1.60")], Cancellation));
-        var taken = await Assert.ThrowsAsync<Ec2Exception>(() => ec2.AssignAsync(vpc.PrimaryOf("i-02"), [Ip.Parse("10.0.1.61")], Cancellation));
+        await ec2.UnassignAsync(eni, [new(Ip.Parse("10.0.1.60"))], Cancellation);
+        var again = await Assert.ThrowsAsync<Ec2Exception>(() => ec2.UnassignAsync(eni, [new(Ip.Parse("10.0.1.60"))], Cancellation));
+        var taken = await Assert.ThrowsAsync<Ec2Exception>(() => ec2.AssignAsync(vpc.PrimaryOf("i-02"), [new(Ip.Parse("10.0.1.61"))], Cancellation));
         Assert.Equal((Ec2Fault.AlreadySo, Ec2Fault.AddressTaken), (again.Fault, taken.Fault));
         Assert.Equal("false", vpc.Emulator.Calls.Entries()[0].Parameters["AllowReassignment"]);
     }

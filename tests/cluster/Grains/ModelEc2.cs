@@ -68,23 +68,23 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
         Call($"DescribeInstanceTypes {string.Join(',', instanceTypes)}", () => (ImmutableArray<InstanceLimits>)[.. vpc.Instances.Select(one => one.Type).DistinctBy(type => type.Type)
             .Select(type => new InstanceLimits(NewerType ?? type.Type, type.Ipv4PerEni, type.Hypervisor, type.BareMetal, [.. type.Cards])).Where(type => instanceTypes.Contains(type.Type))]);
 
-    public Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
-        Call($"Assign {string.Join(',', addresses)}", () => vpc.AssignPrivateIpAddresses(eniId, [.. addresses.Select(one => one.ToIPAddress())], false).Count);
+    public Task AssignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation) =>
+        Call($"Assign {string.Join(',', blocks)}", () => vpc.AssignPrivateIpAddresses(eniId, [.. blocks.Select(one => one.First.ToIPAddress())], false).Count);
 
-    public Task<ImmutableArray<Ip>> AssignCountedAsync(string eniId, int count, CancellationToken cancellation) =>
-        Call($"AssignCounted {count}", () => (ImmutableArray<Ip>)[.. vpc.AssignPrivateIpAddresses(eniId, count).Select(Ip.From)]);
+    public Task<ImmutableArray<Block>> AssignCountedAsync(string eniId, int count, bool prefixes, CancellationToken cancellation) =>
+        Call($"AssignCounted {count}", () => (ImmutableArray<Block>)[.. vpc.AssignPrivateIpAddresses(eniId, count).Select(one => new Block(Ip.From(one)))]);
 
-    public Task UnassignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
-        Call($"Unassign {string.Join(',', addresses)}", () =>
+    public Task UnassignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation) =>
+        Call($"Unassign {string.Join(',', blocks)}", () =>
         {
-            vpc.UnassignPrivateIpAddresses(eniId, [.. addresses.Select(one => one.ToIPAddress())]);
+            vpc.UnassignPrivateIpAddresses(eniId, [.. blocks.Select(one => one.First.ToIPAddress())]);
             return 0;
         });
 
     public Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation) =>
-        Call($"Create {string.Join(',', wanted.Addresses)}", () => Shown(vpc.CreateNetworkInterface(new CreateEni
+        Call($"Create {string.Join(',', wanted.Blocks)}", () => Shown(vpc.CreateNetworkInterface(new CreateEni
         {
-            SubnetId = wanted.SubnetId, Primary = wanted.Addresses[0].ToIPAddress(), Secondary = [.. wanted.Addresses.Skip(1).Select(one => one.ToIPAddress())],
+            SubnetId = wanted.SubnetId, Primary = wanted.Blocks[0].First.ToIPAddress(), Secondary = [.. wanted.Blocks.Skip(1).Select(one => one.First.ToIPAddress())],
             Groups = wanted.Groups, Tags = wanted.Tags, ClientToken = wanted.ClientToken,
         })));
 
@@ -107,7 +107,7 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     private static Ec2Interface Shown(Eni eni) => new(
         eni.Id, eni.Subnet.Id, eni.Subnet.Zone, eni.Mac, "in-use", [.. eni.Addresses.Select(Ip.From)],
         eni.Attachment is { } one ? new Ec2Attachment(one.Id, one.Instance.Id, one.DeviceIndex, one.NetworkCardIndex, "attached", one.DeleteOnTermination) : null,
-        eni.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal), [.. eni.Groups]);
+        eni.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal), [.. eni.Groups], []);
 
     private Task<T> Call<T>(string call, Func<T> effect)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using AwsVpcCni.Core.Instances;
 using Xunit;
 
@@ -10,10 +11,10 @@ public sealed class MaxPodsTests
     {
         using var rows = new StreamReader(typeof(MaxPodsTests).Assembly.GetManifestResourceStream("max-pods.txt")!);
         var published = rows.ReadToEnd().Split('\n').Where(line => line.Length > 0 && line[0] != '#').Select(line => line.Split(' '))
-            .ToDictionary(row => row[0], row => int.Parse(row[1], null));
+            .ToImmutableSortedDictionary(row => row[0], row => int.Parse(row[1], null), StringComparer.Ordinal);
 
         Assert.Equal(1391, published.Count);
-        Assert.Equal(published.Order(), InstanceLimits.All.ToDictionary(type => type.Type, type => MaxPods.Of(type)).Order());
+        Assert.Equal(published, InstanceLimits.All.ToImmutableSortedDictionary(type => type.Type, type => MaxPods.Of(type), StringComparer.Ordinal));
     }
 
     [Theory]

@@ -9,7 +9,7 @@ public sealed class PoolPlannerTests
 {
     private static readonly Gen<EniState> Eni = Gen.Select(Gen.Int[0, 20], Gen.Int[0, 5], Gen.Int[0, 10], Gen.Int[0, 10],
         (room, drawing, free, cooling) => new EniState($"eni-{room}", false, free + cooling, room, drawing, free, cooling,
-            [.. Enumerable.Range(1, free).Select(i => new Ip((UInt128)i, false))]));
+            [.. Enumerable.Range(1, free).Select(i => new Block(new Ip((UInt128)i, false)))]));
 
     private static readonly Gen<NodeState> Node = Gen.Select(Eni.Array[1, 3], Gen.Int[0, 30], Gen.Int[0, 30], Gen.Int[0, 2], (enis, onPods, waiting, more) =>
         new NodeState([.. enis.Select((eni, i) => eni with { EniId = $"eni-{i}", IsPrimary = i == 0 })], onPods, waiting, more, 9));
@@ -81,20 +81,20 @@ public sealed class PoolPlannerTests
     [Fact]
     public void The_later_interface_is_emptied_first_even_when_its_addresses_have_rested_less()
     {
-        static Ip At(int last) => new((UInt128)last, false);
+        static Block At(int last) => new(new Ip((UInt128)last, false));
         var primary = new EniState("eni-0", true, 9, 0, 0, 9, 0, [.. Enumerable.Range(1, 9).Select(At)]);
         var ripening = new NodeState([primary, new EniState("eni-1", false, 9, 0, 0, 9, 0, [At(11)])], 0, 0, 1, 9);
         var ripe = new NodeState([primary, new EniState("eni-1", false, 9, 0, 0, 9, 0, [.. Enumerable.Range(11, 9).Select(At)])], 0, 0, 1, 9);
 
-        Assert.Equal([At(11)], Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(ripening, new PoolPolicy { WarmIps = 2 }))).Addresses);
-        Assert.Equal(9, Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(ripe, new PoolPolicy { WarmIps = 2 }))).Addresses.Count(ip => ip.Bits > 10));
+        Assert.Equal([At(11)], Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(ripening, new PoolPolicy { WarmIps = 2 }))).Blocks);
+        Assert.Equal(9, Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(ripe, new PoolPolicy { WarmIps = 2 }))).Blocks.Count(block => block.First.Bits > 10));
     }
 
     [Fact]
     public void Giving_up_leaves_the_waiting_pods_and_the_targets_what_they_need() =>
         Gen.Select(Node, Policy).Sample((node, policy) =>
         {
-            var givenUp = PoolPlanner.Plan(node, policy).OfType<PoolAction.GiveUp>().Sum(action => action.Addresses.Length);
+            var givenUp = PoolPlanner.Plan(node, policy).OfType<PoolAction.GiveUp>().Sum(action => action.Blocks.Length);
             var left = node.Enis.Sum(eni => eni.Free) - givenUp;
             return givenUp == 0 || left >= node.WaitingPods + Math.Max(policy.WarmIps, policy.MinimumIps - node.OnPods);
         });

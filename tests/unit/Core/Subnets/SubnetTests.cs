@@ -40,6 +40,17 @@ public sealed class SubnetTests
             return chosen.IsEmpty || FreeIn((int)(chosen[0].Bits - subnet.Subnet.Base.Bits) / 16) == blocks.Select(FreeIn).Where(free => free > 0).Min();
         });
 
+    [Theory]
+    [InlineData("10.0.0.0/26", "", 4, "10.0.0.16/28 10.0.0.32/28")] // AWS breaks the first and the last.
+    [InlineData("10.0.0.0/26", "36", 4, "10.0.0.16/28")]
+    [InlineData("10.0.0.0/24", "20", 2, "10.0.0.32/28 10.0.0.48/28")]
+    [InlineData("10.0.0.0/28", "", 1, "")]
+    public void Only_whole_blocks_are_prefixes(string subnet, string taken, int count, string chosen)
+    {
+        var offsets = taken.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).ToHashSet();
+        Assert.Equal(chosen, string.Join(' ', AddressNamer.ChoosePrefixes(Cidr.Parse(subnet), offsets.Contains, count)));
+    }
+
     [Fact]
     public void A_map_holds_what_was_put_in_and_not_taken_out() =>
         Subnets.Sample(subnet =>
