@@ -70,7 +70,7 @@ internal sealed class Wires(VpcFabric fabric, LiveVpc live, Func<Socket, Task<Do
 
     private static ImdsInstance Metadata(Vpc vpc, Instance instance)
     {
-        var interfaces = vpc.EnisOf(instance).Where(eni => eni.Attachment!.Status != AttachmentStatus.Attaching).ToList();
+        var interfaces = vpc.EnisInMetadata(instance.Id);
         return new ImdsInstance
         {
             InstanceId = instance.Id,
@@ -80,25 +80,25 @@ internal sealed class Wires(VpcFabric fabric, LiveVpc live, Func<Socket, Task<Do
             AvailabilityZone = instance.Subnet.Zone,
             AvailabilityZoneId = instance.Subnet.ZoneId,
             PendingTime = instance.LaunchedAt,
-            Enabled = interfaces.Count > 0, // None: it is just being terminated.
-            Interfaces =
-            [
-                .. interfaces.Select(eni => new ImdsInterface
-                {
-                    Mac = eni.Mac,
-                    EniId = eni.Id,
-                    DeviceNumber = eni.Attachment!.DeviceIndex,
-                    NetworkCard = eni.Attachment.NetworkCardIndex,
-                    OwnerId = vpc.AccountId,
-                    SubnetId = eni.Subnet.Id,
-                    SubnetCidr = eni.Subnet.Cidr,
-                    VpcId = vpc.Id,
-                    VpcCidrs = vpc.Cidrs,
-                    SecurityGroupIds = eni.Groups,
-                    LocalIpv4s = [.. eni.Addresses],
-                    Ipv4Prefixes = [.. eni.Prefixes],
-                }),
-            ],
+            Enabled = interfaces.Any(entry => entry is { IsWhole: true, Eni.Attachment: { DeviceIndex: 0, NetworkCardIndex: 0 } }), // Just launched, or ending.
+            Interfaces = [.. interfaces.Select(entry => Metadata(vpc, entry.Eni, entry.IsWhole))],
         };
     }
+
+    private static ImdsInterface Metadata(Vpc vpc, Eni eni, bool isWhole) => new()
+    {
+        Mac = eni.Mac,
+        EniId = eni.Id,
+        DeviceNumber = eni.Attachment!.DeviceIndex,
+        NetworkCard = eni.Attachment.NetworkCardIndex,
+        OwnerId = vpc.AccountId,
+        SubnetId = eni.Subnet.Id,
+        SubnetCidr = eni.Subnet.Cidr,
+        VpcId = vpc.Id,
+        VpcCidrs = vpc.Cidrs,
+        SecurityGroupIds = eni.Groups,
+        LocalIpv4s = [.. eni.Addresses],
+        Ipv4Prefixes = [.. eni.Prefixes],
+        IsWhole = isWhole,
+    };
 }

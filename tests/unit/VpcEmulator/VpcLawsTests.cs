@@ -8,7 +8,7 @@ namespace AwsVpcCni.Tests.Unit.VpcEmulator;
 /// <summary>What holds after any calls in any order, right or wrong.</summary>
 public sealed class VpcLawsTests
 {
-    private static readonly Gen<(int Call, int Which, int Number, int Seconds)[]> Calls =
+    internal static readonly Gen<(int Call, int Which, int Number, int Seconds)[]> Calls =
         Gen.Select(Gen.Int[0, 14], Gen.Int[0, 20], Gen.Int[0, 255], Gen.Int[0, 1]).Array[0, 80];
 
     [Fact]
@@ -25,7 +25,7 @@ public sealed class VpcLawsTests
             {
                 var size = 1 << (32 - subnet.Cidr.PrefixLength);
                 Assert.Equal(size - 5 - held.Count(entry => subnet.Cidr.Contains(entry.address)), subnet.FreeCount);
-                Assert.Equal(subnet.FreeCount - Reserved(subnet, held.ConvertAll(entry => entry.address)), subnet.AvailableIpAddressCount);
+                Assert.Equal(subnet.FreeCount - Reserved(subnet, [.. held.Select(entry => entry.address)]), subnet.AvailableIpAddressCount);
                 Assert.DoesNotContain(held, entry => subnet.Cidr.Contains(entry.address) && entry.address.GetAddressBytes()[3] is < 4 or 255);
             }
         }
@@ -113,13 +113,13 @@ public sealed class VpcLawsTests
     });
 
     /// <summary>What is free and usable in reservations for prefixes.</summary>
-    private static int Reserved(Subnet subnet, List<IPAddress> held) => Enumerable.Range(4, (1 << (32 - subnet.Cidr.PrefixLength)) - 5)
+    private static int Reserved(Subnet subnet, HashSet<IPAddress> held) => subnet.Reservations.Count == 0 ? 0 : Enumerable.Range(4, (1 << (32 - subnet.Cidr.PrefixLength)) - 5)
         .Select(last => new IPAddress([.. subnet.Cidr.BaseAddress.GetAddressBytes()[..3], (byte)last]))
         .Count(address => !held.Contains(address) && subnet.Reservations.Any(one => one.Type == ReservationType.Prefix && one.Cidr.Contains(address)));
 
     /// <summary>One call, on an interface that may be there, with an address that may be right.</summary>
     /// <returns>False: refused.</returns>
-    private static bool Try(TestVpc test, (int Call, int Which, int Number, int Seconds) call)
+    internal static bool Try(TestVpc test, (int Call, int Which, int Number, int Seconds) call)
     {
         test.Time.Advance(TimeSpan.FromSeconds(call.Seconds));
         var vpc = test.Vpc;

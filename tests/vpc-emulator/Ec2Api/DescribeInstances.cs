@@ -30,18 +30,19 @@ internal static class DescribeInstances
             }
 
             var matching = vpc.Instances.Where(instance => (ids.Count == 0 || ids.Contains(instance.Id)) && filters.Match(vpc, instance));
-            return [page.Of("reservationSet", matching.Select(instance => (instance.Sequence, instance)), instance => Reservation(vpc, instance))];
+            var enis = vpc.EnisSeenBy(request.Server).Where(eni => eni.Attachment is not null).ToLookup(eni => eni.Attachment!.Instance);
+            return [page.Of("reservationSet", matching.Select(instance => (instance.Sequence, instance)), instance => Reservation(vpc, instance, enis[instance]))];
         };
     }
 
-    private static object[] Reservation(Vpc vpc, Instance instance) =>
+    private static object[] Reservation(Vpc vpc, Instance instance, IEnumerable<Eni> enis) =>
     [
         Xml.Element("reservationId", instance.ReservationId),
         Xml.Element("ownerId", vpc.AccountId),
-        Xml.Set("instancesSet", [InstanceXml(vpc, instance)]),
+        Xml.Set("instancesSet", [InstanceXml(vpc, instance, [.. enis.OrderBy(eni => (eni.Attachment!.NetworkCardIndex, eni.Attachment.DeviceIndex))])]),
     ];
 
-    private static object[] InstanceXml(Vpc vpc, Instance instance)
+    private static object[] InstanceXml(Vpc vpc, Instance instance, List<Eni> enis)
     {
         object[] always =
         [
@@ -53,7 +54,6 @@ internal static class DescribeInstances
             Xml.Element("hypervisor", "xen"), // Of Nitro instances too, for the sake of old programs.
             Xml.Tags(instance.Tags),
         ];
-        var enis = vpc.EnisOf(instance).ToList();
         return enis.Count == 0
             ? always // A terminated instance has no place in the network any more.
             :

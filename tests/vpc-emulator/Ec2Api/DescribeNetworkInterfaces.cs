@@ -27,12 +27,13 @@ internal static class DescribeNetworkInterfaces
         var page = new Page(request, ids);
         return vpc =>
         {
-            if (ids.Find(id => vpc.FindEni(id) is null) is { } unknown)
+            var seen = vpc.EnisSeenBy(request.Server);
+            if (ids.Find(id => seen.All(eni => eni.Id != id)) is { } unknown)
             {
                 throw Ec2Exception.NoInterface(unknown); // Only the first one is named.
             }
 
-            var matching = vpc.Enis.Where(eni => (ids.Count == 0 || ids.Contains(eni.Id)) && filters.Match(vpc, eni));
+            var matching = seen.Where(eni => (ids.Count == 0 || ids.Contains(eni.Id)) && filters.Match(vpc, eni));
             return [page.Of("networkInterfaceSet", matching.Select(eni => (eni.Sequence, eni)), eni => InterfaceXml.Of(vpc, eni))];
         };
     }

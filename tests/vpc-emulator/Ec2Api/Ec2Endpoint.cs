@@ -6,13 +6,15 @@ namespace AwsVpcCni.VpcEmulator.Ec2Api;
 /// <summary>EC2's door: the Query protocol over HTTP. Signatures are not verified, but must be there.</summary>
 internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Random random, TimeProvider time)
 {
+    private const int Servers = 3; // So many readers that lag behind, each in its own way (ReadLag).
     private const string Version = "2016-11-15";
 
     public async Task AnswerAsync(HttpContext context)
     {
         var at = time.GetUtcNow();
         var form = context.Request.HasFormContentType ? await context.Request.ReadFormAsync(context.RequestAborted) : FormCollection.Empty;
-        var request = new RequestParameters(form.ToDictionary(field => field.Key, field => field.Value.ToString()));
+        var server = live.Do(_ => random.Next(Servers));
+        var request = new RequestParameters(form.ToDictionary(field => field.Key, field => field.Value.ToString())) { Server = $"server-{server}" };
         var call = CallEntry.Of(request, at, calls.NextSequence(), context.Request.Headers["amz-sdk-invocation-id"]);
         var requestId = live.Do(_ => NewRequestId());
         var outcome = new Outcome();

@@ -15,6 +15,9 @@ public sealed class RequestParameters(IReadOnlyDictionary<string, string> all)
     /// <summary>By name, as they were sent.</summary>
     public IReadOnlyDictionary<string, string> All => all;
 
+    /// <summary>Which of EC2's servers answers; they may lag behind differently.</summary>
+    public string Server { get; init; } = "";
+
     public string Action => all.GetValueOrDefault("Action", "");
 
     public bool IsDryRun => Boolean("DryRun") ?? false;

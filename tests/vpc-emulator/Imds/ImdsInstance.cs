@@ -61,6 +61,9 @@ public sealed record ImdsInterface
     /// <summary>The primary address first.</summary>
     public required IReadOnlyList<IPAddress> LocalIpv4s { get; init; }
 
+    /// <summary>False: it has just come; its MAC address is listed, but all below is 404 yet.</summary>
+    public bool IsWhole { get; init; } = true;
+
     /// <summary>Delegated /28 blocks. Empty: their key is absent.</summary>
     public IReadOnlyList<IPNetwork> Ipv4Prefixes { get; init; } = [];
 }

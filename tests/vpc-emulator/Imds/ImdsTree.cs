@@ -11,6 +11,9 @@ internal sealed class ImdsTree
 
     private readonly SortedDictionary<string, string> _leaves = new(StringComparer.Ordinal);
 
+    /// <summary>Directories that are listed above and not there themselves.</summary>
+    private readonly SortedSet<string> _hollow = new(StringComparer.Ordinal);
+
     public ImdsTree(ImdsInstance instance)
     {
         var primary = instance.Interfaces.Single(i => i is { DeviceNumber: 0, NetworkCard: 0 });
@@ -29,7 +32,15 @@ internal sealed class ImdsTree
         Add(meta + "services/partition", "aws");
         foreach (var i in instance.Interfaces)
         {
-            AddInterface($"{meta}network/interfaces/macs/{i.Mac}/", i, instance.Region);
+            var at = $"{meta}network/interfaces/macs/{i.Mac}/";
+            if (i.IsWhole)
+            {
+                AddInterface(at, i, instance.Region);
+            }
+            else
+            {
+                _hollow.Add(at);
+            }
         }
 
         Add("latest/dynamic/instance-identity/document", IdentityDocument(instance, address));
@@ -46,8 +57,8 @@ internal sealed class ImdsTree
         }
 
         var directory = path.Length == 0 || path.EndsWith('/') ? path : path + "/";
-        var names = _leaves.Keys
-            .Where(leaf => leaf.StartsWith(directory, StringComparison.Ordinal))
+        var names = _leaves.Keys.Concat(_hollow)
+            .Where(leaf => leaf.Length > directory.Length && leaf.StartsWith(directory, StringComparison.Ordinal))
             .Select(leaf => leaf[directory.Length..])
             .Select(rest => rest.Contains('/', StringComparison.Ordinal) ? rest[..(rest.IndexOf('/', StringComparison.Ordinal) + 1)] : rest)
             .Distinct()

@@ -8,8 +8,12 @@ public sealed class Eni
     private readonly List<IPAddress> _addresses = [];
     private readonly List<IPNetwork> _prefixes = [];
 
-    internal Eni(long sequence, string id, string mac, Subnet subnet, IReadOnlyList<string> groups)
+    private readonly Action<Eni> _changed;
+
+    /// <param name="changed">Told after every change.</param>
+    internal Eni(long sequence, string id, string mac, Subnet subnet, IReadOnlyList<string> groups, Action<Eni> changed)
     {
+        _changed = changed;
         Sequence = sequence;
         Id = id;
         Mac = mac;
@@ -27,12 +31,24 @@ public sealed class Eni
 
     public Subnet Subnet { get; }
 
-    public string Description { get; internal set; } = "";
+    public string Description
+    {
+        get;
+        internal set => Change(field = value);
+    } = "";
 
     /// <summary>Ids of security groups.</summary>
-    public IReadOnlyList<string> Groups { get; internal set; }
+    public IReadOnlyList<string> Groups
+    {
+        get;
+        internal set => Change(field = value);
+    }
 
-    public bool SourceDestCheck { get; internal set; } = true;
+    public bool SourceDestCheck
+    {
+        get;
+        internal set => Change(field = value);
+    } = true;
 
     /// <summary>The primary one first, then in the order in which they came.</summary>
     public IReadOnlyList<IPAddress> Addresses => _addresses;
@@ -48,37 +64,79 @@ public sealed class Eni
 
     public SortedDictionary<string, string> Tags { get; } = new(StringComparer.Ordinal);
 
-    public EniStatus Status { get; internal set; } = EniStatus.Pending;
+    public EniStatus Status
+    {
+        get;
+        internal set => Change(field = value);
+    } = EniStatus.Pending;
 
     /// <summary>Null: attached to nothing.</summary>
-    public Attachment? Attachment { get; internal set; }
+    public Attachment? Attachment
+    {
+        get;
+        internal set => Change(field = value);
+    }
 
     /// <summary>The token that it was made with. Null: none.</summary>
     public string? ClientToken { get; internal init; }
+
+    /// <summary>Before this, UTC, nobody can find it.</summary>
+    internal DateTimeOffset VisibleAt { get; init; }
+
+    /// <summary>To be called after a change of <see cref="Tags"/>, or of the attachment.</summary>
+    internal void Changed() => _changed(this);
+
+    /// <summary>A copy of what it is now, of which its subnet knows nothing.</summary>
+    internal Eni Frozen()
+    {
+        var copy = new Eni(Sequence, Id, Mac, Subnet, Groups, _ => { })
+        {
+            ClientToken = ClientToken,
+            VisibleAt = VisibleAt,
+            Description = Description,
+            SourceDestCheck = SourceDestCheck,
+            Status = Status,
+            Attachment = Attachment?.Frozen(),
+        };
+        copy._addresses.AddRange(_addresses);
+        copy._prefixes.AddRange(_prefixes);
+        foreach (var (key, value) in Tags)
+        {
+            copy.Tags.Add(key, value);
+        }
+
+        return copy;
+    }
 
     internal void Add(IPAddress address)
     {
         _addresses.Add(address);
         Subnet.Hold(address, Id);
+        Changed();
     }
 
     internal void Remove(IPAddress address)
     {
         _addresses.Remove(address);
         Subnet.Release(address);
+        Changed();
     }
 
     internal void Add(IPNetwork prefix)
     {
         _prefixes.Add(prefix);
         Subnet.Hold(prefix, Id);
+        Changed();
     }
 
     internal void Remove(IPNetwork prefix)
     {
         _prefixes.Remove(prefix);
         Subnet.Release(prefix);
+        Changed();
     }
+
+    private void Change<T>(T _) => Changed();
 }
 
 /// <summary>An interface's life, in EC2's words (a pending one appears in no documented list, but in every answer to a create).</summary>
@@ -106,6 +164,8 @@ public sealed class Attachment
     public bool DeleteOnTermination { get; internal set; }
 
     public AttachmentStatus Status { get; internal set; }
+
+    internal Attachment Frozen() => (Attachment)MemberwiseClone();
 }
 
 public enum AttachmentStatus

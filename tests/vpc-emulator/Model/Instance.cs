@@ -32,8 +32,10 @@ public sealed class Instance
 /// <summary>With EC2's codes.</summary>
 public enum InstanceState
 {
+    Pending = 0,
     Running = 16,
     ShuttingDown = 32,
     Terminated = 48,
+    Stopping = 64,
     Stopped = 80,
 }

@@ -9,6 +9,9 @@ namespace AwsVpcCni.VpcEmulator.Model;
 /// <param name="Cards">How many interfaces each network card takes. Card 0 is the default one everywhere.</param>
 public sealed record InstanceType(string Type, int Ipv4PerEni, string Hypervisor, bool BareMetal, IReadOnlyList<int> Cards)
 {
+    /// <summary>Prefixes need Nitro or bare metal.</summary>
+    public bool TakesPrefixes => BareMetal || Hypervisor == "nitro";
+
     private static readonly Lazy<IReadOnlyDictionary<string, InstanceType>> Table = new(Read);
 
     /// <summary>Every type that the data file knows (amazon-vpc-cni-k8s 1.23.1, pkg/vpc/vpc_ip_resource_limit.go), in its order.</summary>

@@ -32,13 +32,14 @@ public sealed partial class Vpc
 
         // What EC2 answers for an interface deleted since is not documented. This one makes no second.
         return before.Fingerprint == fingerprint
-            ? Existing(before.EniId)
+            ? FindEni(before.EniId) ?? throw Ec2Exception.NoInterface(before.EniId)
             : throw Ec2Exception.Of("IdempotentParameterMismatch");
     }
 
     private Eni Create(CreateEni request)
     {
-        var eni = NewEni(request);
+        var hidden = TimeSpan.FromMilliseconds(Lag.NewInterfaceMs == 0 ? 0 : _lags!.Next(Lag.NewInterfaceMs + 1));
+        var eni = NewEni(request, _time.GetUtcNow() + hidden);
         After(_times.CreateMs, () =>
         {
             if (eni.Status == EniStatus.Pending)
@@ -49,7 +50,7 @@ public sealed partial class Vpc
         return eni;
     }
 
-    private Eni NewEni(CreateEni request)
+    private Eni NewEni(CreateEni request, DateTimeOffset visibleAt = default)
     {
         var subnet = FindSubnet(request.SubnetId) ?? throw Ec2Exception.NoSubnet(request.SubnetId);
         var groups = request.Groups.Count == 0 ? [_defaultGroup.Id] : Checked(request.Groups);
@@ -69,7 +70,12 @@ public sealed partial class Vpc
         }
 
         var (addresses, prefixes) = Chosen(request, subnet, named);
-        var eni = new Eni(++_sequence, NewId("eni-"), NewMac(), subnet, groups) { Description = request.Description, ClientToken = request.ClientToken };
+        var eni = new Eni(++_sequence, NewId("eni-"), NewMac(), subnet, groups, changed => _changed.Add(changed))
+        {
+            Description = request.Description,
+            ClientToken = request.ClientToken,
+            VisibleAt = visibleAt,
+        };
         addresses.ForEach(eni.Add);
         prefixes.ForEach(eni.Add);
         Replace(eni.Tags, request.Tags);

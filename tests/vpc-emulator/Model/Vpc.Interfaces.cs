@@ -78,6 +78,7 @@ public sealed partial class Vpc
         }
 
         attachment.Status = AttachmentStatus.Detaching;
+        eni.Changed();
         After(_times.DetachMs, () =>
         {
             if (eni.Attachment == attachment)
@@ -102,12 +103,14 @@ public sealed partial class Vpc
     public void ModifyDeleteOnTermination(string eniId, string attachmentId, bool delete)
     {
         Advance();
-        if (Existing(eniId).Attachment is not { } attachment || attachment.Id != attachmentId)
+        var eni = Existing(eniId);
+        if (eni.Attachment is not { } attachment || attachment.Id != attachmentId)
         {
             throw Ec2Exception.NoAttachment(attachmentId);
         }
 
         attachment.DeleteOnTermination = delete;
+        eni.Changed();
     }
 
     /// <param name="groups">All of them, at least one.</param>
@@ -129,7 +132,7 @@ public sealed partial class Vpc
         Existing(eniId).Description = description;
     }
 
-    private Eni Existing(string eniId) => FindEni(eniId) ?? throw Ec2Exception.NoInterface(eniId);
+    private Eni Existing(string eniId) => FindEni(eniId) is { } eni && IsVisible(eni) ? eni : throw Ec2Exception.NoInterface(eniId);
 
     private IReadOnlyList<string> Checked(IReadOnlyList<string> groups)
     {
@@ -159,6 +162,7 @@ public sealed partial class Vpc
     private void Attached(Eni eni)
     {
         eni.Attachment!.Status = AttachmentStatus.Attached;
+        eni.Changed();
         Happened?.Invoke(new VpcEvent.InterfaceAttached(eni, eni.Attachment, [.. eni.Delivered]));
     }
 
@@ -178,6 +182,7 @@ public sealed partial class Vpc
         eni.Addresses.ToList().ForEach(eni.Remove);
         eni.Prefixes.ToList().ForEach(eni.Remove);
         _enis.Remove(eni.Id);
+        eni.Changed();
     }
 
     private static string Words(InstanceState state) => state == InstanceState.ShuttingDown ? "shutting-down" : state.ToString().ToLowerInvariant();

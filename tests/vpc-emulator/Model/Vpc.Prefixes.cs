@@ -46,10 +46,10 @@ public sealed partial class Vpc
         }
     }
 
-    /// <summary>Prefixes need Nitro or bare metal. EC2's wording was not seen.</summary>
+    /// <summary>EC2's wording was not seen.</summary>
     private static void CheckPrefixes(InstanceType? type, int prefixes)
     {
-        if (type is { Hypervisor: "xen" } && prefixes > 0)
+        if (type is { TakesPrefixes: false } && prefixes > 0)
         {
             throw Ec2Exception.Invalid($"Instance type {type.Type} does not support IPv4 prefixes.");
         }

@@ -17,6 +17,7 @@ public sealed partial class Vpc
         }
 
         all.ForEach(present => Replace(present, tags));
+        Retagged(resourceIds);
     }
 
     /// <summary>Takes tags away; those that are not there are no error.</summary>
@@ -34,7 +35,11 @@ public sealed partial class Vpc
                 }
             }
         }
+
+        Retagged(resourceIds);
     }
+
+    private void Retagged(IEnumerable<string> resourceIds) => resourceIds.Select(FindEni).OfType<Eni>().ToList().ForEach(eni => eni.Changed());
 
     private static void CheckTags(IReadOnlyDictionary<string, string> tags)
     {

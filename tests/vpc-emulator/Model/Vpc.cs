@@ -20,6 +20,7 @@ public sealed partial class Vpc
     private readonly Dictionary<string, Eni> _enis = [];
     private readonly PriorityQueue<Action, (DateTimeOffset Due, long Sequence)> _due = new();
     private long _sequence;
+    private DateTimeOffset _advancedAt;
 
     /// <exception cref="InvalidDataException">The description is not a VPC; says what is wrong.</exception>
     public Vpc(VpcDescription description, TimeProvider time, Random random)
@@ -52,6 +53,7 @@ public sealed partial class Vpc
             _groups.Add(group.Id, new SecurityGroup(group.Id, group.Name, new(group.Tags.ToDictionary(), StringComparer.Ordinal)));
         }
 
+        Lag = description.Lag;
         _defaultGroup = _groups.Values.FirstOrDefault(group => group.Name == "default") ?? _groups[description.SecurityGroups[0].Id];
     }
 
@@ -91,96 +93,20 @@ public sealed partial class Vpc
     public SecurityGroup? FindGroup(string id) => _groups.GetValueOrDefault(id);
 
     /// <summary>An instance's interfaces, the primary one first.</summary>
-    public IEnumerable<Eni> EnisOf(Instance instance) => _enis.Values
-        .Where(eni => eni.Attachment?.Instance == instance)
-        .OrderBy(eni => (eni.Attachment!.NetworkCardIndex, eni.Attachment.DeviceIndex));
+    public IEnumerable<Eni> EnisOf(Instance instance) => InOrder(_enis.Values.Where(eni => eni.Attachment?.Instance == instance));
 
     /// <summary>Lets everything happen that is due by now.</summary>
     public void Advance()
     {
+        Record(_advancedAt); // Nothing has happened since but what callers did then.
         while (_due.TryPeek(out var act, out var key) && key.Due <= _time.GetUtcNow())
         {
             _due.Dequeue();
             act();
-        }
-    }
-
-    /// <summary>Launches an instance; it runs at once, with a primary interface that dies with it.</summary>
-    /// <exception cref="Ec2Exception">EC2 refuses: unknown subnet or group, or an address that is not free.</exception>
-    /// <exception cref="InvalidDataException">The description names an unknown type, or an id or a name that is taken.</exception>
-    public Instance Launch(InstanceDescription description)
-    {
-        Advance();
-        var id = description.Id ?? NewId("i-");
-        var name = description.Name ?? description.Tags.GetValueOrDefault("Name") ?? id;
-        var type = InstanceType.Find(description.Type)
-            ?? throw new InvalidDataException($"{id}: instance type `{description.Type}` is not in instance-limits.json.");
-        if (_instances.ContainsKey(id) || _instances.Values.Any(other => other.Name == name && other.State != InstanceState.Terminated))
-        {
-            throw new InvalidDataException($"{id}: an instance with this id or the name `{name}` is there already.");
+            Record(key.Due);
         }
 
-        var eni = NewEni(new CreateEni
-        {
-            SubnetId = description.Subnet,
-            Primary = description.Address is { } address ? IPAddress.Parse(address) : null,
-            Secondary = [.. description.SecondaryAddresses.Select(IPAddress.Parse)],
-            Prefixes = [.. description.Prefixes.Select(prefix => IPNetwork.Parse(prefix))],
-            Groups = description.SecurityGroups,
-        });
-        if (eni.Slots > type.Ipv4PerEni || (type.Hypervisor == "xen" && eni.Prefixes.Count > 0))
-        {
-            Forget(eni);
-            throw Ec2Exception.Of("PrivateIpAddressLimitExceeded");
-        }
-
-        var instance = new Instance
-        {
-            Sequence = ++_sequence,
-            Id = id,
-            ReservationId = NewId("r-"),
-            Name = name,
-            Type = type,
-            Subnet = eni.Subnet,
-            Role = description.Role,
-            LaunchedAt = _time.GetUtcNow(),
-            Groups = eni.Groups,
-        };
-        Replace(instance.Tags, description.Tags);
-        _instances.Add(id, instance);
-        Happened?.Invoke(new VpcEvent.InstanceLaunched(instance));
-        Bind(eni, instance, 0, 0).DeleteOnTermination = true;
-        Attached(eni);
-        return instance;
-    }
-
-    /// <summary>Ends an instance: what is to die with it dies, its other interfaces become available and stay.</summary>
-    public void Terminate(string instanceId)
-    {
-        Advance();
-        var instance = FindInstance(instanceId) ?? throw Ec2Exception.NoInstance(instanceId);
-        if (instance.State is InstanceState.ShuttingDown or InstanceState.Terminated)
-        {
-            return;
-        }
-
-        instance.State = InstanceState.ShuttingDown;
-        After(_times.TerminateMs, () =>
-        {
-            foreach (var eni in EnisOf(instance).ToList())
-            {
-                var dies = eni.Attachment!.DeleteOnTermination;
-                Detached(eni);
-                if (dies)
-                {
-                    Forget(eni);
-                }
-            }
-
-            instance.State = InstanceState.Terminated;
-            Happened?.Invoke(new VpcEvent.InstanceTerminated(instance));
-            After(_times.TerminatedVisibleMinutes * 60_000L, () => _instances.Remove(instance.Id));
-        });
+        _advancedAt = _time.GetUtcNow();
     }
 
     private void After(long milliseconds, Action act) =>

@@ -35,6 +35,9 @@ public sealed record VpcDescription
 
     public VpcTimes Times { get; init; } = new();
 
+    /// <summary>How far readers lag behind from the start.</summary>
+    public ReadLag Lag { get; init; } = ReadLag.None;
+
     /// <summary>How long calls take, in milliseconds, by action; `*`: any other. Half of it passes before the effect.</summary>
     public IReadOnlyDictionary<string, int> LatencyMs { get; init; } = new Dictionary<string, int>();
 
@@ -135,6 +138,12 @@ public sealed record VpcTimes
 
     /// <summary>From `shutting-down` to `terminated`.</summary>
     public int TerminateMs { get; init; } = 1000;
+
+    /// <summary>From `stopping` to `stopped`.</summary>
+    public int StopMs { get; init; } = 1000;
+
+    /// <summary>From `pending` to `running`, of an instance that was stopped.</summary>
+    public int StartMs { get; init; } = 1000;
 
     /// <summary>How long a ClientToken is remembered. Not documented for interfaces; 24 h for instances.</summary>
     public int ClientTokenHours { get; init; } = 24;
