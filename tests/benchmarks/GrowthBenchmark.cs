@@ -151,7 +151,8 @@ internal static class GrowthBenchmark
         foreach (var group in pairs.GroupBy(pair => primary.Contains(CniAnswer.Address(pair.Empty.Add.Stdout))).OrderByDescending(group => group.Key))
         {
             Progress.Say(string.Create(CultureInfo.InvariantCulture,
-                $"  against {group.Count()} pods on the empty node's {(group.Key ? "primary interface" : "secondary interfaces")}: ratio {Figures.Median(group.Select(Ratio)):0.000}"));
+                $"  against {group.Count()} pods on the empty node's {(group.Key ? "primary interface" : "secondary interfaces")}: ratio {Figures.Median(group.Select(Ratio)):0.000}, "
+                + $"netlink {Figures.Median(group.Select(pair => parts.Wiring[pair.Full.ContainerId])):0.000} ms against {Figures.Median(group.Select(pair => parts.Wiring[pair.Empty.ContainerId])):0.000}"));
         }
 
         void Tell(string what, Func<PodRun, double> value)
