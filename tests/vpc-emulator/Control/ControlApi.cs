@@ -1,11 +1,12 @@
 using System.Globalization;
 using System.Text.Json;
+using AwsVpcCni.VpcEmulator.Ec2Api;
 using AwsVpcCni.VpcEmulator.Fabric;
 using AwsVpcCni.VpcEmulator.Model;
 
 namespace AwsVpcCni.VpcEmulator.Control;
 
-/// <summary>What tests ask of the emulator itself, below `/_emulator/`: ready, calls, state, drops, faults, instances.</summary>
+/// <summary>What tests ask of the emulator itself, below `/_emulator/`: ready, calls, state, drops, faults, lag, hand, instances.</summary>
 internal sealed class ControlApi(LiveVpc live, FaultPlan faults, CallLog calls, VpcFabric? fabric)
 {
     public const string Path = "/_emulator";
@@ -24,13 +25,18 @@ internal sealed class ControlApi(LiveVpc live, FaultPlan faults, CallLog calls, 
                 ("GET", "faults") => live.Do(_ => faults.Faults.ToList()),
                 ("POST", "faults") => Add(await ReadAsync<Fault>(context)),
                 ("DELETE", "faults") => Clear(),
+                ("GET", "lag") => live.Do(vpc => vpc.Lag),
+                ("POST", "lag") => Set(await ReadAsync<ReadLag>(context)),
+                ("POST", "hand") => await ByHandAsync(await ReadAsync<Dictionary<string, string>>(context)),
                 ("POST", "instances") => await LaunchAsync(await ReadAsync<InstanceDescription>(context)),
-                ("DELETE", _) when path.StartsWith("instances/", StringComparison.Ordinal) => Terminate(path["instances/".Length..]),
+                ("POST", _) when path.Split('/') is ["instances", var id, "stop"] => Turn(id, vpc => vpc.Stop(id)),
+                ("POST", _) when path.Split('/') is ["instances", var id, "start"] => Turn(id, vpc => vpc.Start(id)),
+                ("DELETE", _) when path.StartsWith("instances/", StringComparison.Ordinal) => Turn(path["instances/".Length..], vpc => vpc.Terminate(path["instances/".Length..])),
                 _ => (object?)null,
             };
             context.Response.StatusCode = answer is null ? 404 : 200;
             await context.Response.WriteAsJsonAsync(
-                answer ?? new { error = $"{method} {Path}/{path}: not here. Take GET ready, calls, state, drops (with a fabric), faults; POST or DELETE faults; POST instances; DELETE instances/ID." },
+                answer ?? new { error = $"{method} {Path}/{path}: not here. Take GET ready, calls, state, drops (with a fabric), faults, lag; POST or DELETE faults; POST lag, hand, instances, instances/ID/stop, instances/ID/start; DELETE instances/ID." },
                 CallEntry.Json,
                 context.RequestAborted);
         }
@@ -65,11 +71,24 @@ internal sealed class ControlApi(LiveVpc live, FaultPlan faults, CallLog calls, 
         return launched;
     }
 
-    private object Terminate(string instanceId) => live.Do<object>(vpc =>
+    private object Turn(string instanceId, Action<Vpc> turn) => live.Do<object>(vpc =>
     {
-        vpc.Terminate(instanceId);
+        turn(vpc);
         return new { id = instanceId, state = vpc.FindInstance(instanceId)!.State.ToString() };
     });
+
+    private object Set(ReadLag lag) => live.Do<object>(vpc => vpc.Lag = lag);
+
+    /// <summary>Someone in a console: an action of EC2's by its wire parameters, past buckets, faults, latency and call log.</summary>
+    private async Task<object> ByHandAsync(Dictionary<string, string> parameters)
+    {
+        var request = new RequestParameters(parameters);
+        var effect = (Ec2Actions.Find(request.Action) ?? throw new ArgumentException($"Action `{request.Action}`: the emulator knows none of this name."))(request);
+        request.RefuseUnread();
+        var answer = live.Do(vpc => Xml.Answer(request.Action, "by-hand", effect(vpc)));
+        await live.CarriedOut;
+        return new { answer };
+    }
 
     private static long After(HttpContext context) =>
         context.Request.Query["after"] is [{ } after] ? long.Parse(after, NumberStyles.None, CultureInfo.InvariantCulture) : 0;

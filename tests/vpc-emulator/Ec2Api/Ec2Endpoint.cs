@@ -31,7 +31,7 @@ internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Ran
         var cut = answer is CallAnswer<string>.Lost;
         var told = answer is CallAnswer<string>.Lost lost ? lost.Untold : answer;
         var error = (told as CallAnswer<string>.Refused)?.Why;
-        var body = error is null ? (told as CallAnswer<string>.Done)?.Value : Xml.Error(error, requestId);
+        var body = error is null ? (told as CallAnswer<string>.Done)?.Value : error.IsHtml ? $"<html><body><h1>{error.Status}</h1></body></html>" : Xml.Error(error, requestId);
         var status = body is null ? 0 : error?.Status ?? 200;
         calls.Add(call with
         {
@@ -49,7 +49,7 @@ internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Ran
         }
 
         context.Response.StatusCode = status;
-        context.Response.ContentType = "text/xml;charset=UTF-8";
+        context.Response.ContentType = error is { IsHtml: true } ? "text/html" : "text/xml;charset=UTF-8";
         context.Response.ContentLength = System.Text.Encoding.UTF8.GetByteCount(body);
 
         // Kestrel closes the connection of an answer that ends before its announced length.

@@ -60,7 +60,7 @@ public sealed class CallCourse<T>
         }
     }
 
-    private CallAnswer<T>.Refused Refusal(string code) => new(new Ec2Exception(code, _fault!.Message ?? Ec2Exception.TextOf(code)));
+    private CallAnswer<T>.Refused Refusal(string code) => new(new Ec2Exception(code, _fault!.Message ?? Ec2Exception.TextOf(code)) { IsHtml = _fault.Html });
 
     private static CallAnswer<T> After(CallAnswer<T> _, CallAnswer<T> told) => told;
 }

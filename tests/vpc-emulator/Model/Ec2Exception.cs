@@ -6,6 +6,9 @@ public sealed class Ec2Exception(string code, string message) : Exception(messag
     /// <summary>EC2's error code, without `Client.` or `Server.` in front.</summary>
     public string Code { get; } = code;
 
+    /// <summary>Whether the caller gets the status only, with a page of HTML.</summary>
+    public bool IsHtml { get; init; }
+
     /// <summary>The HTTP status that EC2 sends with <see cref="Code"/>.</summary>
     public int Status => StatusOf(Code);
 

@@ -20,6 +20,9 @@ public sealed record Fault
     /// <summary>Null: EC2's text for the code.</summary>
     public string? Message { get; init; }
 
+    /// <summary>Whether the error is a page of HTML, as from something in between: the SDK finds no code in it.</summary>
+    public bool Html { get; init; }
+
     /// <summary>Whether the call has its effect before it goes wrong.</summary>
     public FaultMoment Moment { get; init; }
 
@@ -48,10 +51,10 @@ public sealed class FaultPlan(Random random)
     public void Add(Fault fault)
     {
         if (fault.Calls is < 1 || fault.Rate is not (> 0 and <= 1) || fault.DelayMs is < 0 or > 600_000
-            || (fault.Code is null && !fault.Cut && fault.DelayMs == 0))
+            || (fault.Code is null && (fault.Html || (!fault.Cut && fault.DelayMs == 0))))
         {
             throw new ArgumentException(
-                $"fault for {fault.Action}: calls at least 1, rate above 0 and up to 1, delayMs 0 to 600000, and one of code, cut, delayMs.", nameof(fault));
+                $"fault for {fault.Action}: calls at least 1, rate above 0 and up to 1, delayMs 0 to 600000, one of code, cut, delayMs, and html only with a code.", nameof(fault));
         }
 
         _faults.Add((fault, fault.Calls ?? int.MaxValue));

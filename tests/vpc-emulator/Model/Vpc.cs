@@ -95,6 +95,13 @@ public sealed partial class Vpc
     /// <summary>An instance's interfaces, the primary one first.</summary>
     public IEnumerable<Eni> EnisOf(Instance instance) => InOrder(_enis.Values.Where(eni => eni.Attachment?.Instance == instance));
 
+    /// <summary>The lowest index on the default network card at which nothing is attached.</summary>
+    public int FreeDevice(Instance instance)
+    {
+        var taken = EnisOf(instance).Where(eni => eni.Attachment!.NetworkCardIndex == 0).Select(eni => eni.Attachment!.DeviceIndex).ToHashSet();
+        return Enumerable.Range(0, taken.Count + 1).First(index => !taken.Contains(index));
+    }
+
     /// <summary>Lets everything happen that is due by now.</summary>
     public void Advance()
     {
