@@ -26,9 +26,18 @@ public sealed partial class NodeGrain
                    from held in eni.Addresses
                    where IsFree(held) && !refused.Contains(held.Address)
                    select new FreeAddress(held.Address, eni.EniId, _use.Rested(held.Address, now));
+        if (CameBefore(request) is var others and > 0 && free.Count(one => AddressPicker.IsRested(one.Rested, settings.Pool.Cooldown)) <= others)
+        {
+            return null; // They ask again within a second.
+        }
+
         var onPods = _stored.Interfaces.ToDictionary(eni => eni.EniId, eni => OnPods(eni.EniId), StringComparer.Ordinal); // Once, not at each comparison.
         return AddressPicker.Pick(free, eni => onPods[eni], settings.Pool.Cooldown, settings.Pool.PreferredRest)?.Address;
     }
+
+    /// <summary>Waiting ADDs whose turn comes earlier: first come, first served.</summary>
+    private int CameBefore(AssignRequest request) =>
+        _waiters.Count(waiter => waiter.Value < request.Stamp && waiter.Key != request.Sandbox && !_use.RowsOf(waiter.Key).Any());
 
     private int OnPods(string eniId) => _doc.Eni(eniId)?.Addresses.Count(held => _use.IsOnPod(held.Address)) ?? 0;
 
@@ -92,7 +101,7 @@ public sealed partial class NodeGrain
             "Run the pod on another node, or lower this node's max-pods.");
     }
 
-    private Reason WhyNot()
+    private Reason WhyNot(AssignRequest request)
     {
         if (_doc.Interfaces.IsEmpty)
         {
@@ -102,6 +111,11 @@ public sealed partial class NodeGrain
         if (_trouble is not null)
         {
             return _trouble;
+        }
+
+        if (CameBefore(request) is var others and > 0)
+        {
+            return new Reason(ReasonCode.Drawing, $"{InstanceId}: no address for it yet; {others} pods have waited longer and are served first.");
         }
 
         var state = State(time.GetUtcNow());

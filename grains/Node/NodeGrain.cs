@@ -99,7 +99,7 @@ public sealed partial class NodeGrain(
             }
 
             Kick();
-            return IsFull() ? new AssignReply.Never(WhyFull()) : new AssignReply.NotYet(WhyNot());
+            return IsFull() ? new AssignReply.Never(WhyFull()) : new AssignReply.NotYet(WhyNot(request));
         }
 
         _use.Pick(picked, request.Sandbox); // Before the await: the next ADD must not pick it too.

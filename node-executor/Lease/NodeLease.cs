@@ -179,9 +179,9 @@ public sealed partial record NodeLease
         return (next, new ClaimResult.Claimed(new Grant(address, slot.EniId)));
     }
 
-    /// <summary>When no silo answers: claims the best address of the lease.</summary>
+    /// <summary>When no silo answers: claims the best address of the lease, if it is not the turn of ADDs that have waited longer.</summary>
     public (NodeLease Lease, ClaimResult Result) ClaimBest(SandboxKey sandbox, long number, TimeSpan now) =>
-        Best(now) is { } address ? TryClaim(sandbox, number, address, now)
+        Best(now, Adds.Values.Count(other => other.Waits && other.Number < number)) is { } address ? TryClaim(sandbox, number, address, now)
         : Adds.ContainsKey(sandbox) ? (this, new ClaimResult.NothingRested())
         : (this, new ClaimResult.Outrun());
 
@@ -248,10 +248,15 @@ public sealed partial record NodeLease
 
     private bool IsResting(Slot slot, TimeSpan now) => slot.FreedAt is { } freed && now - freed < Cooldown;
 
-    private Ip? Best(TimeSpan now)
+    private Ip? Best(TimeSpan now, int keptForOthers)
     {
-        var free = Slots.Where(slot => Objection(slot.Key, now) is null)
-            .Select(slot => new FreeAddress(slot.Key, slot.Value.EniId, now - slot.Value.FreedAt));
+        FreeAddress[] free = [.. Slots.Where(slot => Objection(slot.Key, now) is null)
+            .Select(slot => new FreeAddress(slot.Key, slot.Value.EniId, now - slot.Value.FreedAt))];
+        if (free.Length <= keptForOthers)
+        {
+            return null;
+        }
+
         var onPods = Slots.Values.Where(slot => slot.Hold is not null).CountBy(slot => slot.EniId).ToDictionary(StringComparer.Ordinal);
         return AddressPicker.Pick(free, eni => onPods.GetValueOrDefault(eni), Cooldown, TimeSpan.FromSeconds(Policy.PreferredRestSeconds))?.Address;
     }

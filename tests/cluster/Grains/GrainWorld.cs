@@ -162,7 +162,7 @@ public sealed class FakeExecutor(INodeGrain node) : INodeHints
         var stamp = NextStamp();
         return new NodeReport
         {
-            Stamp = Incarnation == 0 ? new Stamp(0, 0) : stamp, SettledNumber = stamp.Number, LeaseVersion = LeaseVersion, Leased = [.. Leased], Claims = [.. Claims.Values],
+            Stamp = Incarnation == 0 ? new Stamp(0, 0) : stamp, SettledNumber = Waiting.Select(waiter => waiter.Stamp.Number - 1).Append(stamp.Number).Min(), LeaseVersion = LeaseVersion, Leased = [.. Leased], Claims = [.. Claims.Values],
             Waiting = [.. Waiting], Freed = [], Ended = [], InterfacesSetUp = [.. _interfaces],
         };
     }

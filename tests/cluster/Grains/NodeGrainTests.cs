@@ -149,6 +149,20 @@ public sealed class NodeGrainTests
     }
 
     [Fact]
+    public async Task Who_came_first_gets_the_first_address_that_is_free()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Interfaces.Length == 1, "the interface");
+        var first = new Waiter(new SandboxKey("first", "eth0"), new PodName("default", "first", ""), executor.NextStamp(), 1);
+        executor.Waiting.Add(first);
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 1, "an address for the one that waits");
+
+        Assert.IsType<AssignReply.NotYet>(await executor.AddAsync("second"));
+        Assert.IsType<AssignReply.Offered>(await executor.AddAsync("first", first.Stamp));
+    }
+
+    [Fact]
     public async Task A_draw_whose_answer_is_lost_is_found_and_not_repeated()
     {
         await using var world = await GrainWorld.StartAsync(Four);

@@ -105,6 +105,28 @@ public sealed class NodeLeaseTests
     }
 
     [Fact]
+    public void Who_came_first_gets_the_first_address_that_is_free()
+    {
+        var lease = Node(1);
+        (lease, var first) = lease.Begun(1);
+        lease = lease.Wait(Sandbox(1));
+        (lease, var second) = lease.Begun(2);
+        Assert.IsType<ClaimResult.NothingRested>(lease.ClaimBest(Sandbox(2), second, At(0)).Result);
+        (lease, var result) = lease.ClaimBest(Sandbox(1), first, At(0));
+        Assert.IsType<ClaimResult.Claimed>(result);
+    }
+
+    [Fact]
+    public void Who_came_second_takes_what_the_first_one_leaves()
+    {
+        var lease = Node(2);
+        (lease, _) = lease.Begun(1);
+        lease = lease.Wait(Sandbox(1));
+        (lease, var second) = lease.Begun(2);
+        Assert.IsType<ClaimResult.Claimed>(lease.ClaimBest(Sandbox(2), second, At(0)).Result);
+    }
+
+    [Fact]
     public void Waiting_ADDs_are_bounded()
     {
         var lease = Node();
