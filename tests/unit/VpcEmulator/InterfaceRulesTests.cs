@@ -32,6 +32,20 @@ public sealed class InterfaceRulesTests
     }
 
     [Fact]
+    public void Transitions_may_take_longer_each_by_the_seeds_choice()
+    {
+        var test = new TestVpc(seed: 1, spreadPercent: 900);
+        var times = Enumerable.Range(0, 20).Select(_ =>
+        {
+            test.Settle();
+            test.Create();
+            return (test.Vpc.NextDue!.Value - test.Time.GetUtcNow()).TotalMilliseconds;
+        }).ToList();
+        Assert.All(times, time => Assert.InRange(time, 500, 5000));
+        Assert.True(times.Max() - times.Min() > 1000);
+    }
+
+    [Fact]
     public void The_same_token_and_parameters_show_the_same_interface()
     {
         var first = _test.Create(token: "t", primary: "10.0.1.77");

@@ -16,7 +16,7 @@ internal sealed class TestVpc
     public const string Node = "i-01";
     public const string OtherNode = "i-02";
 
-    public TestVpc(int seed = 1, int maximumInterfaces = 5000)
+    public TestVpc(int seed = 1, int maximumInterfaces = 5000, int spreadPercent = 0)
     {
         Vpc = new Vpc(
             new VpcDescription
@@ -35,6 +35,7 @@ internal sealed class TestVpc
                     new() { Id = "sg-04", Name = "d" }, new() { Id = "sg-05", Name = "e" }, new() { Id = "sg-06", Name = "f" },
                 ],
                 MaximumInterfaces = maximumInterfaces,
+                Times = new() { SpreadPercent = spreadPercent },
             },
             Time,
             new Random(seed));

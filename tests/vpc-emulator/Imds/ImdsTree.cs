@@ -57,7 +57,7 @@ internal sealed class ImdsTree
         }
 
         var directory = path.Length == 0 || path.EndsWith('/') ? path : path + "/";
-        var names = _leaves.Keys.Concat(_hollow)
+        var names = _leaves.Keys.Concat(_hollow).Order(StringComparer.Ordinal)
             .Where(leaf => leaf.Length > directory.Length && leaf.StartsWith(directory, StringComparison.Ordinal))
             .Select(leaf => leaf[directory.Length..])
             .Select(rest => rest.Contains('/', StringComparison.Ordinal) ? rest[..(rest.IndexOf('/', StringComparison.Ordinal) + 1)] : rest)

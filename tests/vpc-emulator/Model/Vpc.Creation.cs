@@ -40,7 +40,7 @@ public sealed partial class Vpc
     {
         var hidden = TimeSpan.FromMilliseconds(Lag.NewInterfaceMs == 0 ? 0 : _lags!.Next(Lag.NewInterfaceMs + 1));
         var eni = NewEni(request, _time.GetUtcNow() + hidden);
-        After(_times.CreateMs, () =>
+        After(Spread(_times.CreateMs), () =>
         {
             if (eni.Status == EniStatus.Pending)
             {

@@ -82,7 +82,7 @@ public sealed partial class Vpc
         }
 
         instance.State = InstanceState.ShuttingDown;
-        After(_times.TerminateMs, () =>
+        After(Spread(_times.TerminateMs), () =>
         {
             foreach (var eni in EnisOf(instance).ToList())
             {
@@ -115,6 +115,6 @@ public sealed partial class Vpc
         }
 
         instance.State = through;
-        After(milliseconds, () => instance.State = instance.State == through ? to : instance.State);
+        After(Spread(milliseconds), () => instance.State = instance.State == through ? to : instance.State);
     }
 }

@@ -51,7 +51,7 @@ public sealed partial class Vpc
         }
 
         var attachment = Bind(eni, instance, deviceIndex, networkCardIndex);
-        After(_times.AttachMs, () =>
+        After(Spread(_times.AttachMs), () =>
         {
             if (eni.Attachment == attachment) // The instance may have gone meanwhile.
             {
@@ -79,7 +79,7 @@ public sealed partial class Vpc
 
         attachment.Status = AttachmentStatus.Detaching;
         eni.Changed();
-        After(_times.DetachMs, () =>
+        After(Spread(_times.DetachMs), () =>
         {
             if (eni.Attachment == attachment)
             {

@@ -119,6 +119,10 @@ public sealed partial class Vpc
     private void After(long milliseconds, Action act) =>
         _due.Enqueue(act, (_time.GetUtcNow() + TimeSpan.FromMilliseconds(milliseconds), ++_sequence));
 
+    /// <summary>A transition's time, by the seed's choice.</summary>
+    private long Spread(int milliseconds) =>
+        _times.SpreadPercent == 0 ? milliseconds : milliseconds + _random.NextInt64((milliseconds * (long)_times.SpreadPercent / 100) + 1);
+
     /// <summary>As `eni-0123456789abcdef0`.</summary>
     private string NewId(string start) =>
         start + _random.NextInt64(1L << 60).ToString("x17", CultureInfo.InvariantCulture);

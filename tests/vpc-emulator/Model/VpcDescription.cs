@@ -145,6 +145,9 @@ public sealed record VpcTimes
     /// <summary>From `pending` to `running`, of an instance that was stopped.</summary>
     public int StartMs { get; init; } = 1000;
 
+    /// <summary>Each time above is longer by up to this share of it, another one each time. EC2's attaches take 1 to 10 s, its detaches 1 to 200 s.</summary>
+    public int SpreadPercent { get; init; }
+
     /// <summary>How long a ClientToken is remembered. Not documented for interfaces; 24 h for instances.</summary>
     public int ClientTokenHours { get; init; } = 24;
 

@@ -82,6 +82,19 @@ public sealed class ImdsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_interface_that_has_just_come_is_listed_and_not_there_yet()
+    {
+        var primary = _instance.Interfaces[0];
+        const string mac = "02:00:00:00:0a:02";
+        _instance = _instance with { Interfaces = [primary, primary with { Mac = mac, DeviceNumber = 1, IsWhole = false }] };
+        await AssertContentAsync($"{mac}/\n{TestVpc.MacOfA}/", Macs);
+        Assert.Equal(HttpStatusCode.NotFound, (await GetAsync($"{Macs}{mac}/", await TokenAsync())).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await GetAsync($"{Macs}{mac}/device-number", await TokenAsync())).StatusCode);
+        _instance = _instance with { Interfaces = [primary, primary with { Mac = mac, DeviceNumber = 1 }] };
+        await AssertContentAsync("1", $"{Macs}{mac}/device-number");
+    }
+
+    [Fact]
     public async Task The_identity_document_names_the_instance()
     {
         var response = await GetAsync("/latest/dynamic/instance-identity/document", await TokenAsync());
