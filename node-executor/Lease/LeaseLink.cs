@@ -55,13 +55,14 @@ public sealed partial class LeaseLink
 
     /// <summary>An ADD: waits for an address within its deadline, and has claimed it when it returns one.</summary>
     /// <param name="turn">Its place in the order in which requests arrived.</param>
+    /// <param name="waited">How much of its deadline has gone by.</param>
     /// <param name="cancellation">The runtime has given up. Nothing is left of the ADD then.</param>
-    public async Task<AddOutcome> AssignAsync(SandboxKey sandbox, PodName pod, long turn, CancellationToken cancellation)
+    public async Task<AddOutcome> AssignAsync(SandboxKey sandbox, PodName pod, long turn, TimeSpan waited, CancellationToken cancellation)
     {
         (Lease, var start) = Lease.Begin(sandbox, pod, turn, Now);
         return start switch
         {
-            AddStart.Asks(var number) => await AskUntilAsync(new Adding(sandbox, pod, number, []), Now + options.AddDeadline, cancellation),
+            AddStart.Asks(var number) => await AskUntilAsync(new Adding(sandbox, pod, number, []), Now + options.AddDeadline - waited, cancellation),
             AddStart.Holds(var grant) => new AddOutcome.Granted(grant, null),
             AddStart.Outrun => Deleted(sandbox),
             AddStart.InProgress => new AddOutcome.Failed(CanRetry: true, $"{sandbox}: another ADD of this sandbox is being served. Wait for it."),

@@ -27,8 +27,8 @@ public sealed class LeaseLinkTests : IDisposable
 
     private Task<AddOutcome> Add(int sandbox, long turn = 0) => AddUntil(sandbox, turn, CancellationToken.None);
 
-    private Task<AddOutcome> AddUntil(int sandbox, long turn, CancellationToken killed) =>
-        lane.Start(() => link.AssignAsync(Sandbox(sandbox), Pod, turn, killed));
+    private Task<AddOutcome> AddUntil(int sandbox, long turn, CancellationToken killed, TimeSpan waited = default) =>
+        lane.Start(() => link.AssignAsync(Sandbox(sandbox), Pod, turn, waited, killed));
 
     private static AddOutcome? OutcomeOf(Task<AddOutcome> add) => add.IsCompletedSuccessfully ? add.Result : null;
 
@@ -172,6 +172,19 @@ public sealed class LeaseLinkTests : IDisposable
 
         Assert.Equal(new AddOutcome.Failed(true, "No address after 200 s. because of SubnetEmpty"), OutcomeOf(add));
         Assert.Empty(link.Lease.Adds);
+    }
+
+    [Fact]
+    public void What_an_ADD_has_waited_for_an_earlier_request_of_its_sandbox_counts()
+    {
+        Begin();
+        silo.OnAssign = _ => Task.FromResult<AssignReply>(NotYet(ReasonCode.SubnetEmpty));
+        var add = AddUntil(1, 1, CancellationToken.None, waited: TimeSpan.FromSeconds(150));
+
+        lane.Pass(49);
+        Assert.False(add.IsCompleted);
+        lane.Pass(2);
+        Assert.IsType<AddOutcome.Failed>(OutcomeOf(add));
     }
 
     [Fact]
