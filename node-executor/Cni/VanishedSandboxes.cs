@@ -7,21 +7,32 @@ using Microsoft.Extensions.Logging;
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>Finds sandboxes that are gone without a DEL: a link goes with its pod's namespace, and a DEL that finds no executor succeeds all the same.</summary>
-/// <remarks>Two looks in a row must miss the link, and no ADD takes as long as lies between them from claim to link.</remarks>
+/// <remarks>Two looks in a row must miss the link, and no ADD takes as long as lies between them from claim to link. One look is enough
+/// for what was claimed before this start: its link was there then. Such looks come soon, since the namespaces of pods that were
+/// stopped while no executor ran are often going just at its start.</remarks>
 internal sealed partial class VanishedSandboxes(Lane lane, LeaseLink link, PodLinks links, TimeProvider time, ILogger log)
 {
     /// <summary>Longer than the kernel has for the wiring of a pod.</summary>
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan SoonPeriod = TimeSpan.FromSeconds(1);
+    private const int SoonLooks = 9;
 
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
 
     /// <summary>Looks until it is cancelled.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
-        HashSet<(SandboxKey Sandbox, Ip Address)> missed = [];
-        using var timer = new PeriodicTimer(Period, time);
         try
         {
+            using var soon = new PeriodicTimer(SoonPeriod, time);
+            for (var look = 0; look < SoonLooks && await soon.WaitForNextTickAsync(stop); look++)
+            {
+                await LookAsync([]);
+            }
+
+            HashSet<(SandboxKey Sandbox, Ip Address)> missed = [];
+            using var timer = new PeriodicTimer(Period, time);
             while (await timer.WaitForNextTickAsync(stop))
             {
                 missed = await LookAsync(missed);
@@ -36,7 +47,7 @@ internal sealed partial class VanishedSandboxes(Lane lane, LeaseLink link, PodLi
     private async Task<HashSet<(SandboxKey Sandbox, Ip Address)>> LookAsync(HashSet<(SandboxKey Sandbox, Ip Address)> missedBefore)
     {
         // The claims first: one that is made during the look is judged by the next.
-        var claims = link.Lease.Claims;
+        var lease = link.Lease;
         HashSet<SandboxKey?> wired;
         try
         {
@@ -48,8 +59,8 @@ internal sealed partial class VanishedSandboxes(Lane lane, LeaseLink link, PodLi
             return missedBefore;
         }
 
-        var missed = claims.Where(claim => !wired.Contains(claim.Key)).Select(claim => (claim.Key, claim.Value)).ToHashSet();
-        foreach (var (sandbox, address) in missed.Where(missedBefore.Contains))
+        var missed = lease.Claims.Where(claim => !wired.Contains(claim.Key)).Select(claim => (claim.Key, claim.Value)).ToHashSet();
+        foreach (var (sandbox, address) in missed.Where(miss => missedBefore.Contains(miss) || lease.Slots[miss.Value].Hold!.Turn == 0))
         {
             if (await lane.RunAsync(() => link.Vanish(sandbox, address)))
             {

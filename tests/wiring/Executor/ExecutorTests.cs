@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Wiring.Executor;
@@ -105,6 +106,25 @@ public sealed class ExecutorTests
         node.DeletePod(pod);
 
         Assert.Contains(add.Address, await executor.SaysAsync("has gone without a DEL"), StringComparison.Ordinal);
+        await node.SettleAsync(before);
+    }
+
+    [Fact]
+    public async Task A_pod_stopped_before_a_start_whose_namespace_goes_only_after_it_is_noticed_soon()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        var before = node.Snapshot();
+        var pod = node.AddPod("p1");
+        var add = await PluginClient.AddAsync(node.Socket, "c1", pod);
+        await executor.KillAsync(); // Its DEL finds no executor, and the kernel takes a namespace away when it comes to it.
+        executor = await node.RunAsync();
+        node.DeletePod(pod);
+
+        var began = Stopwatch.GetTimestamp();
+        Assert.Contains(add.Address, await executor.SaysAsync("has gone without a DEL"), StringComparison.Ordinal);
+        Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(8), "Two looks, as for a pod of this start, take 10 s and more.");
         await node.SettleAsync(before);
     }
 
