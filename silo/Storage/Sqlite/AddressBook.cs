@@ -21,7 +21,7 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
     public async Task<ImmutableArray<AddressRow>> ReadNodeAsync(string nodeId, CancellationToken cancellation)
     {
         var rows = await database.RunAsync(
-            $"read the addresses of {nodeId}", _deadline,
+            $"read the addresses of {nodeId}", options.Value.DocumentDeadline, // With the document, at an activation: often the first that a silo reads at all.
             session => session.Query($"SELECT {Columns} FROM addresses WHERE node = $node", Row, ("$node", nodeId)),
             cancellation);
         // By number: as text, 10.0.0.10 would come before 10.0.0.9.
