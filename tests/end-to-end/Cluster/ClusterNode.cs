@@ -37,6 +37,15 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <summary>Where the lease file is.</summary>
     public string StateFolder => work.Path(Name + "-executor");
 
+    /// <summary>A namespace of the machine's for a sandbox on this node; gone with the cluster at the latest.</summary>
+    public async Task<string> AddSandboxNamespaceAsync(string sandbox)
+    {
+        var name = $"{NetnsName}-{sandbox}";
+        work.NoteNamespace(name);
+        await Shell.RunAsync("ip", "netns", "add", name);
+        return name;
+    }
+
     /// <summary>Starts containerd; the executor comes by <see cref="StartExecutor"/>.</summary>
     public static async Task<ClusterNode> StartAsync(WorkFolder work, ClusterSettings settings, int index, string tokenFile)
     {

@@ -10,18 +10,15 @@ internal sealed class CniCallOnNode : IAsyncDisposable
     public const string Config = """{"cniVersion":"1.0.0","name":"aws-cni","type":"aws-vpc-cni"}""";
 
     private readonly ClusterNode node;
-    private readonly string netns;
 
-    private CniCallOnNode(ClusterNode node, string netns) => (this.node, this.netns) = (node, netns);
+    private CniCallOnNode(ClusterNode node, string netns) => (this.node, Netns) = (node, netns);
+
+    /// <summary>The sandbox's namespace, as `ip netns` knows it.</summary>
+    public string Netns { get; }
 
     public string ContainerId { get; } = "e2e" + Guid.CreateVersion7(TimeProvider.System.GetUtcNow()).ToString("N");
 
-    public static async Task<CniCallOnNode> StartAsync(ClusterNode node, string name)
-    {
-        var netns = $"{node.NetnsName}-{name}";
-        await Shell.RunAsync("ip", "netns", "add", netns);
-        return new CniCallOnNode(node, netns);
-    }
+    public static async Task<CniCallOnNode> StartAsync(ClusterNode node, string name) => new(node, await node.AddSandboxNamespaceAsync(name));
 
     public Task<PluginResult> AddAsync(string config = Config) => CallAsync("ADD", config);
 
@@ -30,15 +27,22 @@ internal sealed class CniCallOnNode : IAsyncDisposable
     /// <param name="changed">Over the runtime's usual variables: <c>NAME=value</c>.</param>
     public async Task<PluginResult> CallAsync(string command, string config, params string[] changed)
     {
-        string[] usual =
-        [
-            $"CNI_COMMAND={command}", $"CNI_CONTAINERID={ContainerId}", $"CNI_NETNS=/run/netns/{netns}", "CNI_IFNAME=eth0", "CNI_PATH=/opt/cni/bin",
-            $"CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={netns}", $"AWS_VPC_CNI_SOCKET={node.Socket}",
-        ];
-        var environment = usual.Where(variable => !changed.Any(other => other.Split('=')[0] == variable.Split('=')[0])).Concat(changed);
-        using var plugin = await PluginProcess.StartAsync(environment, Encoding.UTF8.GetBytes(config), "/usr/bin/nsenter", "--net=" + node.Netns);
+        using var plugin = Begin(command, changed);
+        await plugin.GiveAsync(Encoding.UTF8.GetBytes(config));
         return await plugin.ResultAsync();
     }
 
-    public async ValueTask DisposeAsync() => await Shell.RunAsync("ip", "netns", "delete", netns);
+    /// <summary>Starts the plugin, which waits for its configuration.</summary>
+    public PluginProcess Begin(string command, params string[] changed)
+    {
+        string[] usual =
+        [
+            $"CNI_COMMAND={command}", $"CNI_CONTAINERID={ContainerId}", $"CNI_NETNS=/run/netns/{Netns}", "CNI_IFNAME=eth0", "CNI_PATH=/opt/cni/bin",
+            $"CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={Netns}", $"AWS_VPC_CNI_SOCKET={node.Socket}",
+        ];
+        var environment = usual.Where(variable => !changed.Any(other => other.Split('=')[0] == variable.Split('=')[0])).Concat(changed);
+        return PluginProcess.Start(environment, "/usr/bin/nsenter", "--net=" + node.Netns);
+    }
+
+    public async ValueTask DisposeAsync() => await Shell.RunAsync("ip", "netns", "delete", Netns);
 }

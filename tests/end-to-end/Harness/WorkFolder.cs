@@ -46,10 +46,19 @@ internal sealed class WorkFolder : IAsyncDisposable
     /// <summary>A network namespace with `lo` up, at /run/netns; gone when the folder is.</summary>
     public async Task<string> AddNamespaceAsync(string name)
     {
-        await File.AppendAllLinesAsync(Path(NamespaceList), [name]);
+        NoteNamespace(name);
         await Shell.RunAsync("ip", "netns", "add", name);
         await Shell.RunAsync("ip", "-n", name, "link", "set", "lo", "up");
         return "/run/netns/" + name;
+    }
+
+    /// <summary>Before a namespace is made, so that one that is left over goes with the folder.</summary>
+    public void NoteNamespace(string name)
+    {
+        lock (hold)
+        {
+            File.AppendAllLines(Path(NamespaceList), [name]);
+        }
     }
 
     /// <summary>Ends and removes all that is noted here.</summary>

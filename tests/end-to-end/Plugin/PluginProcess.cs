@@ -18,6 +18,14 @@ internal sealed class PluginProcess : IDisposable
     /// <param name="environment"><c>NAME=value</c>; nothing else is in its environment.</param>
     public static async Task<PluginProcess> StartAsync(IEnumerable<string> environment, byte[] stdin, params string[] around)
     {
+        var plugin = Start(environment, around);
+        await plugin.GiveAsync(stdin);
+        return plugin;
+    }
+
+    /// <summary>Starts it; it waits for its stdin.</summary>
+    public static PluginProcess Start(IEnumerable<string> environment, params string[] around)
+    {
         string[] command = [.. around, Program];
         var start = new ProcessStartInfo(command[0], command[1..])
         {
@@ -32,7 +40,12 @@ internal sealed class PluginProcess : IDisposable
             start.Environment[variable[..equals]] = variable[(equals + 1)..];
         }
 
-        var process = Process.Start(start)!;
+        return new PluginProcess(Process.Start(start)!);
+    }
+
+    /// <summary>All of its stdin.</summary>
+    public async Task GiveAsync(byte[] stdin)
+    {
         try
         {
             await process.StandardInput.BaseStream.WriteAsync(stdin);
@@ -40,10 +53,8 @@ internal sealed class PluginProcess : IDisposable
         }
         catch (IOException)
         {
-            // It has answered without reading: VERSION, or stdin beyond the limit.
+            // It has answered without reading (VERSION, or stdin beyond the limit), or was killed.
         }
-
-        return new PluginProcess(process);
     }
 
     public void Kill() => process.Kill();

@@ -1,0 +1,178 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using System.Globalization;
+using AwsVpcCni.Tests.EndToEnd.Harness;
+using Xunit;
+
+namespace AwsVpcCni.Tests.EndToEnd.Cluster;
+
+/// <summary>Silo, executor or both are killed while pods come and go; after each round all that keep account of addresses agree.</summary>
+/// <remarks>The pool is warm for a round's pods at its start, and is drawn full again meanwhile: EC2 calls are under way at a kill, too.
+/// Rests are short, so that an address comes back to pods within a few rounds.</remarks>
+public sealed class CrashRoundsTests
+{
+    private const int Rounds = 20, RoundsThatMustHit = 15, PodsARound = 20, Survivors = 10;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(45);
+
+    [Fact]
+    public Task Silo_killed_in_20_rounds() => RunAsync("avccrashsilo", killsSilo: true, killsExecutor: false);
+
+    [Fact]
+    public Task Executor_killed_in_20_rounds() => RunAsync("avccrashexec", killsSilo: false, killsExecutor: true);
+
+    [Fact]
+    public Task Silo_and_executor_killed_in_20_rounds() => RunAsync("avccrashboth", killsSilo: true, killsExecutor: true);
+
+    private static async Task RunAsync(string name, bool killsSilo, bool killsExecutor)
+    {
+        var random = new Random(Seed.Value);
+        var settings = new ClusterSettings(name)
+        {
+            Nodes = ["nodea"],
+            InstanceType = "m5.24xlarge", // Interfaces of 49 addresses for pods: 50 to 92 in use, free and cooling are always two of them.
+            SubnetCidr = "10.20.0.0/22",
+            Silo = ImmutableDictionary<string, string>.Empty
+                .Add("Pool__WarmIps", "22").Add("Pool__Cooldown", "00:00:01").Add("Pool__PreferredRest", "00:00:02"),
+        };
+        await using var cluster = await TestCluster.StartAsync(settings);
+        var node = cluster.Nodes[0];
+        var pods = new PodTurnover(node);
+        Say($"{name}: {Seed.Variable}={Seed.Value}");
+        try
+        {
+            await TurnOverAsync(pods, "first", random, Survivors, Undisturbed);
+            await AgreeAsync(cluster, pods);
+            await TurnOverAsync(pods, "second", random, PodsARound, Undisturbed);
+            await AgreeAsync(cluster, pods);
+            var (usual, _) = await TurnOverAsync(pods, "third", random, PodsARound, Undisturbed); // The second without the first's start-up.
+            await AgreeAsync(cluster, pods);
+            Say($"{PodsARound} ADDs and as many DELs at once take {usual.TotalMilliseconds:0} ms when nobody is killed");
+
+            var hits = 0;
+            for (var round = 1; round <= Rounds; round++)
+            {
+                hits += await KillInRoundAsync(cluster, pods, round, random, usual, killsSilo, killsExecutor) > 0 ? 1 : 0;
+            }
+
+            Assert.True(hits >= RoundsThatMustHit, $"Only in {hits} of {Rounds} rounds something was in flight at the kill.");
+            await PlantedFaultsAreSeenAsync(cluster, pods);
+            await Task.WhenAll(pods.Told.Select(pod => pods.DelAsync(pod.Holder, Task.CompletedTask)));
+            await AgreeAsync(cluster, pods);
+            var (exitCode, output) = await cluster.CheckCallsAsync();
+            Assert.True(exitCode == 0, output);
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException($"With {Seed.Variable}={Seed.Value}: {e.Message}", e);
+        }
+    }
+
+    /// <returns>How many plugins were running at the kill.</returns>
+    private static async Task<int> KillInRoundAsync(TestCluster cluster, PodTurnover pods, int round, Random random, TimeSpan usual, bool killsSilo, bool killsExecutor)
+    {
+        var node = cluster.Nodes[0];
+        var instant = usual * (0.02 + 0.68 * Math.Pow(random.NextDouble(), 2)); // Early ones more often: DELs end before most ADDs do.
+        var inFlight = (Adds: 0, Dels: 0);
+        var clock = new Stopwatch();
+        var restarted = TimeSpan.Zero;
+        var (_, refused) = await TurnOverAsync(pods, "r" + round.ToString("00", CultureInfo.InvariantCulture), random, PodsARound, KillAndRestartAsync);
+        var ended = clock.Elapsed;
+        await AgreeAsync(cluster, pods);
+        Say(string.Create(CultureInfo.InvariantCulture,
+            $"round {round,2}: killed after {instant.TotalMilliseconds,3:0} ms with {inFlight.Adds,2} ADDs and {inFlight.Dels,2} DELs in flight; {refused.Length,2} ADDs refused, {pods.Told.Length} pods; back after {restarted.TotalSeconds:0.0} s, all ended after {ended.TotalSeconds:0.0} s, all agree after {clock.Elapsed.TotalSeconds:0.0} s"));
+        return inFlight.Adds + inFlight.Dels;
+
+        async Task KillAndRestartAsync(Action go)
+        {
+            using var never = new ManualResetEventSlim();
+
+            // On a thread of its own: what becomes of the plugins keeps the pool's busy, and the instant is to the millisecond.
+            await Task.Factory.StartNew(
+                () =>
+                {
+                    go();
+                    never.Wait(instant);
+                    inFlight = pods.InFlight;
+                    (killsSilo ? cluster.Silo.Daemon : null)?.Id.Signal(ProcessId.SigKill);
+                    (killsExecutor ? node.Executor : null)?.Id.Signal(ProcessId.SigKill);
+                },
+                TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            clock.Start();
+            await Task.WhenAll(killsSilo ? RestartSiloAsync(cluster.Silo) : Task.CompletedTask, killsExecutor ? RestartExecutorAsync(node) : Task.CompletedTask);
+            restarted = clock.Elapsed;
+        }
+
+        static async Task RestartSiloAsync(SiloProcess silo)
+        {
+            await silo.KillAsync(); // Collects it.
+            await silo.StartAsync();
+        }
+
+        static async Task RestartExecutorAsync(ClusterNode node)
+        {
+            await node.KillExecutorAsync();
+            node.StartExecutor();
+            await node.ServableAsync();
+        }
+    }
+
+    /// <summary>New pods come while as many old ones go, all at once.</summary>
+    /// <param name="during">Lets the plugins go, which are there and wait.</param>
+    /// <returns>How long it took, and what was said against ADDs.</returns>
+    private static async Task<(TimeSpan Took, string[] Refused)> TurnOverAsync(PodTurnover pods, string name, Random random, int count, Func<Action, Task> during)
+    {
+        var old = pods.Told.ToArray();
+        random.Shuffle(old);
+        var coming = await pods.MakeSandboxesAsync(name + "p", count);
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var adds = coming.Select(sandbox => pods.AddAsync(sandbox, gate.Task)).ToList();
+        var dels = old.Skip(Survivors).Take(count).Select(pod => pods.DelAsync(pod.Holder, gate.Task)).ToList();
+        var clock = Stopwatch.StartNew();
+        await during(gate.SetResult);
+        await Task.WhenAll(dels);
+        var refused = (await Task.WhenAll(adds)).OfType<string>().ToArray();
+        var took = clock.Elapsed;
+
+        // As kubelet does: another sandbox for a pod that got none. Now nothing is in its way.
+        var again = await pods.MakeSandboxesAsync(name + "again", refused.Length);
+        Assert.Empty((await Task.WhenAll(again.Select(sandbox => pods.AddAsync(sandbox, Task.CompletedTask)))).OfType<string>());
+        return (took, refused);
+    }
+
+    private static Task Undisturbed(Action go)
+    {
+        go();
+        return Task.CompletedTask;
+    }
+
+    private static async Task AgreeAsync(TestCluster cluster, PodTurnover pods)
+    {
+        // The last to follow, and the cheapest to ask; reading all would take from the silo's start what it needs.
+        var told = pods.Told.Select(pod => $"{cluster.Nodes[0].InstanceId} {pod.Address} {pod.Holder}").ToHashSet();
+        await Eventually.HoldsAsync("the store's rows to be those of the pods", Patience, async _ =>
+            (await Rows.AssignedAsync(cluster.Silo)) is var rows && told.SetEquals(rows) ? null : string.Join('\n', told.Except(rows).Concat(rows.Except(told))));
+        await Eventually.HoldsAsync("kernel, lease, store and EC2 to agree on every address", Patience, async _ =>
+            (await AddressBooks.ReadAsync(cluster, cluster.Nodes[0], pods.Sandboxes)).Wrong(pods.Told) is { Count: > 0 } wrong ? string.Join('\n', wrong) : null);
+    }
+
+    /// <summary>What agreed until now does not after three hands in the kernel: an address lost, one on two pods, a rule left over.</summary>
+    private static async Task PlantedFaultsAreSeenAsync(TestCluster cluster, PodTurnover pods)
+    {
+        const string Stray = "10.20.3.250";
+        var node = cluster.Nodes[0];
+        var told = pods.Told;
+        var netns = pods.Sandboxes.ToDictionary(sandbox => sandbox.ContainerId, sandbox => sandbox.Netns, StringComparer.Ordinal);
+        await Shell.RunAsync("ip", "-n", netns[told[0].Holder], "address", "delete", told[0].Address + "/32", "dev", "eth0");
+        await Shell.RunAsync("ip", "-n", netns[told[1].Holder], "address", "add", told[2].Address + "/32", "dev", "eth0");
+        await Shell.RunAsync("ip", "-n", node.NetnsName, "rule", "add", "to", Stray, "lookup", "main", "priority", "512");
+
+        var wrong = (await AddressBooks.ReadAsync(cluster, node, pods.Sandboxes)).Wrong(told);
+        Assert.Equal(3, wrong.Count);
+        Assert.Contains(wrong, line => line.StartsWith($"{told[0].Address}: {told[0].Holder} lost from pods", StringComparison.Ordinal));
+        Assert.Contains(wrong, line => line.StartsWith($"{told[2].Address}: on two pods", StringComparison.Ordinal));
+        Assert.Contains(wrong, line => line.StartsWith($"{Stray}: to main left over in rules", StringComparison.Ordinal));
+        await Shell.RunAsync("ip", "-n", node.NetnsName, "rule", "delete", "to", Stray, "lookup", "main", "priority", "512");
+    }
+
+    private static void Say(string text) => Console.WriteLine(text);
+}
