@@ -86,12 +86,13 @@ public sealed record Ec2Instance(
 /// <param name="Attachment">Null when it is not attached.</param>
 /// <param name="Groups">Ids of its security groups.</param>
 /// <param name="Prefixes">The /28s that it holds besides.</param>
+/// <param name="Type">EC2's word: interface, efa, efa-only, trunk, branch and others.</param>
 [GenerateSerializer, Immutable]
 public sealed record Ec2Interface(
     [property: Id(0)] string EniId, [property: Id(1)] string SubnetId, [property: Id(2)] string Zone, [property: Id(3)] string Mac,
     [property: Id(4)] string Status, [property: Id(5)] ImmutableArray<Ip> Addresses, [property: Id(6)] Ec2Attachment? Attachment,
     [property: Id(7)] ImmutableSortedDictionary<string, string> Tags, [property: Id(8)] ImmutableArray<string> Groups,
-    [property: Id(9)] ImmutableArray<Block> Prefixes)
+    [property: Id(9)] ImmutableArray<Block> Prefixes, [property: Id(10)] string Type = "interface")
 {
     /// <summary>What it holds for pods: all but its own address.</summary>
     public IEnumerable<Block> Held => Addresses.Skip(1).Select(address => new Block(address)).Concat(Prefixes);

@@ -15,6 +15,7 @@ internal sealed class AddressUse
     private readonly Dictionary<Ip, TimeSpan> _freed = []; // Of the last report: how long each had rested then.
     private readonly Dictionary<SandboxKey, SortedSet<Ip>> _standing = []; // Its rows that are not released: one, and rarely more.
     private readonly HashSet<Ip> _onPods = [];
+    private readonly Dictionary<Block, int> _onPrefix = []; // Of _onPods, whether or not the /28 is held as a prefix.
     private DateTimeOffset _reportedAt;
 
     /// <summary>All rows that are not released, by address.</summary>
@@ -43,6 +44,9 @@ internal sealed class AddressUse
     }
 
     public bool IsOnPod(Ip address) => _onPods.Contains(address);
+
+    /// <summary>How many addresses of the /28 that has this one are on pods.</summary>
+    public int OnPrefix(Ip address) => _onPrefix.GetValueOrDefault(Block.PrefixOf(address));
 
     /// <summary>How long a free address has been free; null when no pod has had it.</summary>
     public TimeSpan? Rested(Ip address, DateTimeOffset now)
@@ -129,7 +133,15 @@ internal sealed class AddressUse
     {
         var row = _rows.GetValueOrDefault(address);
         var isOnPod = row is { Released: null } || _picked.ContainsKey(address) || (_claims.TryGetValue(address, out var claim) && !HasEnded(claim, row));
-        _ = isOnPod ? _onPods.Add(address) : _onPods.Remove(address);
+        if (isOnPod ? _onPods.Add(address) : _onPods.Remove(address))
+        {
+            var prefix = Block.PrefixOf(address);
+            _onPrefix[prefix] = OnPrefix(address) + (isOnPod ? 1 : -1);
+            if (_onPrefix[prefix] == 0)
+            {
+                _onPrefix.Remove(prefix);
+            }
+        }
     }
 
     /// <summary>Whether the claim that the last report named was released since.</summary>

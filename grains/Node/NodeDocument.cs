@@ -32,6 +32,12 @@ public sealed record NodeDocument
     /// <summary>Interfaces that the type has at most, on its default card. 0 before the first look.</summary>
     public int MaxInterfaces { get; init; }
 
+    /// <summary>Whether its type takes prefixes; null in a document of before they were drawn.</summary>
+    public bool? TakesPrefixes { get; init; }
+
+    /// <summary>Other subnets of its zone in which it may get interfaces, the best first.</summary>
+    public ImmutableArray<SiblingSubnet> Siblings { get; init; } = [];
+
     /// <summary>Device indexes of interfaces that are attached and not ours.</summary>
     public ImmutableArray<int> ForeignDevices { get; init; } = [];
 
@@ -87,6 +93,9 @@ public sealed record EniDocument
     /// <summary>How it hangs on the instance.</summary>
     public string AttachmentId { get; init; } = "";
 
+    /// <summary>It is never detached: an EFA interface.</summary>
+    public bool IsPinned { get; init; }
+
     /// <summary>Ids of its security groups; a new interface gets those of the primary one.</summary>
     public ImmutableArray<string> Groups { get; init; } = [];
 
@@ -104,6 +113,9 @@ public sealed record EniDocument
 
     private readonly ImmutableArray<HeldAddress> _addresses = [];
 }
+
+/// <summary>A subnet beside the node's own.</summary>
+public sealed record SiblingSubnet(string SubnetId, Cidr Cidr);
 
 /// <summary>What EC2 gave to an interface in one piece, and what is in the executor's lease.</summary>
 /// <param name="Block">Which.</param>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Storage;
@@ -14,6 +15,8 @@ public sealed partial class NodeGrain
 {
     private const int TriesBeforeTaken = 7; // By their waits more than a minute: until then a look that does not show the names proves nothing.
 
+    private readonly Dictionary<Ec2Action, DateTimeOffset> _waits = []; // Until when the budget last said to wait.
+
     private async Task TryAsync(Intent intent, CancellationToken cancellation)
     {
         var action = ActionOf(intent);
@@ -24,6 +27,7 @@ public sealed partial class NodeGrain
         var wait = await quota.TakeAsync(action, priority);
         if (wait > TimeSpan.Zero)
         {
+            _waits[action] = time.GetUtcNow() + wait;
             Later(intent, wait);
             return;
         }
@@ -85,8 +89,8 @@ public sealed partial class NodeGrain
                 break;
             case Ec2Fault.NoRoom:
                 Trouble(new Reason(ReasonCode.SubnetEmpty, $"{intent.SubnetId}: EC2 has no room for {intent.Count} more addresses. Add a subnet or a CIDR. {refusal.Message}"));
+                NoRoom(intent);
                 await DropAsync(intent, intent.Names);
-                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(10);
                 break;
             case Ec2Fault.LimitExceeded:
                 // Someone else may have added to the interface, or its type allows less than EC2 says of it: fewer at once, and in the
@@ -212,6 +216,11 @@ public sealed partial class NodeGrain
         Backoff(intent);
         await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true, WasUnknown = true }));
     }
+
+    /// <summary>EC2 knows better than the ledger: so long nothing is asked of that subnet.</summary>
+    private void NoRoom(Intent intent) => _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, HasAddresses: intent.OfPrefixes, HasPrefixes: false), time.GetUtcNow());
+
+    private TimeSpan WaitOf(Ec2Action action, DateTimeOffset now) => _waits.TryGetValue(action, out var until) && IsAhead(until, now) ? until - now : TimeSpan.Zero;
 
     /// <summary>Whether a wait of ours has not ended. None is longer than two minutes: what is further ahead, a clock that went back has left.</summary>
     private static bool IsAhead(DateTimeOffset until, DateTimeOffset now) => until > now && until - now <= TimeSpan.FromMinutes(2);

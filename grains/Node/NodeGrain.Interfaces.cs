@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Subnet;
 
@@ -16,14 +17,11 @@ public sealed partial class NodeGrain
     private const int AttachTries = 8;
     private const int DeleteTriesBeforeALook = 4;
 
-    private Task<bool> BeginAddAsync(int count)
+    private Task<bool> BeginAddAsync(PoolAction.AddInterface add) => StoreAsync(_doc.WithIntent("", new Intent
     {
-        var primary = _doc.Interfaces.First(eni => eni.DeviceIndex == 0);
-        return StoreAsync(_doc.WithIntent("", new Intent
-        {
-            Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.AddInterface, EniId = "", SubnetId = primary.SubnetId, Count = count, DeviceIndex = FreeDevices().First(),
-        }));
-    }
+        Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.AddInterface, EniId = "", SubnetId = add.SubnetId, Count = add.Count, OfPrefixes = add.Prefixes,
+        DeviceIndex = FreeDevices().First(),
+    }));
 
     /// <summary>From here on the interface is in nobody's orders, and it goes, whatever happens.</summary>
     private Task<bool> BeginRemoveAsync(EniDocument eni) => StoreAsync((_doc with
@@ -53,7 +51,7 @@ public sealed partial class NodeGrain
             case Ec2Action.CreateNetworkInterface:
                 var primary = _doc.Interfaces.First(eni => eni.DeviceIndex == 0);
                 var tags = ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal)
-                    .Add(ClusterTag, settings.ClusterName).Add(NodeTag, InstanceId).Add(IntentTag, intent.Id);
+                    .AddRange(settings.Pool.AdditionalTags).SetItem(ClusterTag, settings.ClusterName).SetItem(NodeTag, InstanceId).SetItem(IntentTag, intent.Id);
                 var made = await ec2.CreateInterfaceAsync(new Ec2NewInterface(
                     intent.SubnetId, intent.Names, primary.Groups, $"aws-vpc-cni {settings.ClusterName} {InstanceId}", tags, intent.Id), cancellation);
                 await NextStepAsync(intent with { EniId = made.EniId, Mac = made.Mac });
@@ -83,10 +81,15 @@ public sealed partial class NodeGrain
         switch (action)
         {
             case Ec2Action.CreateNetworkInterface:
+                if (refusal.Fault == Ec2Fault.NoRoom)
+                {
+                    NoRoom(intent);
+                }
+
                 Trouble(new Reason(refusal.Fault == Ec2Fault.NoRoom ? ReasonCode.SubnetEmpty : ReasonCode.Ec2Refused,
                     $"{InstanceId}: EC2 refused a new interface with {intent.Names.Length} addresses in {intent.SubnetId}: {refusal.Message}"));
                 await DropAsync(intent, refusal.Fault == Ec2Fault.LimitExceeded ? [] : intent.Names);
-                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(10);
+                _planNotBefore = refusal.Fault == Ec2Fault.NoRoom ? _planNotBefore : time.GetUtcNow() + TimeSpan.FromSeconds(10);
                 break;
             case Ec2Action.AttachNetworkInterface when refusal.Fault == Ec2Fault.LimitExceeded || tries >= AttachTries:
                 // EC2 allows fewer than the type's description: remembered, so that it is not made and refused in a loop.
@@ -141,7 +144,7 @@ public sealed partial class NodeGrain
         var primary = _doc.Interfaces.First(eni => eni.DeviceIndex == 0);
         var added = new EniDocument
         {
-            EniId = intent.EniId, Mac = intent.Mac, DeviceIndex = intent.DeviceIndex, NetworkCard = 0, SubnetId = intent.SubnetId, SubnetCidr = primary.SubnetCidr,
+            EniId = intent.EniId, Mac = intent.Mac, DeviceIndex = intent.DeviceIndex, NetworkCard = 0, SubnetId = intent.SubnetId, SubnetCidr = _doc.Siblings.FirstOrDefault(subnet => subnet.SubnetId == intent.SubnetId)?.Cidr ?? primary.SubnetCidr,
             PrimaryAddress = intent.Names[0].First, AttachmentId = intent.AttachmentId, Groups = primary.Groups,
             Blocks = [.. intent.Names.Skip(1).Order().Select(name => new HeldBlock(name))],
         };

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Core.Pool;
 
 namespace AwsVpcCni.Grains.Node;
@@ -9,6 +10,10 @@ namespace AwsVpcCni.Grains.Node;
 public sealed partial class NodeGrain
 {
     private readonly HashSet<string> _fullEnis = new(StringComparer.Ordinal); // EC2 has refused one address more.
+    private static readonly TimeSpan RoomStaysTrue = TimeSpan.FromSeconds(10); // Then the ledger is asked again: it costs no EC2 call.
+
+    private readonly Queue<DateTimeOffset> _adds = []; // Of the last minute.
+    private readonly Dictionary<string, (SubnetRoom Room, DateTimeOffset At)> _rooms = new(StringComparer.Ordinal); // What subnets last had.
     private Reason? _trouble; // Why the node does not have what it wants.
 
     private Ip? PickFor(AssignRequest request)
@@ -21,11 +26,13 @@ public sealed partial class NodeGrain
 
         var now = time.GetUtcNow();
         var refused = request.Refused.Select(refusal => refusal.Address).ToHashSet();
+        var prefixes = settings.Pool.Prefixes && TakesPrefixes;
         var free = from eni in _stored.Interfaces
                    where _report is null || _report.InterfacesSetUp.Contains(eni.EniId)
                    from held in eni.Addresses
                    where IsFree(held) && !refused.Contains(held.Address)
-                   select new FreeAddress(held.Address, eni.EniId, _use.Rested(held.Address, now));
+                   select new FreeAddress(held.Address, eni.EniId, _use.Rested(held.Address, now),
+                       held.Block.IsPrefix != prefixes ? -1 : prefixes ? _use.OnPrefix(held.Address) : 0);
         if (CameBefore(request) is var others and > 0 && free.Count(one => AddressPicker.IsRested(one.Rested, settings.Pool.Cooldown)) <= others)
         {
             return null; // They ask again within a second.
@@ -56,38 +63,78 @@ public sealed partial class NodeGrain
         return new SubnetShare(onPods, cooling, warm);
     }
 
-    private NodeState State(DateTimeOffset now) => new(
-        [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface)
-            .Select(intent => new EniState("", false, 0, 0, intent.Count, 0, 0, []))],
-        _doc.Interfaces.Sum(eni => OnPods(eni.EniId)),
-        _waiters.Count(waiter => !_use.RowsOf(waiter.Key).Any()),
-        FreeDevices().Count(),
-        _doc.AddressesPerInterface - 1);
+    private bool TakesPrefixes => _doc.TakesPrefixes ?? (_doc.InstanceType is { } type && InstanceLimits.Find(type) is { TakesPrefixes: true });
 
-    /// <summary>Device indexes of the default card at which an interface could still be attached, within the type's limit.</summary>
+    private NodeState State(DateTimeOffset now) => new()
+    {
+        Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface)
+            .Select(intent => new EniState { EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes })],
+        Slots = Math.Max(0, _doc.AddressesPerInterface - 1),
+        TakesPrefixes = TakesPrefixes,
+        NewInterfaces = FreeDevices().Count(),
+        NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(_doc.Siblings.Select(subnet => subnet.SubnetId)).Distinct().Select(subnet => RoomOf(subnet, now))],
+        WaitingPods = _waiters.Count(waiter => !_use.RowsOf(waiter.Key).Any()),
+        RecentAdds = RecentAdds(now),
+    };
+
+    /// <summary>ADDs that 15 s bring, at the rate of the last minute.</summary>
+    private int RecentAdds(DateTimeOffset now)
+    {
+        while (_adds.TryPeek(out var oldest) && (now - oldest).Duration() > TimeSpan.FromMinutes(1))
+        {
+            _adds.Dequeue();
+        }
+
+        return (_adds.Count + 3) / 4;
+    }
+
+    private SubnetRoom RoomOf(string subnetId, DateTimeOffset now) =>
+        _rooms.TryGetValue(subnetId, out var seen) && (now - seen.At).Duration() < RoomStaysTrue ? seen.Room : new SubnetRoom(subnetId);
+
+    /// <summary>Device indexes of the default card at which an interface could still be attached, within the type's limit and the policy's.</summary>
     private IEnumerable<int> FreeDevices()
     {
         var adding = _doc.Intents.Where(intent => intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface).Select(intent => intent.DeviceIndex).ToArray();
         int[] taken = [.. _doc.Interfaces.Select(eni => eni.DeviceIndex), .. adding, .. _doc.ForeignDevices];
-        return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, _doc.MaxInterfaces - taken.Length));
+        return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, Math.Min(_doc.MaxInterfaces, settings.Pool.MaxEnis ?? int.MaxValue) - taken.Length));
     }
 
     private EniState StateOf(EniDocument eni, DateTimeOffset now)
     {
         var intents = _doc.Intents.Where(intent => intent.EniId == eni.EniId).ToArray();
-        var drawing = intents.Where(intent => intent.Kind != IntentKind.Return).Sum(intent => intent.Count);
+        var draw = intents.FirstOrDefault(intent => intent.Drawing > 0);
         var returning = intents.Where(intent => intent.Kind == IntentKind.Return).Sum(intent => intent.Names.Length);
-        var free = eni.Addresses.Where(IsFree).Select(held => held.Address).ToArray();
-        var ready = free.Where(address => IsRested(address, now)).ToArray();
-        return new EniState(
-            eni.EniId,
-            eni.DeviceIndex == 0,
-            eni.Addresses.Length + returning,
-            _fullEnis.Contains(eni.EniId) ? 0 : Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Blocks.Length - drawing - returning),
-            drawing,
-            ready.Length,
-            free.Length - ready.Length,
-            [.. ready.Where(address => AddressPicker.IsRested(_use.Rested(address, now), settings.Pool.PreferredRest)).OrderByDescending(address => address).Select(address => new Block(address))]);
+        return new EniState
+        {
+            EniId = eni.EniId,
+            MayGo = eni is { DeviceIndex: not 0, IsPinned: false },
+            ForPods = eni.DeviceIndex != 0 || !settings.Pool.CustomNetworking,
+            Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
+            Room = _fullEnis.Contains(eni.EniId) ? 0 : Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
+            Drawing = draw?.Drawing ?? 0,
+            DrawingPrefixes = draw?.OfPrefixes ?? false,
+            Leaving = eni.Blocks.Count(held => held.AskedBackAt is not null) + returning,
+            Subnet = RoomOf(eni.SubnetId, now),
+        };
+    }
+
+    private BlockState StateOf(Block block, DateTimeOffset now)
+    {
+        var (onPods, cooling, isRipe) = (0, 0, true);
+        foreach (var address in block.Addresses)
+        {
+            if (_use.IsOnPod(address))
+            {
+                (onPods, isRipe) = (onPods + 1, false);
+                continue;
+            }
+
+            var rested = _use.Rested(address, now);
+            cooling += AddressPicker.IsRested(rested, settings.Pool.Cooldown) ? 0 : 1;
+            isRipe &= AddressPicker.IsRested(rested, settings.Pool.PreferredRest);
+        }
+
+        return new BlockState(block, onPods, cooling, isRipe);
     }
 
     private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices().Any() && _doc.Interfaces.All(eni =>
@@ -96,8 +143,9 @@ public sealed partial class NodeGrain
     private Reason WhyFull()
     {
         var room = _doc.Interfaces.Sum(eni => eni.Addresses.Length);
+        var each = _doc.Interfaces.Any(eni => eni.Blocks.Any(held => held.Block.IsPrefix)) ? " slots for addresses or prefixes" : "";
         return new Reason(ReasonCode.NodeFull,
-            $"{InstanceId} ({_doc.InstanceType}): all {room} pod addresses are on pods ({_doc.Interfaces.Length} interfaces x ({_doc.AddressesPerInterface} - 1)). " +
+            $"{InstanceId} ({_doc.InstanceType}): all {room} pod addresses are on pods ({_doc.Interfaces.Length} interfaces x ({_doc.AddressesPerInterface} - 1){each}). " +
             "Run the pod on another node, or lower this node's max-pods.");
     }
 
@@ -119,9 +167,10 @@ public sealed partial class NodeGrain
         }
 
         var state = State(time.GetUtcNow());
-        var (drawing, cooling, room) = (state.Enis.Sum(eni => eni.Drawing), state.Enis.Sum(eni => eni.Cooling), state.Enis.Sum(eni => eni.Room) + (state.NewInterfaces * state.RoomOnNew));
+        var blocks = state.Enis.SelectMany(eni => eni.Blocks).ToArray();
+        var (drawing, cooling, room) = (state.Enis.Sum(eni => eni.Drawing), blocks.Sum(block => block.Cooling), state.Enis.Sum(eni => eni.Room) + (state.NewInterfaces * state.Slots));
         return drawing > 0 || room > 0
             ? new Reason(ReasonCode.Drawing, $"{InstanceId}: no free address; {drawing} are on their way from EC2, and the node has room for {room} more.")
-            : new Reason(ReasonCode.Cooling, $"{InstanceId}: no free address, and no room for another; {cooling} cool down for {settings.Pool.Cooldown.TotalSeconds:0} s, {state.OnPods} are on pods.");
+            : new Reason(ReasonCode.Cooling, $"{InstanceId}: no free address, and no room for another; {cooling} cool down for {settings.Pool.Cooldown.TotalSeconds:0} s, {blocks.Sum(block => block.OnPods)} are on pods.");
     }
 }

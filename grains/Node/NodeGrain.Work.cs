@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Subnet;
@@ -11,8 +12,10 @@ namespace AwsVpcCni.Grains.Node;
 public sealed partial class NodeGrain
 {
     private const int RefusalsBeforeCounted = 3;
+    private const string PlainType = "interface";
     private const string NoManageTag = "node.k8s.amazonaws.com/no_manage"; // vpc-cni.md 1.5: such an interface is untouchable.
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan AttachingTakes = TimeSpan.FromSeconds(10); // ec2.md 2.1: up to about so long.
     private static readonly TimeSpan AbsenceProvesNothing = TimeSpan.FromSeconds(60);
 
     private static readonly TimeSpan ShareAgain = TimeSpan.FromSeconds(30);
@@ -100,15 +103,14 @@ public sealed partial class NodeGrain
     private async Task AdoptAsync(InstanceView view, Ec2Instance instance)
     {
         var adopted = from eni in view.Interfaces
-                      where eni.Attachment is not null && !eni.Tags.ContainsKey(NoManageTag)
-                      where eni.Attachment!.DeviceIndex == 0 || eni.Tags.GetValueOrDefault(ClusterTag) == settings.ClusterName
+                      where IsOurs(eni)
                       let subnet = view.Subnets.FirstOrDefault(subnet => subnet.SubnetId == eni.SubnetId)
                       where subnet is not null
                       select new EniDocument
                       {
                           EniId = eni.EniId, Mac = eni.Mac, DeviceIndex = eni.Attachment!.DeviceIndex, NetworkCard = eni.Attachment.NetworkCard,
                           SubnetId = eni.SubnetId, SubnetCidr = subnet.Cidr, PrimaryAddress = eni.Addresses[0],
-                          AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups,
+                          AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups, IsPinned = eni.Type != PlainType,
                           Blocks = [.. eni.Held.Order().Select(block => new HeldBlock(block))],
                       };
         var interfaces = adopted.OrderBy(eni => eni.DeviceIndex).ToImmutableArray();
@@ -116,7 +118,7 @@ public sealed partial class NodeGrain
         {
             Trouble(new Reason(ReasonCode.NodeStarting, view.Limits is null
                 ? $"{InstanceId}: the limits of its type {instance.InstanceType} are not known yet."
-                : $"{InstanceId}: EC2 shows no primary interface that may be managed. Remove the tag {NoManageTag}, or wait until it is attached."));
+                : $"{InstanceId}: EC2 shows no primary interface yet."));
             return;
         }
 
@@ -124,6 +126,7 @@ public sealed partial class NodeGrain
         if (await StoreAsync(_doc with
         {
             InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = view.Limits.AddressesPerInterface, MaxInterfaces = view.Limits.MaxInterfaces,
+            TakesPrefixes = view.Limits.TakesPrefixes, Siblings = SiblingsIn(view, interfaces),
             ForeignDevices = [.. view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && !interfaces.Any(ours => ours.EniId == eni.EniId)).Select(eni => eni.Attachment!.DeviceIndex)],
             Interfaces = interfaces, LeaseVersion = _doc.LeaseVersion + 1,
         }))
@@ -133,6 +136,16 @@ public sealed partial class NodeGrain
         }
     }
 
+    /// <summary>The primary interface always; of the others on the default card those that our tags name, and those that nobody's do.</summary>
+    private bool IsOurs(Ec2Interface eni) => eni.Attachment is { NetworkCard: 0 } attachment && (attachment.DeviceIndex == 0 ||
+        (eni.Type is PlainType or "efa" && eni.Tags.GetValueOrDefault(NoManageTag) != "true" && (eni.Tags.GetValueOrDefault(ClusterTag) is { } cluster
+            ? cluster == settings.ClusterName
+            : settings.Pool.ManageUntagged || eni.Tags.GetValueOrDefault(NodeTag) == InstanceId)));
+
+    private static ImmutableArray<SiblingSubnet> SiblingsIn(InstanceView view, IEnumerable<EniDocument> interfaces) =>
+        [.. view.Subnets.Where(subnet => !interfaces.Any(eni => eni.DeviceIndex == 0 && eni.SubnetId == subnet.SubnetId) && subnet.Zone == view.Instance?.Zone)
+            .Select(subnet => new SiblingSubnet(subnet.SubnetId, subnet.Cidr))];
+
     private async Task PlanAsync()
     {
         var now = time.GetUtcNow();
@@ -141,8 +154,10 @@ public sealed partial class NodeGrain
             return;
         }
 
-        var plan = PoolPlanner.Plan(State(now), settings.Pool);
-        if (plan.IsEmpty && _doc.Intents.IsEmpty)
+        var state = State(now);
+        var plan = PoolPlanner.Plan(state, settings.Pool, new ExpectedWaits(WaitOf(Ec2Action.AssignPrivateIpAddresses, now),
+            WaitOf(Ec2Action.CreateNetworkInterface, now) + WaitOf(Ec2Action.AttachNetworkInterface, now) + AttachingTakes));
+        if (plan.IsEmpty && _doc.Intents.IsEmpty && PoolPlanner.IsServed(state, settings.Pool))
         {
             _trouble = null; // It has what it wants.
         }
@@ -151,12 +166,13 @@ public sealed partial class NodeGrain
         {
             switch (action)
             {
-                case PoolAction.DrawAddresses draw when !_doc.Intents.Any(intent => intent.EniId == draw.EniId && intent.Kind != IntentKind.Return):
+                case PoolAction.Draw draw when !_doc.Intents.Any(intent => intent.EniId == draw.EniId && intent.Kind != IntentKind.Return):
                     await StoreAsync(_doc.WithIntent("", new Intent
                     {
                         Id = $"{InstanceId}/{_doc.Change + 1}",
                         Kind = _refusals < RefusalsBeforeCounted ? IntentKind.Draw : IntentKind.DrawCounted,
                         EniId = draw.EniId,
+                        OfPrefixes = draw.Prefixes,
                         SubnetId = _doc.Eni(draw.EniId)!.SubnetId,
                         Count = Math.Min(_largestDraw, _refusals < 2 ? draw.Count : Math.Max(1, draw.Count / 2)), // Two refusals halve the batch.
                         // What is on its way out is still there: a look must not take it for drawn.
@@ -164,7 +180,7 @@ public sealed partial class NodeGrain
                     }));
                     break;
                 case PoolAction.AddInterface add:
-                    await BeginAddAsync(add.Count);
+                    await BeginAddAsync(add);
                     break;
                 case PoolAction.RemoveInterface remove:
                     await BeginRemoveAsync(_doc.Eni(remove.EniId)!);
@@ -246,10 +262,14 @@ public sealed partial class NodeGrain
 
         if (reservation.Names.Length < (isNew ? 2 : 1))
         {
-            Trouble(new Reason(ReasonCode.SubnetEmpty,
-                $"{intent.SubnetId}: {reservation.Free} free addresses, {intent.Count} wanted for {(isNew ? "a new interface" : intent.EniId)} of {InstanceId}. Add a subnet or a CIDR, or lower the warm targets."));
+            // The ledger's word costs no call: the planner looks for another way at once, and asks here again when this has become old.
+            _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, HasAddresses: reservation.Free > (isNew ? 1 : 0), HasPrefixes: reservation.FreePrefixes > 0), now);
+            var target = isNew ? "a new interface" : intent.EniId;
+            Trouble(intent.OfPrefixes
+                ? new Reason(ReasonCode.SubnetScattered, $"{intent.SubnetId}: no whole /28 block for {target} of {InstanceId} ({reservation.Free} addresses free, scattered). Add a subnet to Pool:Subnets, or turn prefixes off.")
+                : new Reason(ReasonCode.SubnetEmpty, $"{intent.SubnetId}: {reservation.Free} free addresses, {intent.Count} wanted for {target} of {InstanceId}. Add a subnet or a CIDR, or lower the warm targets."));
             await DropAsync(intent, []);
-            _planNotBefore = now + TimeSpan.FromSeconds(10);
+            Kick();
             return false;
         }
 

@@ -102,6 +102,11 @@ public sealed partial class NodeGrain(
             return IsFull() ? new AssignReply.Never(WhyFull()) : new AssignReply.NotYet(WhyNot(request));
         }
 
+        if (_adds.Count < MostPods)
+        {
+            _adds.Enqueue(time.GetUtcNow());
+        }
+
         _use.Pick(picked, request.Sandbox); // Before the await: the next ADD must not pick it too.
         return await WriteRowAsync(picked, request);
     }

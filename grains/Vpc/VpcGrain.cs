@@ -229,7 +229,8 @@ public sealed partial class VpcGrain(
             var mine = interfaces.Where(eni => eni.Attachment?.InstanceId == instanceId).ToImmutableArray();
             var view = new InstanceView(
                 instance, instance is null ? null : LimitsOf(instance.InstanceType), mine,
-                [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId))], change);
+                [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId)), .. settings.Pool.Subnets.Join(_subnets, id => id, subnet => subnet.SubnetId, (_, subnet) => subnet)],
+                change);
             grains.GetGrain<INodeGrain>(instanceId).DescribedAsync(view).Ignore();
         }
     }

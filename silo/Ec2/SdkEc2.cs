@@ -175,7 +175,8 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
                 attachment.AttachmentId ?? "", attachment.InstanceId ?? "", attachment.DeviceIndex ?? 0, attachment.NetworkCardIndex ?? 0,
                 attachment.Status?.Value ?? "", attachment.DeleteOnTermination ?? false)
             : null,
-        Tags(shown.TagSet), [.. (shown.Groups ?? []).Select(group => group.GroupId)], [.. (shown.Ipv4Prefixes ?? []).Select(prefix => Prefix(prefix.Ipv4Prefix))]);
+        Tags(shown.TagSet), [.. (shown.Groups ?? []).Select(group => group.GroupId)], [.. (shown.Ipv4Prefixes ?? []).Select(prefix => Prefix(prefix.Ipv4Prefix))],
+        shown.InterfaceType?.Value ?? "interface");
 
     private static Block Prefix(string text) => new(Cidr.Parse(text).Base, true);
 

@@ -69,6 +69,9 @@ public enum ReasonCode
     /// <summary>The subnet has no free address.</summary>
     SubnetEmpty,
 
+    /// <summary>The subnet has free addresses, but no whole /28 of them.</summary>
+    SubnetScattered,
+
     /// <summary>EC2 refuses more calls for now.</summary>
     Throttled,
 

@@ -6,13 +6,14 @@ namespace AwsVpcCni.Core.Pool;
 /// <param name="Address">Which.</param>
 /// <param name="EniId">The interface that holds it.</param>
 /// <param name="Rested">How long it has been free; null when no pod has had it.</param>
-public readonly record struct FreeAddress(Ip Address, string EniId, TimeSpan? Rested);
+/// <param name="OnBlock">Pods on the other addresses of its prefix; 0 for a single address; negative for one that is on its way out.</param>
+public readonly record struct FreeAddress(Ip Address, string EniId, TimeSpan? Rested, int OnBlock = 0);
 
 /// <summary>Decides which free address a pod gets. Pure: the grain and the executor use the same.</summary>
 public static class AddressPicker
 {
-    /// <summary>Long rested ones first, since peers' conntrack remembers the last pod; among these the fullest interface,
-    /// so that the others empty and can be given back; then the longest rested; then the lowest.</summary>
+    /// <summary>Long rested ones first, since peers' conntrack remembers the last pod; among these those that stay, and of
+    /// these the fullest interface and prefix, so that the others empty and can be given back; then the longest rested; then the lowest.</summary>
     /// <param name="free">What could be taken. Those that have rested less than <paramref name="cooldown"/> are passed over.</param>
     /// <param name="onPods">How many addresses of an interface are on pods.</param>
     /// <param name="cooldown">No address is used before.</param>
@@ -40,7 +41,17 @@ public static class AddressPicker
         var order = IsRested(one.Rested, preferredRest).CompareTo(IsRested(other.Rested, preferredRest));
         if (order == 0)
         {
+            order = (one.OnBlock >= 0).CompareTo(other.OnBlock >= 0);
+        }
+
+        if (order == 0)
+        {
             order = onPods(one.EniId).CompareTo(onPods(other.EniId));
+        }
+
+        if (order == 0)
+        {
+            order = one.OnBlock.CompareTo(other.OnBlock);
         }
 
         if (order == 0)

@@ -3,105 +3,63 @@ using AwsVpcCni.Core.Addressing;
 
 namespace AwsVpcCni.Core.Pool;
 
-/// <summary>What the planner needs to know of a node.</summary>
-/// <param name="Enis">The interfaces that we manage.</param>
-/// <param name="OnPods">Addresses on pods.</param>
-/// <param name="WaitingPods">ADDs without an address.</param>
-/// <param name="NewInterfaces">How many interfaces more it could get, those under way counted as there.</param>
-/// <param name="RoomOnNew">Addresses for pods that a new interface holds.</param>
-public sealed record NodeState(ImmutableArray<EniState> Enis, int OnPods, int WaitingPods, int NewInterfaces, int RoomOnNew);
-
-/// <summary>One interface. All counts are addresses, the primary one apart.</summary>
-/// <param name="EniId">Which; empty for one that is being made.</param>
-/// <param name="IsPrimary">It stays as long as the instance.</param>
-/// <param name="Held">Addresses for pods that it holds, those being returned included.</param>
-/// <param name="Room">How many more it could hold, those being drawn and those being returned counted as held.</param>
-/// <param name="Drawing">On their way from EC2.</param>
-/// <param name="Free">Leased, on no pod, rested: ready.</param>
-/// <param name="Cooling">How many rest.</param>
-/// <param name="Surrenderable">Those of <paramref name="Free"/> that have not been on a pod for a good while, best to give up first.</param>
-public sealed record EniState(string EniId, bool IsPrimary, int Held, int Room, int Drawing, int Free, int Cooling, ImmutableArray<Block> Surrenderable);
-
 /// <summary>Decides what one node asks of EC2 next. Pure: the same arguments give the same actions.</summary>
+/// <remarks>It thinks in blocks of one kind: prefixes where policy and type want them, else addresses. What the node holds of the other
+/// kind serves on until it is free, and then goes. How much is wanted is reckoned in <see cref="PoolNeed"/>, growing in
+/// <see cref="PoolGrowth"/>, giving back in <see cref="PoolRelease"/>.</remarks>
 public static class PoolPlanner
 {
-    /// <summary>Waiting pods come first, then the warm target; room on the interfaces caps both.</summary>
-    /// <remarks>A cooling address is not free, so it does not count: a pod that waits gets a new one at once (field report F5).
-    /// Giving up starts only when nothing is being drawn and nothing cools, so that a burst does not draw and return in turn.</remarks>
+    /// <summary>Waiting pods come first, then the target; room on the interfaces caps both.</summary>
+    /// <remarks>Giving up starts only when nothing is being drawn and nothing cools, so that a burst does not draw and return in turn.</remarks>
     /// <returns>Actions in the order in which to run them; empty when the node has what it needs.</returns>
-    public static ImmutableArray<PoolAction> Plan(NodeState node, PoolPolicy policy)
+    public static ImmutableArray<PoolAction> Plan(NodeState node, PoolPolicy policy, ExpectedWaits waits = default)
     {
-        var wanted = node.WaitingPods + Math.Max(policy.WarmIps, policy.MinimumIps - node.OnPods);
-        var missing = wanted - node.Enis.Sum(eni => eni.Free + eni.Drawing);
-        return missing switch
+        if (!policy.Provisions)
         {
-            > 0 => Grow(node, missing),
-            < 0 when node.Enis.All(eni => eni is { Drawing: 0, Cooling: 0 }) => Shrink(node, -missing),
-            _ => RemoveIdle(node),
-        };
-    }
+            return [];
+        }
 
-    private static ImmutableArray<PoolAction> Grow(NodeState node, int missing)
-    {
-        var actions = ImmutableArray.CreateBuilder<PoolAction>();
-        foreach (var eni in node.Enis)
+        var prefixes = DrawsPrefixes(node, policy);
+        var target = policy.Target(prefixes);
+        var need = Need(node, target, prefixes);
+        if (need.Short > 0)
         {
-            var count = Math.Min(missing, eni.Room);
-            if (count > 0)
+            var grown = PoolGrowth.Plan(node, target, prefixes, need, waits);
+            if (!grown.IsEmpty)
             {
-                actions.Add(new PoolAction.DrawAddresses(eni.EniId, count));
-                missing -= count;
+                return grown;
             }
         }
 
-        for (var left = node.NewInterfaces; left > 0 && missing > 0 && node.RoomOnNew > 0; left--)
-        {
-            var count = Math.Min(missing, node.RoomOnNew);
-            actions.Add(new PoolAction.AddInterface(count));
-            missing -= count;
-        }
-
-        return actions.ToImmutable();
+        var isQuiet = node.Enis.All(eni => eni.Drawing == 0 && eni.Blocks.All(block => block.Cooling == 0));
+        return isQuiet && node.WaitingPods == 0 ? PoolRelease.Plan(node, target, prefixes, need) : PoolRelease.RemoveEmpty(node, need);
     }
 
-    private static ImmutableArray<PoolAction> Shrink(NodeState node, int surplus)
+    /// <summary>Whether this node is to hold prefixes.</summary>
+    public static bool DrawsPrefixes(NodeState node, PoolPolicy policy) => policy.Prefixes && node.TakesPrefixes;
+
+    /// <summary>Whether the node is short of nothing.</summary>
+    public static bool IsServed(NodeState node, PoolPolicy policy) => DrawsPrefixes(node, policy) is var prefixes && Need(node, policy.Target(prefixes), prefixes).Short == 0;
+
+    /// <summary>How far the node is from its target.</summary>
+    public static PoolNeed Need(NodeState node, PoolTarget target, bool prefixes)
     {
-        // From the last interface backwards: the later ones are those that can go as a whole. What is free there and has not
-        // rested for long enough is waited for, else the earlier ones would be emptied instead.
-        var addresses = ImmutableArray.CreateBuilder<Block>();
-        foreach (var eni in node.Enis.Reverse())
-        {
-            addresses.AddRange(eni.Surrenderable.Take(surplus - addresses.Count));
-            if (addresses.Count == surplus || eni.Free > eni.Surrenderable.Length)
-            {
-                break;
-            }
-        }
-
-        return addresses.Count == 0 ? RemoveIdle(node) : [new PoolAction.GiveUp(addresses.ToImmutable())];
+        var counts = Count(node, prefixes);
+        var need = PoolNeed.Of(target, counts, prefixes, node.Slots);
+        // Beyond kubelet's own limit nothing is kept warm; a pod that waits is no forecast.
+        return counts.Total >= node.MaxPods && counts.Waiting == 0 ? need with { Short = 0, Missing = 0 } : need;
     }
 
-    /// <summary>An interface without addresses serves nobody and keeps its primary address from others.</summary>
-    private static ImmutableArray<PoolAction> RemoveIdle(NodeState node) =>
-        [.. node.Enis.Where(eni => eni is { IsPrimary: false, Held: 0, Drawing: 0 }).Select(eni => new PoolAction.RemoveInterface(eni.EniId))];
-}
-
-/// <summary>One step towards the policy. Closed: nobody outside can add a case.</summary>
-public abstract record PoolAction
-{
-    private PoolAction()
+    /// <summary>What the node holds of the kind that it draws. Pods that wait take what is free of the other kind first.</summary>
+    public static PoolCounts Count(NodeState node, bool prefixes)
     {
+        var blocks = node.Enis.SelectMany(eni => eni.Blocks).ToArray();
+        var ours = blocks.Where(block => block.Block.IsPrefix == prefixes).ToArray();
+        var drawing = node.Enis.Where(eni => eni.DrawingPrefixes == prefixes).Sum(eni => eni.Drawing);
+        var otherFree = blocks.Where(block => block.Block.IsPrefix != prefixes).Sum(block => block.Free) + node.Enis.Sum(eni => eni.Drawing) - drawing;
+        return new PoolCounts(
+            ours.Sum(block => block.Block.Size) + drawing, ours.Sum(block => block.OnPods), ours.Sum(block => block.Free) + drawing,
+            ours.Count(block => block.Block.IsPrefix && block.IsFree) + (prefixes ? drawing / Block.PrefixSize : 0),
+            Math.Max(0, node.WaitingPods - otherFree), node.RecentAdds);
     }
-
-    /// <summary>Draw <paramref name="Count"/> addresses from EC2 for an attached interface, in one call.</summary>
-    public sealed record DrawAddresses(string EniId, int Count) : PoolAction;
-
-    /// <summary>Make and attach an interface that holds <paramref name="Count"/> addresses for pods, in one call each.</summary>
-    public sealed record AddInterface(int Count) : PoolAction;
-
-    /// <summary>Detach and delete an interface that holds no address for pods.</summary>
-    public sealed record RemoveInterface(string EniId) : PoolAction;
-
-    /// <summary>Ask the executor to leave these out of its lease, so that they can be returned.</summary>
-    public sealed record GiveUp(ImmutableArray<Block> Blocks) : PoolAction;
 }

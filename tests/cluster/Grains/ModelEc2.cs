@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
@@ -69,22 +70,26 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
             .Select(type => new InstanceLimits(NewerType ?? type.Type, type.Ipv4PerEni, type.Hypervisor, type.BareMetal, [.. type.Cards])).Where(type => instanceTypes.Contains(type.Type))]);
 
     public Task AssignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation) =>
-        Call($"Assign {string.Join(',', blocks)}", () => vpc.AssignPrivateIpAddresses(eniId, [.. blocks.Select(one => one.First.ToIPAddress())], false).Count);
+        Call($"Assign {string.Join(',', blocks)}", () => blocks[0].IsPrefix
+            ? vpc.AssignIpv4Prefixes(eniId, Prefixes(blocks)).Count
+            : vpc.AssignPrivateIpAddresses(eniId, Singles(blocks), false).Count);
 
     public Task<ImmutableArray<Block>> AssignCountedAsync(string eniId, int count, bool prefixes, CancellationToken cancellation) =>
-        Call($"AssignCounted {count}", () => (ImmutableArray<Block>)[.. vpc.AssignPrivateIpAddresses(eniId, count).Select(one => new Block(Ip.From(one)))]);
+        Call($"AssignCounted {count}", () => (ImmutableArray<Block>)(prefixes
+            ? [.. vpc.AssignIpv4Prefixes(eniId, count).Select(Prefix)]
+            : [.. vpc.AssignPrivateIpAddresses(eniId, count).Select(one => new Block(Ip.From(one)))]));
 
     public Task UnassignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation) =>
         Call($"Unassign {string.Join(',', blocks)}", () =>
         {
-            vpc.UnassignPrivateIpAddresses(eniId, [.. blocks.Select(one => one.First.ToIPAddress())]);
+            vpc.UnassignPrivateIpAddresses(eniId, Singles(blocks), Prefixes(blocks));
             return 0;
         });
 
     public Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation) =>
         Call($"Create {string.Join(',', wanted.Blocks)}", () => Shown(vpc.CreateNetworkInterface(new CreateEni
         {
-            SubnetId = wanted.SubnetId, Primary = wanted.Blocks[0].First.ToIPAddress(), Secondary = [.. wanted.Blocks.Skip(1).Select(one => one.First.ToIPAddress())],
+            SubnetId = wanted.SubnetId, Primary = wanted.Blocks[0].First.ToIPAddress(), Secondary = Singles(wanted.Blocks[1..]), Prefixes = Prefixes(wanted.Blocks),
             Groups = wanted.Groups, Tags = wanted.Tags, ClientToken = wanted.ClientToken,
         })));
 
@@ -97,6 +102,12 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
 
     public Task DeleteInterfaceAsync(string eniId, CancellationToken cancellation) => Done($"Delete {eniId}", () => vpc.DeleteNetworkInterface(eniId));
 
+    private static List<IPAddress> Singles(ImmutableArray<Block> blocks) => [.. blocks.Where(one => !one.IsPrefix).Select(one => one.First.ToIPAddress())];
+
+    private static List<IPNetwork> Prefixes(ImmutableArray<Block> blocks) => [.. blocks.Where(one => one.IsPrefix).Select(one => new IPNetwork(one.First.ToIPAddress(), 28))];
+
+    private static Block Prefix(IPNetwork prefix) => new(Ip.From(prefix.BaseAddress), true);
+
     private Task<int> Done(string call, Action effect) => Call(call, () =>
     {
         vpc.Advance();
@@ -107,7 +118,7 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     private static Ec2Interface Shown(Eni eni) => new(
         eni.Id, eni.Subnet.Id, eni.Subnet.Zone, eni.Mac, "in-use", [.. eni.Addresses.Select(Ip.From)],
         eni.Attachment is { } one ? new Ec2Attachment(one.Id, one.Instance.Id, one.DeviceIndex, one.NetworkCardIndex, "attached", one.DeleteOnTermination) : null,
-        eni.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal), [.. eni.Groups], []);
+        eni.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal), [.. eni.Groups], [.. eni.Prefixes.Select(Prefix)]);
 
     private Task<T> Call<T>(string call, Func<T> effect)
     {

@@ -38,7 +38,7 @@ public sealed class SiloSettingsTests
     [InlineData("NodeApi:TokenKeyPath", "/nowhere/key.pub", "NodeApi:TokenKeyPath '/nowhere/key.pub' does not exist")]
     [InlineData("Silo:Address", "0.0.0.0", "Silo:Address '0.0.0.0' is no IP address that others can reach")]
     [InlineData("Silo:GatewayPort", "11111", "Silo:Port and Silo:GatewayPort are both 11111")]
-    [InlineData("Pool:WarmIp", "4", "Pool:WarmIp is no setting; Pool has WarmIps, ")]
+    [InlineData("Pool:WarmIp", "4", "Pool:WarmIp is no setting; Pool has WarmEnis, WarmIps, ")]
     [InlineData("Pool:WarmIps", "many", "Failed to convert configuration value 'many' at 'Pool:WarmIps'")]
     public void A_wrong_setting_is_named(string name, string value, string said) =>
         Assert.StartsWith(said, Assert.Single(Errors((name, value))), StringComparison.Ordinal);

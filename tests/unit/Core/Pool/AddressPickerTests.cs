@@ -33,6 +33,16 @@ public sealed class AddressPickerTests
     }
 
     [Fact]
+    public void The_fuller_prefix_goes_first_and_what_is_to_go_goes_last()
+    {
+        FreeAddress One(string ip, int onBlock) => new(Ip.Parse(ip), "eni-1", null, onBlock);
+
+        Assert.Equal("10.0.0.40", Pick([One("10.0.0.20", 2), One("10.0.0.40", 3), One("10.0.0.60", 0)])?.Address.ToString());
+        Assert.Equal("10.0.0.60", Pick([One("10.0.0.20", -1), One("10.0.0.60", 0)])?.Address.ToString());
+        Assert.Equal("10.0.0.20", Pick([One("10.0.0.20", -1)])?.Address.ToString());
+    }
+
+    [Fact]
     public void No_address_is_picked_before_it_has_rested() =>
         Address.Array[0, 20].Sample(free => Pick(free) is not { } picked || picked.Rested is null || picked.Rested >= Cooldown);
 

@@ -1,101 +1,207 @@
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Core.Pool;
-using CsCheck;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Unit.Core.Pool;
 
 public sealed class PoolPlannerTests
 {
-    private static readonly Gen<EniState> Eni = Gen.Select(Gen.Int[0, 20], Gen.Int[0, 5], Gen.Int[0, 10], Gen.Int[0, 10],
-        (room, drawing, free, cooling) => new EniState($"eni-{room}", false, free + cooling, room, drawing, free, cooling,
-            [.. Enumerable.Range(1, free).Select(i => new Block(new Ip((UInt128)i, false)))]));
+    private const int Unset = -1;
 
-    private static readonly Gen<NodeState> Node = Gen.Select(Eni.Array[1, 3], Gen.Int[0, 30], Gen.Int[0, 30], Gen.Int[0, 2], (enis, onPods, waiting, more) =>
-        new NodeState([.. enis.Select((eni, i) => eni with { EniId = $"eni-{i}", IsPrimary = i == 0 })], onPods, waiting, more, 9));
+    [Theory] // The steady states of section 2.12 (b): pods -> blocks of each interface.
+    [InlineData("t3.small", false, Unset, Unset, 1, "0:[3] 5:[3,3,3] 9:[3,3,3]")]
+    [InlineData("t3.small", false, 1, 1, Unset, "0:[1] 5:[3,3] 9:[3,3,3]")]
+    [InlineData("t3.small", false, 2, 5, Unset, "0:[3,2] 5:[3,3,1] 9:[3,3,3]")]
+    [InlineData("p3dn.24xlarge", false, Unset, Unset, 1, "0:[49] 3:[49,49] 95:[49,49,49]")]
+    [InlineData("p3dn.24xlarge", false, 5, 10, Unset, "0:[10] 7:[12] 15:[20] 45:[49,1]")]
+    [InlineData("t3.small", true, Unset, Unset, 1, "0:[1] 5:[2] 16:[2] 17:[3] 58:[3,2]")]
+    [InlineData("t3.small", true, 1, 1, Unset, "0:[1] 5:[1] 17:[2] 58:[3,1]")]
+    [InlineData("t3.small", true, 7, 20, Unset, "0:[2] 5:[2] 17:[2] 58:[3,2]")]
+    [InlineData("p3dn.24xlarge", true, Unset, Unset, 1, "0:[1] 3:[2] 95:[7]")]
+    [InlineData("p3dn.24xlarge", true, 5, 10, Unset, "0:[1] 7:[1] 15:[2] 45:[4]")]
+    public void A_node_comes_to_rest_as_the_references_does(string type, bool prefixes, int warm, int minimum, int whole, string shapes)
+    {
+        var node = new PoolModel(InstanceLimits.Find(type)!, new PoolPolicy
+        {
+            Prefixes = prefixes, WarmIps = OrNull(warm), MinimumIps = OrNull(minimum), WarmEnis = prefixes ? null : OrNull(whole), WarmPrefixes = prefixes ? OrNull(whole) : null,
+        });
+        node.Settle();
+        var seen = new List<string>();
+        foreach (var pods in shapes.Split(' ').Select(shape => int.Parse(shape.Split(':')[0], null)))
+        {
+            node.PodsTo(pods);
+            seen.Add($"{pods}:{node.Shape}");
+        }
 
-    private static readonly Gen<PoolPolicy> Policy = Gen.Select(Gen.Int[0, 10], Gen.Int[0, 30], (warm, minimum) => new PoolPolicy { WarmIps = warm, MinimumIps = minimum });
+        Assert.Equal(shapes, string.Join(' ', seen));
+    }
+
+    [Theory] // And back: what came with pods goes with them.
+    [InlineData("t3.small", false, 1, 1, Unset, "[1]")]
+    [InlineData("p3dn.24xlarge", false, 5, 10, Unset, "[10]")]
+    [InlineData("t3.small", false, Unset, Unset, 1, "[3]")]
+    [InlineData("t3.small", true, Unset, Unset, 1, "[1]")]
+    [InlineData("p3dn.24xlarge", true, 5, 10, Unset, "[1]")]
+    [InlineData("m5.large", false, Unset, Unset, Unset, "[4]")]
+    [InlineData("m5.large", true, Unset, Unset, Unset, "[1]")]
+    public void When_its_pods_are_gone_a_node_is_as_it_was(string type, bool prefixes, int warm, int minimum, int whole, string shape)
+    {
+        var node = new PoolModel(InstanceLimits.Find(type)!, new PoolPolicy
+        {
+            Prefixes = prefixes, WarmIps = OrNull(warm), MinimumIps = OrNull(minimum), WarmEnis = prefixes ? null : OrNull(whole), WarmPrefixes = prefixes ? OrNull(whole) : null,
+        });
+        node.Settle();
+        Assert.Equal(shape, node.Shape);
+        node.Burst(8);
+        node.Burst(50);
+        node.PodsTo(0);
+        Assert.Equal(shape, node.Shape);
+    }
+
+    [Theory] // The project's unit tests of releasing an interface: which of three goes. 2 addresses on pods, 2 free, 1 free.
+    [InlineData(3, 1, 3, "")]
+    [InlineData(1, 5, 3, "")]
+    [InlineData(2, 4, 3, "eni-2")]
+    [InlineData(0, 3, 2, "")]
+    [InlineData(0, 2, 2, "eni-1")]
+    public void The_interface_that_the_target_can_do_without_is_emptied(int warm, int minimum, int interfaces, string emptied)
+    {
+        EniState Eni(int index, int onPods, int free) => new()
+        {
+            EniId = $"eni-{index}", MayGo = index > 0,
+            Blocks = [.. Enumerable.Range(0, onPods + free).Select(i => new BlockState(At((index * 100) + i), i < onPods ? 1 : 0, 0, i >= onPods))],
+        };
+        EniState[] all = [Eni(0, 2, 0), Eni(1, 0, 2), Eni(2, 0, 1)];
+        var node = new NodeState { Slots = 3, Enis = [.. all.Take(interfaces)] };
+
+        var given = PoolPlanner.Plan(node, new PoolPolicy { WarmIps = warm, MinimumIps = minimum }).OfType<PoolAction.GiveUp>().SelectMany(action => action.Blocks).ToHashSet();
+
+        Assert.Equal(emptied, string.Join(' ', node.Enis.Where(eni => eni.Blocks.All(block => given.Contains(block.Block))).Select(eni => eni.EniId)));
+    }
 
     [Theory]
-    [InlineData(0, 0, 3, 0, 3)] // A waiting pod is demand, even when nothing is to be kept warm.
-    [InlineData(4, 0, 0, 0, 4)]
-    [InlineData(4, 0, 2, 0, 6)]
-    [InlineData(2, 10, 0, 3, 7)] // The minimum counts addresses on pods.
-    [InlineData(2, 10, 0, 9, 2)]
-    [InlineData(0, 0, 0, 5, 0)]
-    public void Plan_asks_once_for_all_that_is_missing(int warm, int minimum, int waiting, int onPods, int asked)
+    [InlineData("m5.large", 27, 7)] // One draw on the primary interface, two interfaces of three calls.
+    [InlineData("m5.4xlarge", 232, 22)]
+    public void A_burst_is_served_in_one_turn_with_one_call_an_interface(string type, int pods, int calls)
     {
-        var node = new NodeState([new EniState("eni-1", true, 0, 50, 0, 0, 0, [])], onPods, waiting, 0, 9);
-        Assert.Equal(asked, PoolPlanner.Plan(node, new PoolPolicy { WarmIps = warm, MinimumIps = minimum }).OfType<PoolAction.DrawAddresses>().Sum(draw => draw.Count));
+        var node = new PoolModel(InstanceLimits.Find(type)!, new PoolPolicy { WarmIps = 1 });
+        node.Burst(pods);
+        Assert.Equal((pods, 0, calls), (node.Pods, node.Waiting, node.Calls));
     }
 
     [Fact]
-    public void A_cooling_address_does_not_keep_a_waiting_pod_waiting()
+    public void While_drawing_has_a_queue_a_waiting_pod_is_served_by_a_new_interface()
     {
-        var node = new NodeState([new EniState("eni-1", true, 23, 5, 0, 0, 4, [])], 19, 2, 0, 9);
-        Assert.Equal([new PoolAction.DrawAddresses("eni-1", 2)], PoolPlanner.Plan(node, new PoolPolicy { WarmIps = 0, MinimumIps = 0 }));
+        var node = new NodeState { Slots = 9, Enis = [new EniState { EniId = "eni-0", Room = 9 }], NewInterfaces = 2, NewIn = [new("subnet-0")], WaitingPods = 3 };
+        var policy = new PoolPolicy { WarmIps = 0 };
+
+        Assert.Equal([new PoolAction.Draw("eni-0", 3, false)], PoolPlanner.Plan(node, policy, new ExpectedWaits(TimeSpan.FromSeconds(9), TimeSpan.FromSeconds(10))));
+        Assert.Equal([new PoolAction.AddInterface("subnet-0", 3, false)], PoolPlanner.Plan(node, policy, new ExpectedWaits(TimeSpan.FromSeconds(11), TimeSpan.FromSeconds(10))));
     }
 
     [Fact]
-    public void Plan_never_asks_for_more_than_the_interfaces_have_room_for() =>
-        Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).OfType<PoolAction.DrawAddresses>()
-            .All(draw => draw.Count > 0 && draw.Count <= node.Enis.Single(eni => eni.EniId == draw.EniId).Room));
-
-    [Fact]
-    public void What_is_planned_satisfies_the_plan() =>
-        Gen.Select(Node, Policy).Sample((node, policy) =>
-        {
-            var draws = PoolPlanner.Plan(node, policy).OfType<PoolAction.DrawAddresses>().ToDictionary(draw => draw.EniId, draw => draw.Count);
-            var adds = PoolPlanner.Plan(node, policy).OfType<PoolAction.AddInterface>().ToArray();
-            var after = node with
-            {
-                Enis =
-                [
-                    .. node.Enis.Select(eni => eni with { Drawing = eni.Drawing + draws.GetValueOrDefault(eni.EniId), Room = eni.Room - draws.GetValueOrDefault(eni.EniId) }),
-                    .. adds.Select(add => new EniState("", false, 0, 0, add.Count, 0, 0, [])),
-                ],
-                NewInterfaces = node.NewInterfaces - adds.Length,
-            };
-            return !PoolPlanner.Plan(after, policy).Any(action => action is PoolAction.DrawAddresses or PoolAction.AddInterface);
-        });
-
-    [Fact]
-    public void Plan_never_draws_and_gives_up_at_once() =>
-        Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).Select(action => action is PoolAction.DrawAddresses or PoolAction.AddInterface).Distinct().Count() <= 1);
-
-    [Fact]
-    public void A_new_interface_is_made_only_for_what_the_present_ones_have_no_room_for() =>
-        Gen.Select(Node, Policy).Sample((node, policy) =>
-        {
-            var plan = PoolPlanner.Plan(node, policy);
-            var adds = plan.OfType<PoolAction.AddInterface>().ToArray();
-            return adds.Length <= node.NewInterfaces && adds.All(add => add.Count is > 0 and <= 9)
-                && (adds.Length == 0 || plan.OfType<PoolAction.DrawAddresses>().Sum(draw => draw.Count) == node.Enis.Sum(eni => eni.Room));
-        });
-
-    [Fact]
-    public void An_interface_goes_only_when_it_is_empty_and_not_the_primary_one() =>
-        Gen.Select(Node, Policy).Sample((node, policy) => PoolPlanner.Plan(node, policy).OfType<PoolAction.RemoveInterface>()
-            .All(remove => node.Enis.Single(eni => eni.EniId == remove.EniId) is { IsPrimary: false, Held: 0, Drawing: 0 }));
-
-    [Fact]
-    public void The_later_interface_is_emptied_first_even_when_its_addresses_have_rested_less()
+    public void Without_a_whole_block_a_sibling_subnet_serves_then_single_addresses_and_then_prefixes_again()
     {
-        static Block At(int last) => new(new Ip((UInt128)last, false));
-        var primary = new EniState("eni-0", true, 9, 0, 0, 9, 0, [.. Enumerable.Range(1, 9).Select(At)]);
-        var ripening = new NodeState([primary, new EniState("eni-1", false, 9, 0, 0, 9, 0, [At(11)])], 0, 0, 1, 9);
-        var ripe = new NodeState([primary, new EniState("eni-1", false, 9, 0, 0, 9, 0, [.. Enumerable.Range(11, 9).Select(At)])], 0, 0, 1, 9);
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { Prefixes = true, WarmIps = 2, MaxEnis = 2 });
+        node.Room(new SubnetRoom("subnet-0", HasPrefixes: false));
+        node.Room(new SubnetRoom("subnet-1"));
+        node.Settle();
+        Assert.Equal("[0,1]", node.Shape); // In the sibling.
 
-        Assert.Equal([At(11)], Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(ripening, new PoolPolicy { WarmIps = 2 }))).Blocks);
-        Assert.Equal(9, Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(ripe, new PoolPolicy { WarmIps = 2 }))).Blocks.Count(block => block.First.Bits > 10));
+        node.Room(new SubnetRoom("subnet-1", HasPrefixes: false));
+        node.Burst(20);
+        Assert.Equal((20, 0, 6), (node.Pods, node.Waiting, node.Blocks.Count(block => !block.IsPrefix))); // 16, and just so many more as are needed.
+
+        node.Room(new SubnetRoom("subnet-0"));
+        node.PodsTo(0);
+        Assert.All(node.Blocks, block => Assert.True(block.IsPrefix));
+        Assert.Equal("[1]", node.Shape);
     }
 
     [Fact]
-    public void Giving_up_leaves_the_waiting_pods_and_the_targets_what_they_need() =>
-        Gen.Select(Node, Policy).Sample((node, policy) =>
+    public void The_mode_is_switched_with_pods_running_and_what_is_left_over_goes_when_it_is_free()
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { WarmIps = 2 });
+        node.Burst(5);
+        node.Policy = node.Policy with { Prefixes = true };
+        node.Settle();
+        Assert.Equal((5, 1), (node.Blocks.Count(block => !block.IsPrefix), node.Blocks.Count(block => block.IsPrefix))); // The two warm ones are gone.
+
+        node.Policy = node.Policy with { Prefixes = false };
+        node.Burst(3);
+        node.PodsTo(0);
+        Assert.Equal("[2]", node.Shape);
+        Assert.All(node.Blocks, block => Assert.False(block.IsPrefix));
+    }
+
+    [Theory] // The reference's integration tests (section 10, rows 14 to 16), on a node without pods.
+    [InlineData(false, Unset, Unset, 3, 2, "[9,9]")] // WARM_ENI_TARGET 3, MAX_ENI 2.
+    [InlineData(false, Unset, Unset, 3, Unset, "[9,9,9]")]
+    [InlineData(false, Unset, Unset, 2, Unset, "[9,9]")]
+    [InlineData(false, 2, Unset, Unset, Unset, "[2]")]
+    [InlineData(false, 16, Unset, Unset, Unset, "[9,7]")]
+    [InlineData(false, Unset, 2, Unset, Unset, "[2]")]
+    [InlineData(false, Unset, 16, Unset, Unset, "[9,7]")]
+    [InlineData(false, 6, 10, Unset, Unset, "[9,1]")]
+    [InlineData(true, 2, Unset, Unset, Unset, "[1]")]
+    [InlineData(true, 16, Unset, Unset, Unset, "[1]")]
+    [InlineData(true, Unset, 16, Unset, Unset, "[1]")]
+    [InlineData(true, 17, Unset, Unset, Unset, "[2]")]
+    [InlineData(true, 6, 10, Unset, Unset, "[1]")]
+    [InlineData(true, Unset, Unset, 2, Unset, "[2]")]
+    [InlineData(true, 2, Unset, 5, Unset, "[1]")] // Addresses win over prefixes.
+    public void An_idle_node_holds_its_target(bool prefixes, int warm, int minimum, int whole, int maxEnis, string shape)
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy
         {
-            var givenUp = PoolPlanner.Plan(node, policy).OfType<PoolAction.GiveUp>().Sum(action => action.Blocks.Length);
-            var left = node.Enis.Sum(eni => eni.Free) - givenUp;
-            return givenUp == 0 || left >= node.WaitingPods + Math.Max(policy.WarmIps, policy.MinimumIps - node.OnPods);
+            Prefixes = prefixes, WarmIps = OrNull(warm), MinimumIps = OrNull(minimum), WarmEnis = OrNull(whole), WarmPrefixes = prefixes ? OrNull(whole) : null, MaxEnis = OrNull(maxEnis),
         });
+        node.Settle();
+        Assert.Equal(shape, node.Shape);
+    }
+
+    [Fact]
+    public void An_idle_interface_is_gathered_into_the_others_when_they_have_room()
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { WarmIps = 3 });
+        node.Burst(12);
+        Assert.Equal("[9,6]", node.Shape);
+        node.PodsTo(6);
+        node.Settle();
+        Assert.Equal("[9]", node.Shape);
+    }
+
+    [Fact]
+    public void Neither_the_primary_nor_a_pinned_interface_goes_and_with_custom_networking_the_primary_serves_no_pod()
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { WarmIps = 2, CustomNetworking = true });
+        node.AddPinned();
+        node.Burst(3);
+        Assert.Equal("[0,5]", node.Shape);
+        node.Policy = node.Policy with { WarmIps = 0 };
+        node.PodsTo(0);
+        Assert.Equal("[0,0]", node.Shape);
+    }
+
+    [Fact]
+    public void When_provisioning_is_off_nothing_is_done() =>
+        Assert.Empty(PoolPlanner.Plan(new NodeState { Slots = 9, Enis = [new EniState { EniId = "eni-0", Room = 9 }], WaitingPods = 5 }, new PoolPolicy { Provisions = false }));
+
+    [Fact]
+    public void Nothing_is_given_up_before_it_is_ripe_or_while_something_cools_is_drawn_or_waits()
+    {
+        var eni = new EniState { EniId = "eni-0", Blocks = [.. Enumerable.Range(0, 9).Select(i => new BlockState(At(i), 0, 0, i > 0))] };
+        var node = new NodeState { Slots = 9, Enis = [eni] };
+        var policy = new PoolPolicy { WarmIps = 0 };
+
+        Assert.Equal(8, Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(node, policy))).Blocks.Length);
+        Assert.Empty(PoolPlanner.Plan(node with { Enis = [eni with { Blocks = eni.Blocks.SetItem(0, eni.Blocks[0] with { Cooling = 1 }) }] }, policy));
+        Assert.Empty(PoolPlanner.Plan(node with { Enis = [eni with { Drawing = 1 }] }, policy));
+        Assert.Empty(PoolPlanner.Plan(node with { WaitingPods = 1 }, policy));
+    }
+
+    private static Block At(int last) => new(new Ip((UInt128)last, false));
+
+    private static int? OrNull(int value) => value == Unset ? null : value;
 }
