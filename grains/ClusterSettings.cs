@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using AwsVpcCni.Core.Pool;
 
 namespace AwsVpcCni.Grains;
@@ -6,9 +7,19 @@ namespace AwsVpcCni.Grains;
 /// <param name="ClusterName">Of the Kubernetes cluster; goes into tags.</param>
 /// <param name="VpcId">The VPC whose nodes are managed.</param>
 /// <param name="QuotaKey">Key of the quota grain: <c>account/region</c>.</param>
-/// <param name="Pool">What a node should hold.</param>
+/// <param name="Pool">What a node should hold, at the start.</param>
 /// <param name="Timing">Periods and deadlines.</param>
-public sealed record ClusterSettings(string ClusterName, string VpcId, string QuotaKey, PoolPolicy Pool, Timing Timing);
+public sealed record ClusterSettings(string ClusterName, string VpcId, string QuotaKey, PoolPolicy Pool, Timing Timing)
+{
+    /// <summary>What a node should hold. Changes at run time.</summary>
+    public PoolPolicy Pool { get; set; } = Pool;
+
+    /// <summary>What single nodes should hold instead, by instance id. Changes at run time.</summary>
+    public ImmutableSortedDictionary<string, PoolPolicy> NodePools { get; set; } = ImmutableSortedDictionary<string, PoolPolicy>.Empty;
+
+    /// <summary>What this node should hold now.</summary>
+    public PoolPolicy PolicyOf(string instanceId) => NodePools.GetValueOrDefault(instanceId) ?? Pool;
+}
 
 /// <summary>Periods and deadlines. The defaults are the design's.</summary>
 public sealed record Timing

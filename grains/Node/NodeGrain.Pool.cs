@@ -16,6 +16,9 @@ public sealed partial class NodeGrain
     private readonly Dictionary<string, (SubnetRoom Room, DateTimeOffset At)> _rooms = new(StringComparer.Ordinal); // What subnets last had.
     private Reason? _trouble; // Why the node does not have what it wants.
 
+    /// <summary>As it is now: it changes at run time.</summary>
+    private PoolPolicy Policy => settings.PolicyOf(InstanceId);
+
     private Ip? PickFor(AssignRequest request)
     {
         // The same request again, while its row is being written.
@@ -26,20 +29,20 @@ public sealed partial class NodeGrain
 
         var now = time.GetUtcNow();
         var refused = request.Refused.Select(refusal => refusal.Address).ToHashSet();
-        var prefixes = settings.Pool.Prefixes && TakesPrefixes;
+        var prefixes = Policy.Prefixes && TakesPrefixes;
         var free = from eni in _stored.Interfaces
                    where _report is null || _report.InterfacesSetUp.Contains(eni.EniId)
                    from held in eni.Addresses
                    where IsFree(held) && !refused.Contains(held.Address)
                    select new FreeAddress(held.Address, eni.EniId, _use.Rested(held.Address, now),
                        held.Block.IsPrefix != prefixes ? -1 : prefixes ? _use.OnPrefix(held.Address) : 0);
-        if (CameBefore(request) is var others and > 0 && free.Count(one => AddressPicker.IsRested(one.Rested, settings.Pool.Cooldown)) <= others)
+        if (CameBefore(request) is var others and > 0 && free.Count(one => AddressPicker.IsRested(one.Rested, Policy.Cooldown)) <= others)
         {
             return null; // They ask again within a second.
         }
 
         var onPods = _stored.Interfaces.ToDictionary(eni => eni.EniId, eni => OnPods(eni.EniId), StringComparer.Ordinal); // Once, not at each comparison.
-        return AddressPicker.Pick(free, eni => onPods[eni], settings.Pool.Cooldown, settings.Pool.PreferredRest)?.Address;
+        return AddressPicker.Pick(free, eni => onPods[eni], Policy.Cooldown, Policy.PreferredRest)?.Address;
     }
 
     /// <summary>Waiting ADDs whose turn comes earlier: first come, first served.</summary>
@@ -50,7 +53,7 @@ public sealed partial class NodeGrain
 
     private bool IsFree(HeldAddress held) => held.AskedBackAt is null && !_use.IsOnPod(held.Address);
 
-    private bool IsRested(Ip address, DateTimeOffset now) => AddressPicker.IsRested(_use.Rested(address, now), settings.Pool.Cooldown);
+    private bool IsRested(Ip address, DateTimeOffset now) => AddressPicker.IsRested(_use.Rested(address, now), Policy.Cooldown);
 
     private SubnetShare ShareOf(IEnumerable<HeldAddress> addresses, DateTimeOffset now)
     {
@@ -96,7 +99,7 @@ public sealed partial class NodeGrain
     {
         var adding = _doc.Intents.Where(intent => intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface).Select(intent => intent.DeviceIndex).ToArray();
         int[] taken = [.. _doc.Interfaces.Select(eni => eni.DeviceIndex), .. adding, .. _doc.ForeignDevices];
-        return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, Math.Min(_doc.MaxInterfaces, settings.Pool.MaxEnis ?? int.MaxValue) - taken.Length));
+        return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, Math.Min(_doc.MaxInterfaces, Policy.MaxEnis ?? int.MaxValue) - taken.Length));
     }
 
     private EniState StateOf(EniDocument eni, DateTimeOffset now)
@@ -108,7 +111,7 @@ public sealed partial class NodeGrain
         {
             EniId = eni.EniId,
             MayGo = eni is { DeviceIndex: not 0, IsPinned: false },
-            ForPods = eni.DeviceIndex != 0 || !settings.Pool.CustomNetworking,
+            ForPods = eni.DeviceIndex != 0 || !Policy.CustomNetworking,
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
             Room = _fullEnis.Contains(eni.EniId) ? 0 : Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
             Drawing = draw?.Drawing ?? 0,
@@ -130,8 +133,8 @@ public sealed partial class NodeGrain
             }
 
             var rested = _use.Rested(address, now);
-            cooling += AddressPicker.IsRested(rested, settings.Pool.Cooldown) ? 0 : 1;
-            isRipe &= AddressPicker.IsRested(rested, settings.Pool.PreferredRest);
+            cooling += AddressPicker.IsRested(rested, Policy.Cooldown) ? 0 : 1;
+            isRipe &= AddressPicker.IsRested(rested, Policy.PreferredRest);
         }
 
         return new BlockState(block, onPods, cooling, isRipe);
@@ -171,6 +174,6 @@ public sealed partial class NodeGrain
         var (drawing, cooling, room) = (state.Enis.Sum(eni => eni.Drawing), blocks.Sum(block => block.Cooling), state.Enis.Sum(eni => eni.Room) + (state.NewInterfaces * state.Slots));
         return drawing > 0 || room > 0
             ? new Reason(ReasonCode.Drawing, $"{InstanceId}: no free address; {drawing} are on their way from EC2, and the node has room for {room} more.")
-            : new Reason(ReasonCode.Cooling, $"{InstanceId}: no free address, and no room for another; {cooling} cool down for {settings.Pool.Cooldown.TotalSeconds:0} s, {blocks.Sum(block => block.OnPods)} are on pods.");
+            : new Reason(ReasonCode.Cooling, $"{InstanceId}: no free address, and no room for another; {cooling} cool down for {Policy.Cooldown.TotalSeconds:0} s, {blocks.Sum(block => block.OnPods)} are on pods.");
     }
 }

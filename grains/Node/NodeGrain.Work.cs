@@ -140,7 +140,7 @@ public sealed partial class NodeGrain
     private bool IsOurs(Ec2Interface eni) => eni.Attachment is { NetworkCard: 0 } attachment && (attachment.DeviceIndex == 0 ||
         (eni.Type is PlainType or "efa" && eni.Tags.GetValueOrDefault(NoManageTag) != "true" && (eni.Tags.GetValueOrDefault(ClusterTag) is { } cluster
             ? cluster == settings.ClusterName
-            : settings.Pool.ManageUntagged || eni.Tags.GetValueOrDefault(NodeTag) == InstanceId)));
+            : Policy.ManageUntagged || eni.Tags.GetValueOrDefault(NodeTag) == InstanceId)));
 
     private static ImmutableArray<SiblingSubnet> SiblingsIn(InstanceView view, IEnumerable<EniDocument> interfaces) =>
         [.. view.Subnets.Where(subnet => !interfaces.Any(eni => eni.DeviceIndex == 0 && eni.SubnetId == subnet.SubnetId) && subnet.Zone == view.Instance?.Zone)
@@ -155,9 +155,9 @@ public sealed partial class NodeGrain
         }
 
         var state = State(now);
-        var plan = PoolPlanner.Plan(state, settings.Pool, new ExpectedWaits(WaitOf(Ec2Action.AssignPrivateIpAddresses, now),
+        var plan = PoolPlanner.Plan(state, Policy, new ExpectedWaits(WaitOf(Ec2Action.AssignPrivateIpAddresses, now),
             WaitOf(Ec2Action.CreateNetworkInterface, now) + WaitOf(Ec2Action.AttachNetworkInterface, now) + AttachingTakes));
-        if (plan.IsEmpty && _doc.Intents.IsEmpty && PoolPlanner.IsServed(state, settings.Pool))
+        if (plan.IsEmpty && _doc.Intents.IsEmpty && PoolPlanner.IsServed(state, Policy))
         {
             _trouble = null; // It has what it wants.
         }

@@ -302,7 +302,7 @@ public sealed partial class NodeGrain(
         Lease = [.. from eni in _stored.Interfaces from held in eni.Addresses select new LeasedAddress(held.Address, eni.EniId)],
         GiveUp = [.. from eni in _stored.Interfaces from held in eni.Addresses where held.AskedBackAt is not null select held.Address],
         Interfaces = [.. _stored.Interfaces.Select(eni => new InterfaceOrder(eni.EniId, eni.Mac, eni.DeviceIndex, eni.NetworkCard, eni.PrimaryAddress, eni.SubnetCidr))],
-        Policy = new NodePolicy(settings.Pool.Cooldown.TotalSeconds, settings.Pool.PreferredRest.TotalSeconds),
+        Policy = new NodePolicy(Policy.Cooldown.TotalSeconds, Policy.PreferredRest.TotalSeconds),
     };
 
     private EniDocument? EniOf(Ip address) => _eniOf.GetValueOrDefault(address);

@@ -89,7 +89,8 @@ internal sealed class ClusterClient : IAsyncDisposable
 
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Configuration.AddSiloSettings();
-        var clusterName = cluster ?? builder.Configuration["Cluster:Name"] ?? new ClusterIdentityOptions().Name;
+        var clusterName = cluster ?? builder.Configuration["Cluster:Name"]
+            ?? throw new CommandException("Which cluster? Give --cluster NAME, or set CLUSTER_NAME as for the silo.");
         var vpcId = vpc ?? builder.Configuration["Ec2:VpcId"]
             ?? throw new CommandException("Which VPC? Give --vpc vpc-..., or set Ec2__VpcId as for the silo.");
         builder.UseOrleansClient(client =>

@@ -17,11 +17,12 @@ internal static class SiloSettings
         ["Silo"] = typeof(SiloNetworkOptions),
     };
 
-    /// <summary>The file beside the program, then environment variables (<c>Pool__WarmIps</c>).</summary>
+    /// <summary>The file beside the program, which is read again when it changes; then the variables of amazon-vpc-cni-k8s; then our own (<c>Pool__WarmIps</c>).</summary>
     public static void AddSiloSettings(this ConfigurationManager configuration)
     {
         configuration.Sources.Clear();
-        configuration.AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true, reloadOnChange: false);
+        configuration.AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true, reloadOnChange: true);
+        configuration.AddInMemoryCollection(Taken(new ConfigurationBuilder().AddEnvironmentVariables().Build()));
         configuration.AddEnvironmentVariables();
     }
 
@@ -43,8 +44,10 @@ internal static class SiloSettings
     /// <remarks>In a container of its own: the web application reads some settings while it is built.</remarks>
     public static IReadOnlyList<string> Errors(IConfiguration configuration)
     {
+        var reading = VpcCniEnvironment.Read(configuration);
+        configuration = new ConfigurationBuilder().AddInMemoryCollection(Taken(configuration)).AddConfiguration(configuration).Build();
         using var parts = new ServiceCollection().AddSingleton(configuration).AddSiloOptions().BuildServiceProvider();
-        var unknown = Sections.SelectMany(section => UnknownNames(section.Key, section.Value, configuration));
+        IEnumerable<string> unknown = [.. reading.Errors, .. Sections.SelectMany(section => UnknownNames(section.Key, section.Value, configuration))];
         try
         {
             parts.GetRequiredService<IStartupValidator>().Validate();
@@ -63,6 +66,9 @@ internal static class SiloSettings
             return [.. unknown, e.Message]; // The binder's, which stops it: the value, the setting and the form that it must have.
         }
     }
+
+    private static IEnumerable<KeyValuePair<string, string?>> Taken(IConfiguration configuration) =>
+        VpcCniEnvironment.Read(configuration).Settings.Select(setting => new KeyValuePair<string, string?>(setting.Key, setting.Value));
 
     private static OptionsBuilder<TOptions> AddSection<TOptions, TValidator>(this IServiceCollection services)
         where TOptions : class

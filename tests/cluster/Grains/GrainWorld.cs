@@ -25,14 +25,18 @@ public sealed class GrainWorld : IAsyncDisposable
     private InProcessTestCluster? _cluster;
 
     private GrainWorld(PoolPolicy policy, string cidr) =>
-        (Policy, Ec2) = (policy, new ModelEc2(new Vpc(new VpcDescription
+        (Settings, Ec2) = (new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }), new ModelEc2(new Vpc(new VpcDescription
         {
             VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
-            Subnets = [new SubnetDescription { Id = "subnet-a", Cidr = cidr, Zone = "eu-west-1a", ZoneId = "euw1-az1" }],
+            Subnets =
+            [
+                new SubnetDescription { Id = "subnet-a", Cidr = cidr, Zone = "eu-west-1a", ZoneId = "euw1-az1" },
+                new SubnetDescription { Id = "subnet-b", Cidr = "10.0.16.0/24", Zone = "eu-west-1a", ZoneId = "euw1-az1" },
+            ],
             SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
         }, TimeProvider.System, new Random(1))));
 
-    public PoolPolicy Policy { get; }
+    public ClusterSettings Settings { get; }
 
     public ModelEc2 Ec2 { get; }
 
@@ -54,7 +58,7 @@ public sealed class GrainWorld : IAsyncDisposable
             silo.Services.AddCoreSerializer();
             silo.Services.AddSingleton<IEc2>(world.Ec2).AddSingleton<IAddressBook>(world.Book).AddTransient(_ => new Random(1));
             silo.Services.AddKeyedSingleton<IGrainStorage>(DocumentJson.StorageName, world.Documents);
-            silo.Services.AddSingleton(new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }));
+            silo.Services.AddSingleton(world.Settings);
             silo.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(world.Time));
         });
         builder.ConfigureClient(client => client.Services.AddCoreSerializer());

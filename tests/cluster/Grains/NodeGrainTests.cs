@@ -197,7 +197,7 @@ public sealed class NodeGrainTests
         var (_, first) = await JoinedAsync(world);
         // The ledger knows nothing of what a hand draws now, and would name just these next.
         world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.First().Id,
-            [.. Enumerable.Range(4, 11).Select(offset => (Ip.Parse("10.0.0.0") + offset).ToIPAddress()).Where(ip => vpc.Subnets.Single().HolderOf(ip) is null).Take(4)], false));
+            [.. Enumerable.Range(4, 11).Select(offset => (Ip.Parse("10.0.0.0") + offset).ToIPAddress()).Where(ip => vpc.Subnets.First().HolderOf(ip) is null).Take(4)], false));
         var second = await world.JoinAsync(world.Launch());
 
         await GrainWorld.UntilAsync(second, orders => orders.Lease.Length == 4, "4 leased addresses");

@@ -14,7 +14,7 @@ public sealed class SiloSettingsTests
     {
         var errors = SiloSettings.Errors(new ConfigurationBuilder().Build());
 
-        Assert.Equal(["Ec2:Region is not set", "Ec2:VpcId is not set", "NodeApi:TokenKeyPath is not set"], errors.Select(error => error[..error.IndexOf(';', StringComparison.Ordinal)]));
+        Assert.Equal(["Cluster:Name is not set", "Ec2:Region is not set", "Ec2:VpcId is not set", "NodeApi:TokenKeyPath is not set"], errors.Select(error => error[..error.IndexOf(';', StringComparison.Ordinal)]));
         Assert.All(errors, error => Assert.Contains("set ", error, StringComparison.Ordinal));
     }
 
@@ -51,6 +51,7 @@ public sealed class SiloSettingsTests
     {
         var settings = new Dictionary<string, string?>
         {
+            ["Cluster:Name"] = "test",
             ["Ec2:Region"] = "eu-west-1",
             ["Ec2:VpcId"] = "vpc-0123456789abcdef0",
             ["NodeApi:TokenKeyPath"] = "/dev/null", // It exists; what is in it is read later.
