@@ -91,7 +91,7 @@ internal sealed class Door : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(
         [
             new("NodeApi:Address", "127.0.0.1"), new("NodeApi:Port", "0"), new("Http:Port", "0"), new("NodeApi:TokenKeyPath", keyPath),
-            new("Ec2:Region", "eu-west-1"), new("Ec2:VpcId", "vpc-00000000"), new("Storage:Path", Path.Combine(_folder.FullName, "silo.db")),
+            new("Cluster:Name", "test"), new("Ec2:Region", "eu-west-1"), new("Ec2:VpcId", "vpc-00000000"), new("Storage:Path", Path.Combine(_folder.FullName, "silo.db")),
             .. (settings?.Invoke(_folder.FullName) ?? []).Select(setting => new KeyValuePair<string, string?>(setting.Name, setting.Value)),
         ]);
         builder.Services.AddSingleton<TimeProvider>(Time).AddSiloOptions().AddSqliteStorage().AddNodeApi();
