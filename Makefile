@@ -21,8 +21,10 @@ emulator  := artifacts/vpc-emulator/vpc-emulator
 built     := artifacts/.built
 built-e2e := artifacts/.built-end-to-end
 built-bench := artifacts/.built-benchmarks
+built-sim := artifacts/.built-simulation
+simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit wiring e2e demo footprint bench-add check clean
+.PHONY: help setup build publish test test-unit simulate wiring e2e demo footprint bench-add check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,12 +37,15 @@ build: setup $(built) ## Build all projects.
 publish: setup $(plugin) $(executor) $(silo) $(emulator) ## Build the programs as they are shipped, into artifacts/.
 
 test: build publish ## All tests; ends with "N passed, N failed".
-	@scripts/test.sh unit cluster wiring end-to-end
+	@scripts/test.sh unit cluster simulation wiring end-to-end
 
 test-unit: ## The tests that need neither root nor another program; seconds.
 	@scripts/setup.sh sdk
 	@scripts/build.sh tests/unit/AwsVpcCni.Tests.Unit.csproj
 	@scripts/test.sh unit
+
+simulate: $(built-sim) ## The real grains and leases in virtual time, with faults: SEEDS=n of them from FIRST=n on, or SEED=n with its trace.
+	@$(simulation) $(if $(SEED),seed $(SEED),seeds $(or $(SEEDS),1000) $(or $(FIRST),1))
 
 wiring: build ## Netlink, wiring and the emulator's fabric, in namespaces of their own.
 	@scripts/test.sh wiring
@@ -71,6 +76,11 @@ $(built): $(call sources,cni-plugin node-executor silo grains tests) AwsVpcCni.D
 
 $(built-e2e): $(call sources,tests/end-to-end tests/vpc-emulator cni-plugin/protocol)
 	@scripts/build.sh tests/end-to-end/AwsVpcCni.Tests.EndToEnd.csproj
+	@mkdir -p $(@D) && touch $@
+
+$(built-sim): $(call sources,tests/simulation tests/cluster/Grains tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
+	@scripts/setup.sh sdk
+	@scripts/build.sh tests/simulation/AwsVpcCni.Tests.Simulation.csproj
 	@mkdir -p $(@D) && touch $@
 
 $(built-bench): $(call sources,tests/benchmarks tests/end-to-end tests/vpc-emulator cni-plugin/protocol)

@@ -46,7 +46,7 @@ internal static partial class Executor
             links.Remove(holder, found with { Address = left.Address }, left.Address);
         }
 
-        var gate = new SandboxGate();
+        var gate = new SandboxGate(time);
         var commands = new CniCommands(
             new AddCommand(lane, link, links, gate, settings.Mtu, time, log), new DelCommand(lane, link, links, gate, time, log), lane, link, log);
         using var socket = PluginSocket.Listen(settings.Socket, time, log, commands.ServeAsync);
@@ -56,7 +56,7 @@ internal static partial class Executor
         [
             socket.RunAsync(StopGrace, end.Token),
             lane.RunAsync(() => link.RunAsync(end.Token)),
-            new VanishedSandboxes(lane, link, links, time, log).RunAsync(end.Token),
+            new VanishedSandboxes(wirer, lane, link, links, time, log).RunAsync(end.Token),
             AnnounceAsync(settings.Conflist, lane, link, log, end.Token),
         ];
         try
@@ -170,7 +170,7 @@ internal static partial class Executor
         }
     }
 
-    private static WiredLink LinkOf(WiredSandbox wired, Dictionary<int, string> tables)
+    internal static WiredLink LinkOf(WiredSandbox wired, Dictionary<int, string> tables)
     {
         var slash = wired.Pod.IndexOf('/', StringComparison.Ordinal);
         var pod = slash < 0 ? new PodName("", wired.Pod, "") : new PodName(wired.Pod[..slash], wired.Pod[(slash + 1)..], "");

@@ -9,6 +9,7 @@ patience=1800 # Seconds that a project may take.
 declare -A programs=(
     [unit]=AwsVpcCni.Tests.Unit
     [cluster]=AwsVpcCni.Tests.Cluster
+    [simulation]=AwsVpcCni.Tests.Simulation
     [wiring]=AwsVpcCni.Tests.Wiring
     [end-to-end]=AwsVpcCni.Tests.EndToEnd
 )

@@ -57,4 +57,5 @@ public sealed record AddressRow
 /// <remarks>An Orleans exception, since Orleans wraps every other one that a document's storage throws.</remarks>
 /// <param name="message">What was tried, which row or document, what to do.</param>
 /// <param name="inner">What the provider threw.</param>
+[GenerateSerializer]
 public sealed class StoreException(string message, Exception? inner = null) : OrleansException(message, inner!);

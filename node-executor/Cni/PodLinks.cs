@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>What is wired for whom, and its removal: the lease hears of a link's end when the kernel confirms it.</summary>
-internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, TimeProvider time, ILogger log)
+internal sealed partial class PodLinks(IWirer wirer, Lane lane, LeaseLink link, TimeProvider time, ILogger log)
 {
     private const int RemovalAttempts = 10; // With pauses of up to a minute: some five minutes. The next start tries again.
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
@@ -81,7 +81,7 @@ internal sealed partial class PodLinks(Wirer wirer, Lane lane, LeaseLink link, T
 
         var removal = FinishAsync(first, holder, links, address);
         removals[removal] = 0;
-        _ = removal.ContinueWith(done => removals.TryRemove(done, out _), TaskScheduler.Default);
+        _ = removal.ContinueWith(done => removals.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
     /// <summary>Ends when nothing is being removed any more, or the time is over.</summary>

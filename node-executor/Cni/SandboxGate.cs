@@ -2,8 +2,8 @@ using AwsVpcCni.Core.Contracts;
 
 namespace AwsVpcCni.NodeExecutor.Cni;
 
-/// <summary>Lets one request at a time work on a sandbox's links.</summary>
-internal sealed class SandboxGate
+/// <summary>Lets one request at a time work on a sandbox's links; the others in the order in which they came.</summary>
+internal sealed class SandboxGate(TimeProvider time)
 {
     private readonly Dictionary<SandboxKey, Door> doors = []; // As many as requests are being served.
 
@@ -11,52 +11,41 @@ internal sealed class SandboxGate
     internal async Task<IDisposable?> EnterAsync(SandboxKey sandbox, TimeSpan most, CancellationToken cancellation)
     {
         Door? door;
+        // One source for turn, time and cancellation, awaited as it is: a semaphore's wait with a token goes by way of the thread pool.
+        var turn = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (doors)
         {
             if (!doors.TryGetValue(sandbox, out door))
             {
-                doors[sandbox] = door = new Door(this, sandbox);
+                return doors[sandbox] = new Door(this, sandbox);
             }
 
-            door.Users++;
+            door.Waiting.Enqueue(turn);
         }
 
-        var isIn = false;
-        try
-        {
-            isIn = await door.Free.WaitAsync(most, cancellation);
-            return isIn ? door : null;
-        }
-        finally
-        {
-            if (!isIn)
-            {
-                door.Leave();
-            }
-        }
+        using var timer = time.CreateTimer(static turn => ((TaskCompletionSource<bool>)turn!).TrySetResult(false), turn, most, Timeout.InfiniteTimeSpan);
+        using var registration = cancellation.UnsafeRegister(static (turn, cancelled) => ((TaskCompletionSource<bool>)turn!).TrySetCanceled(cancelled), turn);
+        return await turn.Task ? door : null;
     }
 
     private sealed class Door(SandboxGate gate, SandboxKey sandbox) : IDisposable
     {
-        internal readonly SemaphoreSlim Free = new(1, 1);
-
-        internal int Users { get; set; }
-
-        internal void Leave()
-        {
-            lock (gate.doors)
-            {
-                if (--Users == 0)
-                {
-                    gate.doors.Remove(sandbox);
-                }
-            }
-        }
+        internal readonly Queue<TaskCompletionSource<bool>> Waiting = []; // Those that have given up too, until their turn.
 
         public void Dispose()
         {
-            Free.Release();
-            Leave();
+            lock (gate.doors)
+            {
+                while (Waiting.TryDequeue(out var next))
+                {
+                    if (next.TrySetResult(true))
+                    {
+                        return; // It has the door now.
+                    }
+                }
+
+                gate.doors.Remove(sandbox);
+            }
         }
     }
 }

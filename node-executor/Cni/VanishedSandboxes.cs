@@ -10,7 +10,7 @@ namespace AwsVpcCni.NodeExecutor.Cni;
 /// <remarks>Two looks in a row must miss the link, and no ADD takes as long as lies between them from claim to link. One look is enough
 /// for what was claimed before this start: its link was there then. Such looks come soon, since the namespaces of pods that were
 /// stopped while no executor ran are often going just at its start.</remarks>
-internal sealed partial class VanishedSandboxes(Lane lane, LeaseLink link, PodLinks links, TimeProvider time, ILogger log)
+internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLink link, PodLinks links, TimeProvider time, ILogger log)
 {
     /// <summary>Longer than the kernel has for the wiring of a pod.</summary>
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(10);
@@ -51,7 +51,7 @@ internal sealed partial class VanishedSandboxes(Lane lane, LeaseLink link, PodLi
         HashSet<SandboxKey?> wired;
         try
         {
-            wired = [.. Inventory.Read(KernelDeadline).Where(sandbox => sandbox.HostVeth is not null).Select(sandbox => sandbox.Sandbox)];
+            wired = [.. wirer.Read(KernelDeadline).Where(sandbox => sandbox.HostVeth is not null).Select(sandbox => sandbox.Sandbox)];
         }
         catch (WiringException e)
         {

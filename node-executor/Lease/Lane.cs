@@ -1,9 +1,14 @@
 namespace AwsVpcCni.NodeExecutor.Lease;
 
 /// <summary>Runs one thing at a time, on pool threads: what happens on it needs no lock. An await inside comes back to it.</summary>
-public sealed class Lane
+/// <param name="scheduler">Runs one task at a time; a simulation brings its own.</param>
+public sealed class Lane(TaskScheduler scheduler)
 {
-    private readonly TaskScheduler scheduler = new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
+    /// <summary>On pool threads.</summary>
+    public Lane()
+        : this(new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler)
+    {
+    }
 
     /// <summary>Runs it after what came before.</summary>
     public Task<T> RunAsync<T>(Func<T> work) =>

@@ -13,38 +13,40 @@ public sealed class LeaseFile : ILeaseStore, IDisposable
     /// <summary>Appended lines before the next snapshot: some hundred KiB, read in milliseconds.</summary>
     internal const int MaxAppended = 2_000;
 
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-
-    private readonly string path;
+    private readonly ILeaseDisk disk;
     private readonly string bootId;
-    private FileStream? journal;
     private int appended;
     private bool mustRewrite = true;
 
     /// <param name="path">Of the file; its directory exists.</param>
     /// <param name="bootId">Of the running kernel: times are the boot clock's, so they mean nothing to another boot.</param>
-    public LeaseFile(string path, string bootId) => (this.path, this.bootId) = (path, bootId);
+    public LeaseFile(string path, string bootId)
+        : this(new LeaseDisk(path), bootId)
+    {
+    }
+
+    /// <summary>The same on another disk.</summary>
+    internal LeaseFile(ILeaseDisk disk, string bootId) => (this.disk, this.bootId) = (disk, bootId);
 
     /// <summary>What the file says, whoever's it is. Nothing is changed but a file that cannot be used: it is kept aside.</summary>
     /// <param name="instanceId">Whose lease is wanted.</param>
     public LeaseFileContent Read(string instanceId)
     {
-        if (!File.Exists(path))
+        if (disk.Read() is not { } text)
         {
             return new LeaseFileContent(null, IsOfThisBoot: false, null);
         }
 
-        var (lease, header, damage) = Parse(File.ReadAllText(path, Encoding.UTF8));
+        var (lease, header, damage) = Parse(text);
         damage ??= header!.InstanceId == instanceId ? null : $"it is the lease of {header.InstanceId}, and this node is {instanceId}";
         if (damage is null)
         {
             return new LeaseFileContent(lease, header!.BootId == bootId, null);
         }
 
-        var aside = path + ".aside";
-        File.Move(path, aside, overwrite: true);
+        var aside = disk.SetAside();
         return new LeaseFileContent(null, IsOfThisBoot: false,
-            $"{path} is not used: {damage}. It is kept as {aside}. The lease is empty now: what is wired stays, and silos are asked for the rest.");
+            $"{disk.Path} is not used: {damage}. It is kept as {aside}. The lease is empty now: what is wired stays, and silos are asked for the rest.");
     }
 
     /// <inheritdoc/>
@@ -59,9 +61,8 @@ public sealed class LeaseFile : ILeaseStore, IDisposable
         lines.ForEach(line => text.Append(line.ToText()));
 
         // Whatever happens now, the old file must not be appended to any more: it may be the new one.
-        Dispose();
         mustRewrite = true;
-        AtomicFile.Write(path, Encoding.UTF8.GetBytes(text.ToString()), OwnerOnly);
+        disk.Replace(Encoding.UTF8.GetBytes(text.ToString()));
         (mustRewrite, appended) = (false, 0);
     }
 
@@ -82,18 +83,13 @@ public sealed class LeaseFile : ILeaseStore, IDisposable
             _ => throw new ArgumentException($"unknown entry {entry}", nameof(entry)),
         };
         mustRewrite = true; // Until it is written: perhaps half a line is there, and nothing may follow it.
-        journal ??= new FileStream(path, new FileStreamOptions { Mode = FileMode.Append, Access = FileAccess.Write, BufferSize = 0 });
-        journal.Write(Encoding.UTF8.GetBytes(line.ToText()));
+        disk.Append(Encoding.UTF8.GetBytes(line.ToText()));
         appended++;
         mustRewrite = false;
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        journal?.Dispose();
-        journal = null;
-    }
+    public void Dispose() => disk.Dispose();
 
     private static (NodeLease? Lease, LeaseLine.Header? Header, string? Damage) Parse(string text)
     {

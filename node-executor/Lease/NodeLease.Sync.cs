@@ -34,7 +34,7 @@ public sealed partial record NodeLease
     public (NodeLease Lease, Applied Applied) Apply(NodeOrders orders, TimeSpan now)
     {
         var next = Acknowledge(orders.Answers);
-        if (Incarnation == 0 && orders.Incarnation != 0)
+        if (orders.Incarnation > Incarnation)
         {
             next = next.Adopt(orders.Incarnation);
         }
@@ -101,13 +101,19 @@ public sealed partial record NodeLease
         ? this
         : this with { Ended = Ended.RemoveRange(Ended.Keys.TakeWhile(stamp => stamp.CompareTo(report) < 0).ToArray()) };
 
-    /// <summary>The first incarnation of a node without a lease file. Numbers go on, so what is open keeps its own.</summary>
-    private NodeLease Adopt(long incarnation) => this with
+    /// <summary>The first incarnation of a node without a lease file, or a later one: a late duplicate of its first report has raised the
+    /// document's, and a grain hears no lower one. Numbers go on, so what is open keeps its own.</summary>
+    private NodeLease Adopt(long incarnation)
     {
-        Incarnation = incarnation,
-        Ended = Ended.ToImmutableSortedDictionary(
-            ended => ended.Key.Incarnation == 0 ? ended.Key with { Incarnation = incarnation } : ended.Key, ended => ended.Value),
-    };
+        Stamp Now(Stamp stamp) => stamp.Incarnation == Incarnation ? stamp with { Incarnation = incarnation } : stamp;
+        return this with
+        {
+            Incarnation = incarnation,
+            Ended = Ended.ToImmutableSortedDictionary(ended => Now(ended.Key), ended => ended.Value),
+            Slots = Slots.ToImmutableSortedDictionary(
+                slot => slot.Key, slot => slot.Value.Hold is { } hold ? slot.Value with { Hold = hold with { Stamp = Now(hold.Stamp) } } : slot.Value),
+        };
+    }
 
     /// <summary>Those that are wanted, those that addresses of the lease need still, and those that are to go.</summary>
     private NodeLease WithInterfaces(ImmutableArray<InterfaceOrder> orders)

@@ -9,7 +9,7 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <summary>Makes a <see cref="PodWiring"/> so, and undoes it, in the network namespace of the thread that creates it.</summary>
 /// <remarks>Any thread of that namespace may call, for different sandboxes at once. The order of ADD and DEL of one sandbox is the
 /// caller's, and so is that an address is on one sandbox at a time.</remarks>
-public sealed class Wirer : IDisposable
+public sealed class Wirer : IWirer, IDisposable
 {
     private const int CreateAttempts = 3; // Two displaced links in a row are already more than a runtime can produce.
     private const int BufferBytes = 1024; // The largest batch, the host's with a full alias, has about 600 bytes.
@@ -132,6 +132,9 @@ public sealed class Wirer : IDisposable
                 $"{wired.HostVeth ?? "rules"} of {wired.Sandbox?.ToString() ?? "an unknown sandbox"} cannot be removed: {failed.Message}", isUndone: false, failed);
         }
     }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<WiredSandbox> Read(TimeSpan deadline) => Inventory.Read(deadline);
 
     /// <inheritdoc/>
     public void Dispose()

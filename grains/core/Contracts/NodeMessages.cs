@@ -228,7 +228,8 @@ public sealed record NodeOrders
     /// <summary>The report that this answers: what it listed as ended is stored.</summary>
     public required Stamp Answers { get; init; }
 
-    /// <summary>The incarnation that the executor must use. Differs from the report's only when that was 0.</summary>
+    /// <summary>The incarnation that the executor must use. Differs from the report's when that was 0, or when a late duplicate of
+    /// such a report has raised it since.</summary>
     public required long Incarnation { get; init; }
 
     /// <summary>The version of the node document that this comes from. It adds to the lease only when above the lease's own.</summary>

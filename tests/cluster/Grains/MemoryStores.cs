@@ -83,35 +83,53 @@ public sealed class MemoryAddressBook : IAddressBook
 /// <summary>Grain documents in memory, as the JSON that every provider writes, with compare-and-swap.</summary>
 public sealed class MemoryDocuments : IGrainStorage
 {
-    private readonly ConcurrentDictionary<(string Name, GrainId Grain), (int Etag, string Json)> _documents = [];
+    private readonly ConcurrentDictionary<(string Name, GrainId Grain), (int Etag, string? Json)> _documents = [];
 
     public Task ReadStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
     {
-        grainState.RecordExists = _documents.TryGetValue((stateName, grainId), out var found);
-        (grainState.ETag, grainState.State) = grainState.RecordExists
-            ? (found.Etag.ToString(null, null), JsonSerializer.Deserialize<T>(found.Json, DocumentJson.Options)!)
-            : (null!, Activator.CreateInstance<T>());
+        (var json, grainState.ETag) = Read(stateName, grainId);
+        grainState.RecordExists = json is not null;
+        grainState.State = json is null ? Activator.CreateInstance<T>() : JsonSerializer.Deserialize<T>(json, DocumentJson.Options)!;
         return Task.CompletedTask;
     }
 
     public Task WriteStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
     {
-        var key = (stateName, grainId);
-        var json = JsonSerializer.Serialize(grainState.State, DocumentJson.Options);
-        var expected = grainState.ETag is null ? 0 : int.Parse(grainState.ETag, null);
-        var written = expected == 0
-            ? _documents.TryAdd(key, (1, json))
-            : _documents.TryGetValue(key, out var standing) && standing.Etag == expected && _documents.TryUpdate(key, (expected + 1, json), standing);
-        if (!written)
-        {
-            throw new InconsistentStateException($"{grainId}: another one wrote first", "", grainState.ETag);
-        }
-
-        (grainState.ETag, grainState.RecordExists) = ((expected + 1).ToString(null, null), true);
+        grainState.ETag = Write(stateName, grainId, JsonSerializer.Serialize(grainState.State, DocumentJson.Options), grainState.ETag);
+        grainState.RecordExists = true;
         return Task.CompletedTask;
     }
 
-    public Task ClearStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState) => throw new NotSupportedException("no grain clears its document");
+    public Task ClearStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
+    {
+        // The tag goes on from here, so that an old one does not fit what is written next.
+        grainState.ETag = Write(stateName, grainId, null, grainState.ETag);
+        (grainState.ETag, grainState.RecordExists, grainState.State) = (null!, false, Activator.CreateInstance<T>());
+        return Task.CompletedTask;
+    }
+
+    /// <summary>What stands there; a null document has a null tag.</summary>
+    public (string? Json, string Etag) Read(string stateName, GrainId grainId) =>
+        _documents.TryGetValue((stateName, grainId), out var found) && found.Json is not null ? (found.Json, found.Etag.ToString(null, null)) : (null, null!);
+
+    /// <summary>Replaces the version with this tag.</summary>
+    /// <param name="json">Null: there is no document any more.</param>
+    /// <param name="etag">Null: there is none yet.</param>
+    /// <returns>The new tag.</returns>
+    public string Write(string stateName, GrainId grainId, string? json, string? etag)
+    {
+        lock (_documents)
+        {
+            var standing = _documents.GetValueOrDefault((stateName, grainId));
+            if (etag != (standing.Json is null ? null : standing.Etag.ToString(null, null)))
+            {
+                throw new InconsistentStateException($"{grainId}: another one wrote first", standing.Etag.ToString(null, null), etag);
+            }
+
+            _documents[(stateName, grainId)] = (standing.Etag + 1, json);
+            return (standing.Etag + 1).ToString(null, null);
+        }
+    }
 
     /// <summary>Another one writes: the next compare-and-swap of whoever has read before is lost.</summary>
     public void Touch(string stateName, GrainId grainId) =>

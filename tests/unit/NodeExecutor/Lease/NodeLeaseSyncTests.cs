@@ -116,6 +116,22 @@ public sealed class NodeLeaseSyncTests
         Assert.Equal(Sandbox(2), Assert.Single(lease.Report(At(5)).Report.Ended).Sandbox);
     }
 
+    [Fact] // Simulation, seed 6: a late duplicate of the first report had raised the document's incarnation, and the grain heard nothing lower for ever.
+    public void Orders_of_a_later_incarnation_are_followed_so_that_the_grain_hears_the_node_again()
+    {
+        var (lease, number) = Node().WithClaim(1, 0).Begun(2);
+        (lease, var report) = lease.Report(At(1));
+
+        (lease, var applied) = lease.Apply(Orders(report, 1, [0, 1, 2]) with { Incarnation = 2 }, At(1));
+
+        Assert.Equal((2, true), (lease.Incarnation, applied.MustSave));
+        var next = lease.Report(At(2)).Report;
+        Assert.Equal(new Stamp(2, 1), Assert.Single(next.Claims).Stamp);
+        Assert.True(next.Stamp.Number > number);
+        Assert.NotNull(lease.Undo(Sandbox(1), 1).Release); // What is open keeps its number, and can be undone by it.
+        Assert.IsType<ClaimResult.Claimed>(lease.TryClaim(Sandbox(2), number, Address(1), At(2)).Result);
+    }
+
     [Fact]
     public void A_node_without_a_file_takes_the_incarnation_that_the_orders_bring()
     {

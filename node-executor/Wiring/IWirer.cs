@@ -1,0 +1,20 @@
+using System.Runtime.InteropServices;
+
+namespace AwsVpcCni.NodeExecutor.Wiring;
+
+/// <summary>Pods in the kernel: the node's own, or a simulation's. What is there outlives the executor.</summary>
+public interface IWirer
+{
+    /// <summary>Wires a pod. When it throws, what it did is undone, but for <see cref="WiringException.IsUndone"/> = false.</summary>
+    /// <exception cref="WiringException">What failed, in the kernel's words.</exception>
+    WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline);
+
+    /// <summary>Takes a sandbox's rules and route away at once, and its link soon. Nothing there is success.</summary>
+    /// <returns>Ends when the link is gone: the address rests from then on. Fails with <see cref="WiringException"/> when it has not gone.</returns>
+    /// <exception cref="WiringException">Rules and route are still there; the call may be repeated.</exception>
+    Task Unwire(WiredSandbox wired, TimeSpan deadline);
+
+    /// <summary>Every host veth of ours, half-wired ones too, and addresses of which only rules are left.</summary>
+    /// <exception cref="WiringException">The kernel did not answer.</exception>
+    IReadOnlyList<WiredSandbox> Read(TimeSpan deadline);
+}

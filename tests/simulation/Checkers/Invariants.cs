@@ -1,0 +1,147 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.NodeExecutor.Wiring;
+using AwsVpcCni.Tests.Simulation.Node;
+using AwsVpcCni.VpcEmulator.Model;
+
+namespace AwsVpcCni.Tests.Simulation.Checkers;
+
+/// <summary>What must hold at every step, whatever happens: looked at whenever a kernel, EC2 or a node's document has changed.</summary>
+/// <remarks>Not checked here: what only healing shows (<see cref="Liveness"/>), times of the real kernel, and packets.</remarks>
+internal sealed class Invariants(World world)
+{
+    private readonly Dictionary<Ip, TimeSpan> _goneAt = []; // When a link with the address went last.
+    private readonly Dictionary<string, NodeDocument> _documents = new(StringComparer.Ordinal);
+    private bool _isDirty;
+
+    /// <summary>By hand taken from an interface of ours: all that is promised about them is that nobody else's pod gets them while they are wired.</summary>
+    public HashSet<Ip> TakenByHands { get; } = [];
+
+    /// <summary>Before the step's end everything is looked at once more.</summary>
+    public void Changed() => _isDirty = true;
+
+    public void Wired(SimMachine machine, SandboxKey sandbox, Ip address)
+    {
+        _isDirty = true;
+        if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Policy.Cooldown - TimeSpan.FromMilliseconds(1))
+        {
+            Fail($"{address} is wired for {sandbox} of {machine.InstanceId} {(world.Scheduler.Now - gone).TotalSeconds:0.0} s after its last link went: the cool-down is {world.Policy.Cooldown.TotalSeconds} s");
+        }
+    }
+
+    public void LinkGone(Ip address)
+    {
+        _isDirty = true;
+        _goneAt[address] = world.Scheduler.Now;
+    }
+
+    /// <summary>One effect of the product's on EC2: whose interface it touches, and what it takes away.</summary>
+    public void OnEc2(Ec2Action action, string target, Action effect)
+    {
+        if (action < Ec2Action.AssignPrivateIpAddresses)
+        {
+            effect();
+            return;
+        }
+
+        _isDirty = true;
+        var eni = world.Vpc.Enis.FirstOrDefault(one => one.Id == target || one.Attachment?.Id == target);
+        var before = eni?.Addresses.Select(Ip.From).ToArray() ?? [];
+        var machine = eni?.Attachment is { } attachment ? world.Machines.FirstOrDefault(one => one.InstanceId == attachment.Instance.Id) : null;
+        effect();
+        if (eni is null)
+        {
+            return;
+        }
+
+        if (world.IsForeign(eni))
+        {
+            Fail($"{action} has touched {eni.Id}, which is somebody else's");
+        }
+
+        Ip[] left = action == Ec2Action.DetachNetworkInterface ? before[1..]
+            : action == Ec2Action.DeleteNetworkInterface ? [] // Detached before: nothing of it is on a node.
+            : [.. before.Except(eni.Addresses.Select(Ip.From))];
+        foreach (var address in left.Where(address => machine is { IsGone: false }))
+        {
+            if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Policy.Cooldown)
+            {
+                Fail($"{action} takes {address} from {eni.Id} {(world.Scheduler.Now - gone).TotalSeconds:0.0} s after its last link went: it has not rested");
+            }
+
+            if (machine!.LeaseOnDisk()?.Slots.GetValueOrDefault(address) is { } slot && (slot.Leased || slot.Hold is not null))
+            {
+                Fail($"{action} takes {address} from {eni.Id} without the consent of {machine.InstanceId}: its lease has {slot}");
+            }
+
+            if (machine.Executor?.Link.Lease.Slots.GetValueOrDefault(address) is { } used && (used.Leased || used.Hold is not null))
+            {
+                Fail($"{action} takes {address} from {eni.Id}, and the executor of {machine.InstanceId} still has {used}");
+            }
+        }
+    }
+
+    /// <summary>A stored taking stands until EC2 shows its effect, and its addresses are in nobody's lease.</summary>
+    public void Stored(string instanceId, NodeDocument document)
+    {
+        _isDirty = true;
+        var before = _documents.GetValueOrDefault(instanceId) ?? new NodeDocument();
+        _documents[instanceId] = document;
+        foreach (var taking in before.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface))
+        {
+            var now = document.Intents.FirstOrDefault(one => one.Id == taking.Id);
+            var held = world.Vpc.FindEni(taking.EniId)?.Addresses.Select(Ip.From).ToArray() ?? [];
+            var undone = taking.Kind == IntentKind.Return
+                ? taking.Names.Where(name => held.Contains(name) && now?.Names.Contains(name) != true).ToArray()
+                : now is null && held.Length > 0 ? held : [];
+            if (undone.Length > 0 && !undone.All(TakenByHands.Contains))
+            {
+                Fail($"{instanceId}: the stored taking {taking.Id} ({taking.Kind} of {string.Join(", ", undone)} from {taking.EniId}) is gone, and EC2 still shows them there");
+            }
+        }
+
+        foreach (var taking in document.Intents.Where(one => one.Kind == IntentKind.Return))
+        {
+            if (document.Eni(taking.EniId)?.Addresses.FirstOrDefault(held => taking.Names.Contains(held.Address)) is { } leased)
+            {
+                Fail($"{instanceId}: {leased.Address} is being returned, and leased");
+            }
+        }
+    }
+
+    /// <summary>At the end of each step.</summary>
+    public void Look()
+    {
+        if (!_isDirty)
+        {
+            return;
+        }
+
+        _isDirty = false;
+        var users = new Dictionary<Ip, string>();
+        foreach (var machine in world.Machines.Where(one => !one.IsGone))
+        {
+            foreach (var link in machine.Kernel.Links.Where(link => link.Address is not null))
+            {
+                var address = link.Address!.Value;
+                if (!users.TryAdd(address, $"{link.Owner} of {machine.InstanceId}"))
+                {
+                    Fail($"{address} is on two pods: {users[address]} and {link.Owner} of {machine.InstanceId}");
+                }
+
+                if (link.HasRoute && !TakenByHands.Contains(address) && Holder(machine, machine.Kernel.TableOf(address)) is var eni && eni?.Addresses.Any(one => Ip.From(one) == address) != true)
+                {
+                    Fail($"{address} is on {link.Owner} of {machine.InstanceId} by table {machine.Kernel.TableOf(address)}, and EC2 shows it not on {eni?.Id ?? "an interface there"}");
+                }
+            }
+        }
+    }
+
+    private Eni? Holder(SimMachine machine, int table) => world.Vpc.FindInstance(machine.InstanceId) is { } instance
+        ? world.Vpc.EnisOf(instance).FirstOrDefault(eni => PodWiring.TableOf(eni.Attachment!.NetworkCardIndex, eni.Attachment.DeviceIndex) == table)
+        : null;
+
+    private void Fail(string what) => world.Scheduler.Fail("INVARIANT " + what);
+}

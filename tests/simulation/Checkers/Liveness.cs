@@ -1,0 +1,127 @@
+using System.Text.Json;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Tests.Simulation.Node;
+using AwsVpcCni.VpcEmulator.Model;
+
+namespace AwsVpcCni.Tests.Simulation.Checkers;
+
+/// <summary>What must come about once nothing goes wrong any more: everybody agrees, and has what the policy says.</summary>
+internal sealed class Liveness(World world)
+{
+    /// <returns>What is not as it should be yet; null when all is.</returns>
+    public string? Missing()
+    {
+        foreach (var machine in world.Machines.Where(one => !one.IsGone))
+        {
+            if (MissingOf(machine) is { } missing)
+            {
+                return $"{machine.InstanceId}: {missing}";
+            }
+        }
+
+        return Leaked();
+    }
+
+    private string? MissingOf(SimMachine machine)
+    {
+        var runtime = world.RuntimeOf(machine);
+        if (machine.Executor is not { } executor)
+        {
+            return "no executor runs";
+        }
+
+        if (runtime.Pending > 0)
+        {
+            return $"{runtime.Pending} plugins wait; the lease waits for {string.Join(", ", executor.Link.Lease.Adds.Keys)}";
+        }
+
+        var wired = machine.Kernel.ReadAll().ToList();
+        if (wired.FirstOrDefault(one => one.Sandbox is null) is { } leftover)
+        {
+            return $"{leftover} is left in the kernel";
+        }
+
+        var links = wired.ToDictionary(one => one.Sandbox!.Value, one => one.Address!.Value);
+        var claims = executor.Link.Lease.Claims;
+        if (!links.OrderBy(one => one.Value).SequenceEqual(claims.OrderBy(claim => claim.Value)))
+        {
+            return $"the kernel has {Text(links)}, the lease {Text(claims)}";
+        }
+
+        if (executor.Link.Lease.Ended.Count > 0)
+        {
+            return $"{executor.Link.Lease.Ended.Count} ends are not acknowledged";
+        }
+
+        foreach (var (pod, (sandbox, address)) in runtime.Pods)
+        {
+            var has = links.TryGetValue(sandbox, out var found) ? found : (Ip?)null;
+            if (has is null ? !World.MayLackLink(machine, pod) : has != address)
+            {
+                return $"{pod} ({sandbox}) was given {address}, and the kernel has {has?.ToString() ?? "nothing"} for it";
+            }
+        }
+
+        var rows = world.Store.Book.ReadNodeAsync(machine.InstanceId, default).GetAwaiter().GetResult().Where(row => row.Released is null).ToDictionary(row => row.Sandbox, row => row.Address);
+        if (!rows.OrderBy(row => row.Value).SequenceEqual(links.OrderBy(one => one.Value)))
+        {
+            return $"the rows say {Text(rows)}, the kernel {Text(links)}";
+        }
+
+        return MissingOfPool(machine);
+    }
+
+    private string? MissingOfPool(SimMachine machine)
+    {
+        var (json, _) = world.Store.Documents.Read("node", GrainId.Create("node", machine.InstanceId));
+        if (json is null)
+        {
+            return "its grain has no document";
+        }
+
+        var document = JsonSerializer.Deserialize<NodeDocument>(json, DocumentJson.Options)!;
+        if (!document.Intents.IsEmpty)
+        {
+            return $"intents are open: {string.Join("; ", document.Intents)}";
+        }
+
+        var shown = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).Where(eni => !world.IsForeign(eni)).ToDictionary(eni => eni.Id, Held, StringComparer.Ordinal);
+        var known = document.Interfaces.ToDictionary(eni => eni.EniId, eni => (Ip[])[.. eni.Addresses.Select(held => held.Address)], StringComparer.Ordinal);
+        if (shown.Count != known.Count || shown.Any(eni => !known.TryGetValue(eni.Key, out var held) || !held.Except(world.Invariants.TakenByHands).Except(world.AddedByHands).Order().SequenceEqual(eni.Value)))
+        {
+            return $"EC2 shows {Text(shown)}, the document has {Text(known)}";
+        }
+
+        var leased = machine.Executor!.Link.Lease.Slots.Where(slot => slot.Value.Leased).Select(slot => slot.Key).Order();
+        var granted = document.Interfaces.SelectMany(eni => eni.Addresses).Where(held => held.AskedBackAt is null).Select(held => held.Address).Order();
+        if (!leased.SequenceEqual(granted))
+        {
+            return $"the lease has {string.Join(", ", leased)}, the document grants {string.Join(", ", granted)}";
+        }
+
+        var onPods = machine.Executor.Link.Lease.Claims.Count;
+        var free = granted.Count() - onPods;
+        var wanted = Math.Max(world.Policy.WarmIps, world.Policy.MinimumIps - onPods);
+        var capacity = (document.MaxInterfaces - document.ForeignDevices.Length) * (document.AddressesPerInterface - 1);
+        if (free > wanted)
+        {
+            return $"{free} addresses are free, {wanted} wanted: {onPods} are on pods";
+        }
+
+        return free < wanted && granted.Count() < capacity && !world.IsDry(document)
+            ? $"{free} addresses are free, {wanted} wanted: {onPods} are on pods, {granted.Count()} of at most {capacity} held"
+            : null;
+    }
+
+    /// <summary>Every interface that bears our tag belongs to a node that knows it.</summary>
+    private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null) is { } leaked
+        ? $"{leaked.Id} ({string.Join(", ", leaked.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}) is attached to nothing: leaked"
+        : null;
+
+    private Ip[] Held(Eni eni) => [.. eni.Addresses.Skip(1).Select(Ip.From).Where(address => !world.AddedByHands.Contains(address)).Order()];
+
+    private static string Text<TKey, TValue>(IEnumerable<KeyValuePair<TKey, TValue>> pairs) =>
+        string.Join(", ", pairs.Select(pair => pair.Value is Ip[] many ? $"{pair.Key}: {string.Join(' ', many)}" : $"{pair.Key}: {pair.Value}"));
+}

@@ -1,0 +1,88 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Tests.Cluster.Grains;
+using AwsVpcCni.Tests.Simulation.Faults;
+using AwsVpcCni.Tests.Simulation.Scheduling;
+
+namespace AwsVpcCni.Tests.Simulation.Cluster;
+
+/// <summary>EC2 at a distance: latency, throttling, errors before and after the effect, silence, effects that come late.</summary>
+/// <param name="observe">Runs each effect on an interface or attachment, and looks at what it changes.</param>
+internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, Action<Ec2Action, string, Action> observe) : IEc2
+{
+    public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.DescribeInstances, "", () => model.DescribeInstancesAsync(instanceIds, default), cancellation);
+
+    public Task<Ec2Page> DescribeInterfacesAsync(Ec2InterfaceQuery query, string? nextToken, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.DescribeNetworkInterfaces, "", () => model.DescribeInterfacesAsync(query, nextToken, default), cancellation);
+
+    public Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.DescribeSubnets, "", () => model.DescribeSubnetsAsync(vpcId, default), cancellation);
+
+    public Task<Ec2InstanceType?> DescribeInstanceTypeAsync(string instanceType, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.DescribeInstanceTypes, "", () => model.DescribeInstanceTypeAsync(instanceType, default), cancellation);
+
+    public Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => Done(model.AssignAsync(eniId, addresses, default)), cancellation);
+
+    public Task<ImmutableArray<Ip>> AssignCountedAsync(string eniId, int count, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => model.AssignCountedAsync(eniId, count, default), cancellation);
+
+    public Task UnassignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.UnassignPrivateIpAddresses, eniId, () => Done(model.UnassignAsync(eniId, addresses, default)), cancellation);
+
+    public Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.CreateNetworkInterface, "", () => model.CreateInterfaceAsync(wanted, default), cancellation);
+
+    public Task<string> AttachAsync(string eniId, string instanceId, int deviceIndex, int networkCard, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.AttachNetworkInterface, eniId, () => model.AttachAsync(eniId, instanceId, deviceIndex, networkCard, default), cancellation);
+
+    public Task SetDeleteOnTerminationAsync(string eniId, string attachmentId, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.ModifyNetworkInterfaceAttribute, eniId, () => Done(model.SetDeleteOnTerminationAsync(eniId, attachmentId, default)), cancellation);
+
+    public Task DetachAsync(string attachmentId, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.DetachNetworkInterface, attachmentId, () => Done(model.DetachAsync(attachmentId, default)), cancellation);
+
+    public Task DeleteInterfaceAsync(string eniId, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.DeleteNetworkInterface, eniId, () => Done(model.DeleteInterfaceAsync(eniId, default)), cancellation);
+
+    /// <summary>The model is done when it returns: it has no thread.</summary>
+    private static async Task<bool> Done(Task done)
+    {
+        await done;
+        return true;
+    }
+
+    private Task<T> CallAsync<T>(Ec2Action action, string target, Func<Task<T>> effect, CancellationToken cancellation)
+    {
+        var (before, after) = (scheduler.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(300)), scheduler.Between(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(100)));
+        var fate = Strikes(FaultKind.Throttled, action) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.Throttled, "RequestLimitExceeded", $"{action}: request limit exceeded"))
+            : Strikes(FaultKind.NotAuthorized, action) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.NotAuthorized, "UnauthorizedOperation", $"{action}: not authorized"))
+            : Strikes(FaultKind.Ec2ErrorBefore, action) ? new CallFate(before, after, Unknown(action))
+            : Strikes(FaultKind.Ec2ErrorAfter, action) ? new CallFate(before, after, null, Unknown(action))
+            : Strikes(FaultKind.Ec2Silent, action) ? new CallFate(before, null)
+            : Strikes(FaultKind.Ec2Late, action) ? new CallFate(scheduler.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(25)), after)
+            : new CallFate(before, after);
+        return scheduler.CallAsync($"{action} {target}", fate, () =>
+        {
+            T answer = default!;
+            observe(action, target, () => answer = effect().GetAwaiter().GetResult());
+            return answer;
+        }, cancellation);
+    }
+
+    private bool Strikes(FaultKind kind, Ec2Action action)
+    {
+        var strikes = faults.Strikes(kind);
+        if (strikes)
+        {
+            faults.OnEc2[(kind, action)] = faults.OnEc2.GetValueOrDefault((kind, action)) + 1;
+        }
+
+        return strikes;
+    }
+
+    private static Ec2Exception Unknown(Ec2Action action) => new(Ec2Fault.EffectUnknown, "", $"{action}: the connection was cut");
+}

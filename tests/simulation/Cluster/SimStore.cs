@@ -1,0 +1,68 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Tests.Cluster.Grains;
+using AwsVpcCni.Tests.Simulation.Faults;
+using AwsVpcCni.Tests.Simulation.Scheduling;
+
+namespace AwsVpcCni.Tests.Simulation.Cluster;
+
+/// <summary>The stores, at a distance: each call takes time, may be refused, and may have happened though its answer is lost.</summary>
+internal sealed class SimStore(Scheduler scheduler, Swarm faults)
+{
+    /// <summary>As Storage:AttemptDeadline has it: the provider gives up, whatever the store does later.</summary>
+    private static readonly TimeSpan Deadline = TimeSpan.FromMilliseconds(150);
+
+    public MemoryDocuments Documents { get; } = new();
+
+    public MemoryAddressBook Book { get; } = new();
+
+    /// <summary>Told of each document as it is written.</summary>
+    public Action<string, object>? Written { get; set; }
+
+    public Task<(string? Json, string Etag)> ReadAsync(Activation activation, string name) =>
+        CallAsync($"read {name} {activation.GrainId.Key}", () => Documents.Read(name, activation.GrainId), default);
+
+    public Task<string> WriteAsync(Activation activation, string name, string json, object? state, string? etag) => CallAsync($"write {name} {activation.GrainId.Key} over {etag}", () =>
+    {
+        var written = Documents.Write(name, activation.GrainId, json, etag);
+        Written?.Invoke(activation.GrainId.Key.ToString()!, state!);
+        return written;
+    }, default);
+
+    public IAddressBook BookOf() => new RemoteBook(this);
+
+    private Task<T> CallAsync<T>(string what, Func<T> effect, CancellationToken cancellation)
+    {
+        var slow = faults.Strikes(FaultKind.StoreSlow) ? scheduler.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(600)) : TimeSpan.Zero;
+        var (before, after) = (faults.Latency() + slow, faults.Latency());
+        var lost = new StoreException($"{what}: no answer within {Deadline.TotalMilliseconds} ms");
+        if (before + after > Deadline)
+        {
+            // The provider has given up by then; the effect comes all the same.
+            var answer = scheduler.CallAsync(what, new CallFate(Deadline, TimeSpan.Zero, lost), effect, cancellation);
+            _ = scheduler.CallAsync(what + " (late)", new CallFate(before, null), effect, default);
+            return answer;
+        }
+
+        return scheduler.CallAsync(what, faults.Strikes(FaultKind.StoreRefuses) ? new CallFate(before, after, new StoreException($"{what}: refused"))
+            : faults.Strikes(FaultKind.StoreAnswerLost) ? new CallFate(before, Deadline - before, null, lost)
+            : new CallFate(before, after), effect, cancellation);
+    }
+
+    private sealed class RemoteBook(SimStore store) : IAddressBook
+    {
+        public Task<ImmutableArray<AddressRow>> ReadNodeAsync(string nodeId, CancellationToken cancellation) =>
+            store.CallAsync($"rows of {nodeId}", () => store.Book.ReadNodeAsync(nodeId, default).GetAwaiter().GetResult(), cancellation);
+
+        public Task<AddressRow?> TryAssignAsync(AddressRow row, CancellationToken cancellation) =>
+            store.CallAsync($"row {row.NodeId} {row.Address} {row.Sandbox}", () => store.Book.TryAssignAsync(row, default).GetAwaiter().GetResult(), cancellation);
+
+        public Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation) =>
+            store.CallAsync($"release {nodeId} {address} {sandbox} {stamp.Incarnation}.{stamp.Number}", () => store.Book.TryReleaseAsync(nodeId, address, sandbox, stamp, released, default).GetAwaiter().GetResult(), cancellation);
+
+        public Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation) =>
+            store.CallAsync($"remove row {nodeId} {address}", () => store.Book.TryRemoveAsync(nodeId, address, default).GetAwaiter().GetResult(), cancellation);
+    }
+}

@@ -1,0 +1,44 @@
+namespace AwsVpcCni.Tests.Simulation.Faults;
+
+/// <summary>What can go wrong, each at a rate of its own, which the seed draws.</summary>
+internal enum FaultKind
+{
+    // At any turn of a lane.
+    ActivationKilled,
+    ActivationStalled,
+    SiloCrashed,
+    ExecutorCrashed,
+
+    // To messages.
+    Split,
+    MessageLost,
+    MessageLate,
+    MessageTwice,
+    Partition,
+    StreamCut,
+
+    // To the store.
+    StoreRefuses,
+    StoreAnswerLost,
+    StoreSlow,
+
+    // To calls of EC2.
+    Throttled,
+    Ec2ErrorBefore,
+    Ec2ErrorAfter,
+    Ec2Silent,
+    Ec2Late,
+    NotAuthorized,
+
+    // To machines.
+    InstanceLost,
+    ClockJumps,
+    DiskRefuses,
+    KernelRefuses,
+    KernelHalf,
+
+    // By people and others.
+    HandsTake,
+    HandsAdd,
+    NeighbourTakes,
+}

@@ -1,0 +1,138 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Tests.Simulation.Cluster;
+using AwsVpcCni.Tests.Simulation.Node;
+using AwsVpcCni.Tests.Simulation.Scheduling;
+using AwsVpcCni.VpcEmulator.Model;
+
+namespace AwsVpcCni.Tests.Simulation.Faults;
+
+/// <summary>Faults that strike a machine, a silo or the VPC, not one call: at a turn, or each second.</summary>
+internal sealed class Striker(World world)
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private readonly Scheduler _scheduler = world.Scheduler;
+    private readonly Swarm _faults = world.Faults;
+
+    public void Begin()
+    {
+        _scheduler.BeforeTurn = BeforeTurn;
+        _scheduler.After(Second, EachSecond);
+    }
+
+    /// <summary>From here on nothing goes wrong; what was broken is mended, but for clocks.</summary>
+    public void Heal()
+    {
+        _faults.Heal();
+        world.Silos.Where(silo => !silo.IsUp).ToList().ForEach(world.StartSilo);
+        foreach (var machine in world.Machines)
+        {
+            world.StartExecutor(machine);
+            world.RuntimeOf(machine).IsSettling = true;
+        }
+    }
+
+    private void BeforeTurn(SimLane lane)
+    {
+        switch (lane.Owner)
+        {
+            case Activation activation when _faults.Strikes(FaultKind.ActivationKilled):
+                activation.Life.End();
+                break;
+            case Activation when _faults.Strikes(FaultKind.ActivationStalled):
+                lane.Stall(_scheduler.Between(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(20)));
+                break;
+            case Activation { Silo: var silo } when _faults.Strikes(FaultKind.SiloCrashed):
+                silo.Life.End();
+                _scheduler.After(_scheduler.Between(Second, 20 * Second), () => Restart(silo));
+                break;
+            case SimExecutor executor when _faults.Strikes(FaultKind.ExecutorCrashed):
+                var machine = world.Machines.FirstOrDefault(one => one.Executor == executor);
+                machine?.KillExecutor();
+                _scheduler.After(_scheduler.Between(Second, 10 * Second), () => Start(machine));
+                break;
+        }
+    }
+
+    private void Restart(SiloNode silo)
+    {
+        if (!silo.IsUp)
+        {
+            world.StartSilo(silo);
+        }
+    }
+
+    private void Start(SimMachine? machine)
+    {
+        if (machine is not null)
+        {
+            world.StartExecutor(machine);
+        }
+    }
+
+    private void EachSecond()
+    {
+        if (!_faults.IsOn)
+        {
+            return;
+        }
+
+        _scheduler.After(Second, EachSecond);
+        var alive = world.Machines.Where(machine => !machine.IsGone).ToList();
+        var machine = alive[_scheduler.Random.Next(alive.Count)];
+        if (_faults.Strikes(FaultKind.Partition))
+        {
+            var silo = world.Silos[_scheduler.Random.Next(world.Silos.Count)];
+            var other = _scheduler.Random.Next(2) == 0 ? machine.InstanceId : world.Silos[_scheduler.Random.Next(world.Silos.Count)].Name;
+            _faults.Cut(silo.Name, other, _scheduler.Between(Second, 30 * Second));
+        }
+
+        if (_faults.Strikes(FaultKind.StreamCut))
+        {
+            machine.Executor?.Api.CutStream();
+        }
+
+        if (_faults.Strikes(FaultKind.ClockJumps))
+        {
+            var wall = _scheduler.Random.Next(2) == 0 ? machine.Wall : world.Silos[_scheduler.Random.Next(world.Silos.Count)].Wall;
+            wall.Offset += _scheduler.Between(TimeSpan.FromMinutes(-10), TimeSpan.FromMinutes(10));
+        }
+
+        if (_faults.Strikes(FaultKind.InstanceLost))
+        {
+            machine.End();
+            world.Vpc.Terminate(machine.InstanceId);
+            world.Launch();
+        }
+
+        Hands(machine);
+    }
+
+    private void Hands(SimMachine machine)
+    {
+        var enis = world.Vpc.FindInstance(machine.InstanceId) is { } instance ? world.Vpc.EnisOf(instance).Where(eni => !world.IsForeign(eni)).ToList() : [];
+        if (enis.Count == 0)
+        {
+            return;
+        }
+
+        var eni = enis[_scheduler.Random.Next(enis.Count)];
+        if (eni.Addresses.Count > 1 && _faults.Strikes(FaultKind.HandsTake))
+        {
+            var taken = eni.Addresses[_scheduler.Random.Next(1, eni.Addresses.Count)];
+            world.Invariants.TakenByHands.Add(Ip.From(taken));
+            world.Vpc.UnassignPrivateIpAddresses(eni.Id, [taken]);
+        }
+
+        if (eni.Attachment is { Status: AttachmentStatus.Attached } && eni.Addresses.Count < eni.Attachment.Instance.Type.Ipv4PerEni && _faults.Strikes(FaultKind.HandsAdd))
+        {
+            try
+            {
+                world.AddedByHands.UnionWith(world.Vpc.AssignPrivateIpAddresses(eni.Id, 1).Select(Ip.From));
+            }
+            catch (Ec2Exception)
+            {
+                // The subnet is dry.
+            }
+        }
+    }
+}

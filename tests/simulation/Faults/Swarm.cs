@@ -1,0 +1,117 @@
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Tests.Simulation.Scheduling;
+
+namespace AwsVpcCni.Tests.Simulation.Faults;
+
+/// <summary>Which faults strike, and how often: a swarm, so that mild and wild seeds find different things.</summary>
+internal sealed class Swarm
+{
+    private static readonly TimeSpan LeastLatency = TimeSpan.FromMilliseconds(0.2);
+    private static readonly TimeSpan MostLatency = TimeSpan.FromMilliseconds(3);
+
+    private readonly Scheduler _scheduler;
+    private readonly SortedDictionary<FaultKind, double> _rates = [];
+    private readonly HashSet<(string, string)> _cuts = [];
+
+    public Swarm(Scheduler scheduler, bool isCalm)
+    {
+        _scheduler = scheduler;
+        var wildness = Math.Pow(10, -2 * scheduler.Random.NextDouble()); // From 0.01 to 1, the logarithm even.
+        foreach (var kind in Enum.GetValues<FaultKind>())
+        {
+            var isIn = scheduler.Random.Next(3) > 0;
+            var rate = RateOf(kind) * wildness * (0.5 + scheduler.Random.NextDouble());
+            if (isIn && !isCalm)
+            {
+                _rates[kind] = rate;
+            }
+        }
+    }
+
+    /// <summary>False once everything has to heal.</summary>
+    public bool IsOn { get; set; } = true;
+
+    public SortedDictionary<FaultKind, int> Struck { get; } = [];
+
+    /// <summary>How often each fault met each EC2 action.</summary>
+    public SortedDictionary<(FaultKind Kind, Ec2Action Action), int> OnEc2 { get; } = [];
+
+    public int Count => Struck.Values.Sum();
+
+    /// <summary>Decides about one occasion, and counts it.</summary>
+    public bool Strikes(FaultKind kind)
+    {
+        var strikes = IsOn && _scheduler.Chance(_rates.GetValueOrDefault(kind));
+        if (strikes)
+        {
+            Count1(kind);
+        }
+
+        return strikes;
+    }
+
+    /// <summary>One that was not drawn by rate.</summary>
+    public void Count1(FaultKind kind)
+    {
+        Struck[kind] = Struck.GetValueOrDefault(kind) + 1;
+        _scheduler.Trace?.Invoke($"FAULT {kind}");
+    }
+
+    /// <summary>When a message arrives: never, once or twice.</summary>
+    public IEnumerable<TimeSpan> Deliveries()
+    {
+        if (Strikes(FaultKind.MessageLost))
+        {
+            yield break;
+        }
+
+        yield return Latency() + (Strikes(FaultKind.MessageLate) ? _scheduler.Between(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(8)) : TimeSpan.Zero);
+        if (Strikes(FaultKind.MessageTwice))
+        {
+            yield return Latency() + _scheduler.Between(TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        }
+    }
+
+    public TimeSpan Latency() => _scheduler.Between(LeastLatency, MostLatency);
+
+    public bool IsCut(string one, string other) => _cuts.Count > 0 && (_cuts.Contains((one, other)) || _cuts.Contains((other, one)));
+
+    public void Cut(string one, string other, TimeSpan time)
+    {
+        if (_cuts.Add((one, other)))
+        {
+            _scheduler.After(time, () => _cuts.Remove((one, other)));
+        }
+    }
+
+    public void Heal()
+    {
+        IsOn = false;
+        _cuts.Clear();
+    }
+
+    /// <summary>At full wildness, each occasion.</summary>
+    private static double RateOf(FaultKind kind) => kind switch
+    {
+        FaultKind.ActivationKilled => 0.002,
+        FaultKind.ActivationStalled => 0.002,
+        FaultKind.SiloCrashed => 0.0003,
+        FaultKind.ExecutorCrashed => 0.0006,
+        FaultKind.Split => 0.05,
+        FaultKind.MessageLost or FaultKind.MessageLate or FaultKind.MessageTwice => 0.05,
+        FaultKind.StoreRefuses or FaultKind.StoreAnswerLost => 0.03,
+        FaultKind.StoreSlow => 0.05,
+        FaultKind.Throttled or FaultKind.Ec2ErrorBefore or FaultKind.Ec2ErrorAfter or FaultKind.Ec2Silent or FaultKind.Ec2Late => 0.15,
+        FaultKind.NotAuthorized => 0.03,
+        FaultKind.DiskRefuses => 0.01,
+        FaultKind.KernelRefuses or FaultKind.KernelHalf => 0.05,
+        // Once a second.
+        FaultKind.Partition => 0.03,
+        FaultKind.StreamCut => 0.03,
+        FaultKind.InstanceLost => 0.003,
+        FaultKind.ClockJumps => 0.02,
+        FaultKind.HandsTake or FaultKind.HandsAdd => 0.01,
+        FaultKind.NeighbourTakes => 0.1,
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "no rate"),
+    };
+}

@@ -1,0 +1,127 @@
+using System.Text.Json;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Cni;
+using AwsVpcCni.Tests.Simulation.Scheduling;
+using Microsoft.Win32.SafeHandles;
+
+namespace AwsVpcCni.Tests.Simulation.Node;
+
+/// <summary>kubelet and container runtime of one machine: pods come and go, some under one name in quick succession, some without a DEL.</summary>
+internal sealed class Runtime
+{
+    private readonly Scheduler _scheduler;
+    private readonly SimMachine _machine;
+    private readonly Clock _clock;
+    private readonly Action _counted;
+    private int _sandboxes;
+
+    public Runtime(Scheduler scheduler, SimMachine machine, int slots, Action counted)
+    {
+        (_scheduler, _machine, _counted) = (scheduler, machine, counted);
+        _clock = new Clock(scheduler, machine.Life, machine.Wall);
+        for (var n = 0; n < slots; n++)
+        {
+            var name = $"pod-{n}";
+            new SimLane(scheduler, machine.Life, $"runtime of {machine.InstanceId}: {name}") { Owner = this }.Start(name, () => SlotAsync(name));
+        }
+    }
+
+    /// <summary>No pod is begun or ended any more; what runs, stays.</summary>
+    public bool IsSettling { get; set; }
+
+    /// <summary>Requests under way.</summary>
+    public int Pending { get; private set; }
+
+    /// <summary>Pods whose ADD has succeeded and whose end has not begun.</summary>
+    public SortedDictionary<string, (SandboxKey Sandbox, Ip Address)> Pods { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What an ADD was refused with last, by pod.</summary>
+    public SortedDictionary<string, string> Refused { get; } = new(StringComparer.Ordinal);
+
+    private async Task SlotAsync(string pod)
+    {
+        await DelayAsync(0, 20);
+        while (!IsSettling)
+        {
+            var sandbox = new SandboxKey($"c{++_sandboxes}", "eth0");
+            var netns = (SafeFileHandle)_machine.Kernel.OpenNamespace(_sandboxes);
+            if (await AddAsync(pod, sandbox, netns) is { } address)
+            {
+                Refused.Remove(pod);
+                Pods[pod] = (sandbox, address);
+                await DelayAsync(1, _scheduler.Chance(0.3) ? 60 : 20);
+                if (IsSettling)
+                {
+                    return;
+                }
+
+                Pods.Remove(pod);
+                if (_scheduler.Chance(0.1))
+                {
+                    // Deleted by force: the successor comes before the end of this one.
+                    new SimLane(_scheduler, _machine.Life, $"runtime of {_machine.InstanceId}: late end of {sandbox}") { Owner = this }.Start("a late end", async () =>
+                    {
+                        await DelayAsync(0, 5);
+                        await EndAsync(pod, sandbox, netns);
+                    });
+                    continue;
+                }
+            }
+
+            await EndAsync(pod, sandbox, netns);
+            await DelayAsync(0, 4);
+        }
+    }
+
+    private async Task<Ip?> AddAsync(string pod, SandboxKey sandbox, SafeFileHandle netns)
+    {
+        using var patience = new CancellationTokenSource(_scheduler.Chance(0.1) ? _scheduler.Between(TimeSpan.Zero, TimeSpan.FromSeconds(3)) : TimeSpan.FromSeconds(240), _clock);
+        var reply = await CallAsync("ADD", sandbox, pod, netns, patience.Token);
+        if (patience.IsCancellationRequested || reply is not { ExitCode: 0 })
+        {
+            Refused[pod] = reply is null ? "the executor does not run" : System.Text.Encoding.UTF8.GetString(reply.Body);
+            return null;
+        }
+
+        using var result = JsonDocument.Parse(reply.Body);
+        return Ip.Parse(result.RootElement.GetProperty("ips")[0].GetProperty("address").GetString()!.Split('/')[0]);
+    }
+
+    /// <summary>DEL until it succeeds, sometimes once more; then the namespace goes. Sometimes that alone happens.</summary>
+    private async Task EndAsync(string pod, SandboxKey sandbox, SafeFileHandle netns)
+    {
+        if (!_scheduler.Chance(0.03))
+        {
+            do
+            {
+                // Without an executor the plugin's DEL succeeds: the executor cleans up at its start.
+                while (_machine.Executor is not null && await CallAsync("DEL", sandbox, pod, null, CancellationToken.None) is not { ExitCode: 0 })
+                {
+                    await DelayAsync(0.5, 2);
+                }
+            }
+            while (_scheduler.Chance(0.1));
+        }
+
+        await DelayAsync(0, 0.5);
+        _machine.Kernel.EndNamespace((long)netns.DangerousGetHandle());
+    }
+
+    private async Task<PluginReply?> CallAsync(string command, SandboxKey sandbox, string pod, SafeFileHandle? netns, CancellationToken cancellation)
+    {
+        if (_machine.Executor is not { } executor)
+        {
+            await DelayAsync(0.2, 1);
+            return null;
+        }
+
+        _counted();
+        Pending++;
+        var reply = await executor.ServeAsync(command, sandbox, pod, netns, cancellation);
+        Pending--;
+        return reply;
+    }
+
+    private Task DelayAsync(double least, double most) => Task.Delay(_scheduler.Between(TimeSpan.FromSeconds(least), TimeSpan.FromSeconds(most)), _clock);
+}

@@ -1,0 +1,71 @@
+using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Wiring;
+using AwsVpcCni.Tests.Simulation.Cluster;
+using AwsVpcCni.Tests.Simulation.Faults;
+using AwsVpcCni.Tests.Simulation.Scheduling;
+using AwsVpcCni.VpcEmulator.Model;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.Tests.Simulation.Node;
+
+/// <summary>One instance: kernel and disk outlive its executors, all end with it.</summary>
+internal sealed class SimMachine(Scheduler scheduler, Swarm faults, string instanceId)
+{
+    private int _starts;
+
+    public string InstanceId => instanceId;
+
+    public Life Life { get; } = new(instanceId);
+
+    public WallClock Wall { get; } = new();
+
+    public FakeKernel Kernel { get; } = new(scheduler, faults);
+
+    public MemoryDisk Disk { get; } = new(faults, scheduler.Random);
+
+    /// <summary>Null while none runs.</summary>
+    public SimExecutor? Executor { get; private set; }
+
+    public bool IsGone => Life.IsOver;
+
+    /// <summary>What the disk says that the node may use: a consent must be there before anybody hears of it.</summary>
+    public NodeLease? LeaseOnDisk() => new LeaseFile(Disk, "boot-1").Read(instanceId).Lease;
+
+    public void StartExecutor(Transport transport, List<SiloNode> silos, Func<string, Eni?> find, ILogger log)
+    {
+        if (IsGone || Executor is not null)
+        {
+            return;
+        }
+
+        var life = new Life($"executor {++_starts} of {instanceId}", Life);
+        new SimLane(scheduler, life, $"{life.Name}: start").Start("the start", () =>
+        {
+            try
+            {
+                Executor = new SimExecutor(scheduler, life, this, new SimNodeApi(scheduler, faults, transport, silos, instanceId), new SimInterfaces(scheduler, faults, find), log);
+            }
+            catch (Exception e) when (e is IOException or WiringException)
+            {
+                life.End();
+                scheduler.After(TimeSpan.FromSeconds(1), () => StartExecutor(transport, silos, find, log)); // As systemd or kubelet does.
+            }
+
+            return Task.CompletedTask;
+        });
+    }
+
+    public void KillExecutor()
+    {
+        Executor?.Kill();
+        Executor = null;
+    }
+
+    /// <summary>The instance is terminated.</summary>
+    public void End()
+    {
+        KillExecutor();
+        Life.End();
+        Kernel.Clear();
+    }
+}

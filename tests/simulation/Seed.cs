@@ -1,0 +1,65 @@
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Tests.Simulation.Faults;
+
+namespace AwsVpcCni.Tests.Simulation;
+
+/// <summary>What a seed has come to.</summary>
+internal sealed record SeedResult(int Seed, string? Failure, ulong Hash, long Steps, int PodEvents, int Faults, IReadOnlyDictionary<FaultKind, int> Struck, IReadOnlyDictionary<(FaultKind, Ec2Action), int> OnEc2, TimeSpan Time);
+
+/// <summary>One seed from beginning to end: trouble, then healing, then judgement.</summary>
+internal static class Seed
+{
+    private const long MostSteps = 3_000_000;
+    private const int LeastPodEvents = 200;
+    private const int LeastFaults = 10;
+    private static readonly TimeSpan Trouble = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan LongestTrouble = TimeSpan.FromSeconds(900);
+    private static readonly TimeSpan Healing = TimeSpan.FromSeconds(1800);
+
+    public static SeedResult Run(int seed, Action<string>? trace = null)
+    {
+        var before = ThreadPool.CompletedWorkItemCount + ThreadPool.PendingWorkItemCount;
+        World? world = null;
+        world = new World(seed, trace: trace is null ? null : text => trace($"{world?.Scheduler.Now.TotalSeconds,10:0.0000} {text}"));
+        var scheduler = world.Scheduler;
+        var striker = new Striker(world);
+        for (var n = scheduler.Random.Next(3, 5); n > 0; n--)
+        {
+            world.Launch();
+        }
+
+        striker.Begin();
+        scheduler.RunUntil(LongestTrouble, MostSteps, () => scheduler.Now >= Trouble && world.PodEvents >= LeastPodEvents && world.Faults.Count >= LeastFaults);
+        if (scheduler.Failure is null && (world.PodEvents < LeastPodEvents || world.Faults.Count < LeastFaults))
+        {
+            scheduler.Fail($"only {world.PodEvents} pod events and {world.Faults.Count} faults in {LongestTrouble}: the seed shows nothing");
+        }
+
+        striker.Heal();
+        Judge(world);
+        var items = ThreadPool.CompletedWorkItemCount + ThreadPool.PendingWorkItemCount - before;
+        if (items > 0)
+        {
+            scheduler.Fail($"{items} items went through the thread pool: something has left the scheduler");
+        }
+
+        return new SeedResult(seed, scheduler.Failure, scheduler.Hash, scheduler.Steps, world.PodEvents, world.Faults.Count, world.Faults.Struck, world.Faults.OnEc2, scheduler.Now);
+    }
+
+    private static void Judge(World world)
+    {
+        var (scheduler, end) = (world.Scheduler, world.Scheduler.Now + Healing);
+        var liveness = new Checkers.Liveness(world);
+        string? missing = "not looked at";
+        while (scheduler.Failure is null && missing is not null && scheduler.Now < end)
+        {
+            scheduler.RunUntil(scheduler.Now + TimeSpan.FromSeconds(5), MostSteps);
+            missing = liveness.Missing();
+        }
+
+        if (missing is not null)
+        {
+            scheduler.Fail($"LIVENESS after {Healing.TotalSeconds:0} s without faults: {missing}");
+        }
+    }
+}

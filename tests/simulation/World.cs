@@ -1,0 +1,168 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains;
+using AwsVpcCni.Grains.Ec2Quota;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Grains.Vpc;
+using AwsVpcCni.Tests.Cluster.Grains;
+using AwsVpcCni.Tests.Simulation.Checkers;
+using AwsVpcCni.Tests.Simulation.Cluster;
+using AwsVpcCni.Tests.Simulation.Faults;
+using AwsVpcCni.Tests.Simulation.Node;
+using AwsVpcCni.Tests.Simulation.Scheduling;
+using AwsVpcCni.VpcEmulator.Model;
+
+namespace AwsVpcCni.Tests.Simulation;
+
+/// <summary>One seed's world: three silos, three nodes or more in two subnets, a neighbour, and everything that the shipped classes need of it.</summary>
+internal sealed class World
+{
+    public const string ClusterName = "ours";
+    private const string VpcId = "vpc-0a";
+    private const string QuotaKey = "1/eu-west-1";
+    private const string ClusterTag = "cluster.k8s.amazonaws.com/name";
+    private static readonly string[] Types = ["t3.small", "t3.medium", "m5.large"];
+
+    private readonly Dictionary<SimMachine, Runtime> _runtimes = [];
+    private readonly ClusterSettings _settings;
+    private readonly Transport _transport;
+
+    public World(int seed, bool isCalm = false, Action<string>? trace = null)
+    {
+        Scheduler = new Scheduler(seed) { Trace = trace };
+        var random = Scheduler.Random;
+        Faults = new Swarm(Scheduler, isCalm);
+        Policy = new PoolPolicy { WarmIps = random.Next(1, 6), MinimumIps = random.Next(2) * random.Next(10), PreferredRest = TimeSpan.FromSeconds(random.Next(2) == 0 ? 45 : 120) };
+        _settings = new ClusterSettings(ClusterName, VpcId, QuotaKey, Policy, new Timing());
+        var size = random.Next(3) switch { 0 => "27", 1 => "26", _ => "24" };
+        Vpc = new Vpc(new VpcDescription
+        {
+            VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
+            Subnets =
+            [
+                new SubnetDescription { Id = "subnet-a", Cidr = $"10.0.0.0/{size}", Zone = "eu-west-1a", ZoneId = "euw1-az1" },
+                new SubnetDescription { Id = "subnet-b", Cidr = $"10.0.1.0/{size}", Zone = "eu-west-1b", ZoneId = "euw1-az2" },
+            ],
+            SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
+        }, new WorldClock(Scheduler), new Random(random.Next()));
+        Ec2 = new ModelEc2(Vpc);
+        Store = new SimStore(Scheduler, Faults) { Written = (key, state) => { if (state is NodeDocument document) { Invariants!.Stored(key, document); } } };
+        Invariants = new Invariants(this);
+        Vpc.Happened += _ => Invariants.Changed();
+        for (var n = 0; n < 3; n++)
+        {
+            Silos.Add(new SiloNode(Scheduler, $"silo-{n}", new WallClock { Offset = TimeSpan.FromSeconds(random.Next(-2, 3)) }));
+        }
+
+        _transport = new Transport(Scheduler, Faults, Silos, Create);
+        Codecs.Running = _transport;
+        Scheduler.AfterStep = Invariants.Look;
+        Silos.ForEach(StartSilo);
+    }
+
+    public Scheduler Scheduler { get; }
+
+    public Swarm Faults { get; }
+
+    public PoolPolicy Policy { get; }
+
+    public Vpc Vpc { get; }
+
+    public ModelEc2 Ec2 { get; }
+
+    public SimStore Store { get; }
+
+    public Invariants Invariants { get; }
+
+    public Transport Transport => _transport;
+
+    public List<SiloNode> Silos { get; } = [];
+
+    public List<SimMachine> Machines { get; } = [];
+
+    /// <summary>By hand put on an interface of ours.</summary>
+    public HashSet<Ip> AddedByHands { get; } = [];
+
+    /// <summary>ADDs and DELs so far.</summary>
+    public int PodEvents { get; private set; }
+
+    public Runtime RuntimeOf(SimMachine machine) => _runtimes[machine];
+
+    public SimMachine Launch()
+    {
+        var random = Scheduler.Random;
+        var type = Types[random.Next(Types.Length)];
+        var instance = Vpc.Launch(new InstanceDescription { Type = type, Subnet = Machines.Count % 2 == 0 ? "subnet-a" : "subnet-b" });
+        var machine = new SimMachine(Scheduler, Faults, instance.Id);
+        machine.Wall.Offset = TimeSpan.FromSeconds(random.Next(-5, 6));
+        machine.Kernel.Wired = (sandbox, address, _) => Invariants.Wired(machine, sandbox, address);
+        machine.Kernel.Gone = Invariants.LinkGone;
+        Machines.Add(machine);
+        StartExecutor(machine);
+        _runtimes[machine] = new Runtime(Scheduler, machine, random.Next(3, type == "t3.small" ? 8 : 12), () => PodEvents++);
+        return machine;
+    }
+
+    public void StartExecutor(SimMachine machine) => machine.StartExecutor(_transport, Silos, Vpc.FindEni, new SimLog<SimMachine>(Scheduler));
+
+    public void StartSilo(SiloNode silo)
+    {
+        silo.Start();
+        silo.Door.Start("keep awake", () => KeepAwakeAsync(silo));
+    }
+
+    /// <summary>Someone else's: not made by us, and no node's primary interface.</summary>
+    public bool IsForeign(Eni eni) => !IsOurs(eni) && !(eni.Attachment is { DeviceIndex: 0 } attachment && Machines.Exists(machine => machine.InstanceId == attachment.Instance.Id));
+
+    public static bool IsOurs(Eni eni) => eni.Tags.GetValueOrDefault(ClusterTag) == ClusterName;
+
+    /// <summary>A pod whose link a successor of the same name has taken, or whose namespace somebody has removed.</summary>
+    public static bool MayLackLink(SimMachine machine, string pod) => machine.Kernel.Links.Any(link => link.Pod == $"default/{pod}");
+
+    /// <summary>The node's subnet has next to nothing left.</summary>
+    public bool IsDry(NodeDocument document) => Vpc.FindSubnet(document.Interfaces[0].SubnetId)!.AvailableIpAddressCount < 2;
+
+    private IGrainBase Create(Activation activation)
+    {
+        var store = Store;
+        var ec2 = new SimEc2(Scheduler, Faults, Ec2, Invariants.OnEc2);
+        var grains = new Factory();
+        return activation.GrainId.Type.ToString() switch
+        {
+            "node" => new NodeGrain(activation, new PersistentState<NodeDocument>(store, activation, "node"), store.BookOf(), ec2, grains, _settings, activation.Clock,
+                new Random(Scheduler.Random.Next()), new SimLog<NodeGrain>(Scheduler)),
+            "subnet" => new SubnetGrain(activation, new PersistentState<SubnetDocument>(store, activation, "subnet"), grains, _settings, activation.Clock, new SimLog<SubnetGrain>(Scheduler)),
+            "vpc" => new VpcGrain(activation, new PersistentState<VpcDocument>(store, activation, "vpc"), ec2, grains, _settings, activation.Clock, new SimLog<VpcGrain>(Scheduler)),
+            "quota" => new Ec2QuotaGrain(activation, new PersistentState<QuotaDocument>(store, activation, "quota"), activation.Clock, new SimLog<Ec2QuotaGrain>(Scheduler)),
+            var other => throw new InvalidOperationException($"no grain is of the type {other}"),
+        };
+    }
+
+    /// <summary>As the silo's own: sweeps go on when no node calls.</summary>
+    private static async Task KeepAwakeAsync(SiloNode silo)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(5), silo.Clock);
+        do
+        {
+            foreach (var ping in new Func<Task>[] { new Factory().GetGrain<IVpcGrain>(VpcId).PingAsync, new Factory().GetGrain<IEc2QuotaGrain>(QuotaKey).PingAsync })
+            {
+                try
+                {
+                    await ping().WaitAsync(TimeSpan.FromSeconds(5), silo.Clock);
+                }
+                catch (Exception e) when (e is TimeoutException or OrleansException)
+                {
+                    // The next ping may find it well.
+                }
+            }
+        }
+        while (await timer.WaitForNextTickAsync());
+    }
+
+    /// <summary>EC2's own clock is right.</summary>
+    private sealed class WorldClock(Scheduler scheduler) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => WallClock.Begin + scheduler.Now;
+    }
+}
