@@ -30,8 +30,8 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         var veth = VethOf(sandbox, pod, conf);
         var asked = time.GetTimestamp();
         // Beside the question, so that what needs no address costs no time; not for a pod that will wait.
-        var making = link.Lease.HasUnclaimed ? links.MakeAsync(veth, request.Netns) : Task.FromResult<VethPair?>(null);
-        VethPair? made = null;
+        var making = link.Lease.HasUnclaimed ? links.MakeAsync(veth, request.Netns) : Task.FromResult<IPodPair?>(null);
+        IPodPair? made = null;
         try
         {
             var outcome = await lane.RunAsync(() => link.AssignAsync(sandbox, pod, request.Turn, time.GetElapsedTime(began), cancellation));
@@ -78,7 +78,7 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         }
     }
 
-    private async Task<WiredPod> WireAsync(PodVeth veth, VethPair? made, Grant grant, long? number, PluginRequest request)
+    private async Task<WiredPod> WireAsync(PodVeth veth, IPodPair? made, Grant grant, long? number, PluginRequest request)
     {
         var sandbox = veth.Sandbox;
         WiredPod wiredPod;

@@ -24,10 +24,10 @@ internal sealed partial class PodLinks(IWirer wirer, Lane lane, LeaseLink link, 
     internal WiredPod? ResultOf(SandboxKey sandbox) => wired.GetValueOrDefault(sandbox)?.Pod;
 
     /// <summary>Makes a pod's pair of links while its ADD asks for an address. End it by <see cref="DiscardAsync"/> if none comes.</summary>
-    internal Task<VethPair?> MakeAsync(PodVeth veth, SafeHandle netns) => Task.Run(() => wirer.TryMake(veth, netns, KernelDeadline));
+    internal Task<IPodPair?> MakeAsync(PodVeth veth, SafeHandle netns) => wirer.MakeAsync(veth, netns, KernelDeadline);
 
     /// <summary>Removes a pair that gets no address.</summary>
-    internal async Task DiscardAsync(Task<VethPair?> making)
+    internal async Task DiscardAsync(Task<IPodPair?> making)
     {
         if (await making is { } pair)
         {
@@ -43,7 +43,7 @@ internal sealed partial class PodLinks(IWirer wirer, Lane lane, LeaseLink link, 
     }
 
     /// <exception cref="WiringException">It could not be wired.</exception>
-    internal WiredPod Wire(PodWiring wiring, SafeHandle netns, VethPair? made = null)
+    internal WiredPod Wire(PodWiring wiring, SafeHandle netns, IPodPair? made = null)
     {
         var links = WiredSandbox.Of(wiring);
         wired[wiring.Sandbox] = new Wired(links with { MayLackAlias = true }, null); // Before: what a failed wiring leaves must be found.

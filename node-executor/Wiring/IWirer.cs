@@ -5,9 +5,18 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <summary>Pods in the kernel: the node's own, or a simulation's. What is there outlives the executor.</summary>
 public interface IWirer
 {
+    /// <summary>Makes a pod's pair of links beside the question for an address.</summary>
+    /// <returns>For <see cref="Wire"/> or <see cref="Discard"/>. Null when it cannot be made; then <see cref="Wire"/> says why, or finds a way.</returns>
+    Task<IPodPair?> MakeAsync(PodVeth veth, SafeHandle netns, TimeSpan deadline);
+
+    /// <summary>Removes a pair that no pod needs.</summary>
+    /// <exception cref="WiringException">The kernel refuses. The link has no address; it goes with the pod's namespace or at the next start.</exception>
+    void Discard(IPodPair pair);
+
     /// <summary>Wires a pod. When it throws, what it did is undone, but for <see cref="WiringException.IsUndone"/> = false.</summary>
+    /// <param name="made">Its pair, when that is there; it is used up, whatever comes.</param>
     /// <exception cref="WiringException">What failed, in the kernel's words.</exception>
-    WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline);
+    WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline, IPodPair? made = null);
 
     /// <summary>Takes a sandbox's rules and route away at once, and its link soon. Nothing there is success.</summary>
     /// <returns>Ends when the link is gone: the address rests from then on. Fails with <see cref="WiringException"/> when it has not gone.</returns>
@@ -18,3 +27,6 @@ public interface IWirer
     /// <exception cref="WiringException">The kernel did not answer.</exception>
     IReadOnlyList<WiredSandbox> Read(TimeSpan deadline);
 }
+
+/// <summary>A pod's two links before it has an address, as the <see cref="IWirer"/> that has made them knows them.</summary>
+public interface IPodPair : IDisposable;

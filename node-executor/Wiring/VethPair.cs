@@ -4,7 +4,7 @@ using AwsVpcCni.NodeExecutor.Netlink;
 namespace AwsVpcCni.NodeExecutor.Wiring;
 
 /// <summary>A pod's two links as <see cref="Wirer.TryMake"/> has made them: up, without alias and address, so in nobody's use.</summary>
-public sealed class VethPair : IDisposable
+public sealed class VethPair : IPodPair
 {
     internal VethPair(PodVeth veth, MacAddress hostMac, int hostIndex, NetlinkSocket pod, MacAddress podMac, int podIndex, SandboxKey? displaced) =>
         (Veth, HostMac, HostIndex, Pod, PodMac, PodIndex, Displaced) = (veth, hostMac, hostIndex, pod, podMac, podIndex, displaced);

@@ -49,16 +49,17 @@ public sealed class Wirer : IWirer, IDisposable
         }
     }
 
-    /// <summary>Removes a pair that no pod needs.</summary>
-    /// <exception cref="WiringException">The kernel refuses. The link has no address; it goes with the pod's namespace or at the next start.</exception>
-    public void Discard(VethPair pair)
+    /// <inheritdoc/>
+    /// <remarks>On a pool thread: the kernel may take its time.</remarks>
+    public Task<IPodPair?> MakeAsync(PodVeth veth, SafeHandle netns, TimeSpan deadline) => Task.Run(() => (IPodPair?)TryMake(veth, netns, deadline));
+
+    /// <inheritdoc/>
+    public void Discard(IPodPair pair)
     {
-        using (pair)
+        using var made = (VethPair)pair;
+        if (!TryRemove(made.Veth, made.HostMac))
         {
-            if (!TryRemove(pair.Veth, pair.HostMac))
-            {
-                throw new WiringException($"{pair.Veth.HostVeth} of {pair.Veth.Sandbox}, which gets no address, cannot be removed.", isUndone: false, null);
-            }
+            throw new WiringException($"{made.Veth.HostVeth} of {made.Veth.Sandbox}, which gets no address, cannot be removed.", isUndone: false, null);
         }
     }
 
@@ -67,10 +68,10 @@ public sealed class Wirer : IWirer, IDisposable
     /// <param name="deadline">For the kernel's answers.</param>
     /// <param name="made">Its pair, when that is there; it is used up, whatever comes.</param>
     /// <exception cref="WiringException">What failed, in the kernel's words.</exception>
-    public WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline, VethPair? made = null)
+    public WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline, IPodPair? made = null)
     {
         var until = Deadline.In(deadline);
-        using var pair = made ?? Make(wiring.Veth, netns, mayDisplace: true, until);
+        using var pair = (VethPair?)made ?? Make(wiring.Veth, netns, mayDisplace: true, until);
         try
         {
             // The alias comes first: with the route the address is in use, and the alias says whose it is.

@@ -48,7 +48,7 @@ internal sealed class Invariants(World world)
 
         _isDirty = true;
         var eni = world.Vpc.Enis.FirstOrDefault(one => one.Id == target || one.Attachment?.Id == target);
-        var before = eni?.Addresses.Select(Ip.From).ToArray() ?? [];
+        var before = eni?.Delivered.Select(Ip.From).ToArray() ?? [];
         var machine = eni?.Attachment is { } attachment ? world.Machines.FirstOrDefault(one => one.InstanceId == attachment.Instance.Id) : null;
         effect();
         if (eni is null)
@@ -63,7 +63,7 @@ internal sealed class Invariants(World world)
 
         Ip[] left = action == Ec2Action.DetachNetworkInterface ? before[1..]
             : action == Ec2Action.DeleteNetworkInterface ? [] // Detached before: nothing of it is on a node.
-            : [.. before.Except(eni.Addresses.Select(Ip.From))];
+            : [.. before.Except(eni.Delivered.Select(Ip.From))];
         foreach (var address in left.Where(address => machine is { IsGone: false }))
         {
             if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Policy.Cooldown)
@@ -92,9 +92,9 @@ internal sealed class Invariants(World world)
         foreach (var taking in before.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface))
         {
             var now = document.Intents.FirstOrDefault(one => one.Id == taking.Id);
-            var held = world.Vpc.FindEni(taking.EniId)?.Addresses.Select(Ip.From).ToArray() ?? [];
+            var held = world.Vpc.FindEni(taking.EniId)?.Delivered.Select(Ip.From).ToArray() ?? [];
             var undone = taking.Kind == IntentKind.Return
-                ? taking.Names.Where(name => held.Contains(name) && now?.Names.Contains(name) != true).ToArray()
+                ? taking.Names.Where(name => now?.Names.Contains(name) != true).SelectMany(name => name.Addresses).Where(held.Contains).ToArray()
                 : now is null && held.Length > 0 ? held : [];
             if (undone.Length > 0 && !undone.All(TakenByHands.Contains))
             {
@@ -104,7 +104,7 @@ internal sealed class Invariants(World world)
 
         foreach (var taking in document.Intents.Where(one => one.Kind == IntentKind.Return))
         {
-            if (document.Eni(taking.EniId)?.Addresses.FirstOrDefault(held => taking.Names.Contains(held.Address)) is { } leased)
+            foreach (var leased in document.Eni(taking.EniId)?.Addresses.Where(held => taking.Names.Any(name => name.Contains(held.Address))) ?? [])
             {
                 Fail($"{instanceId}: {leased.Address} is being returned, and leased");
             }
@@ -131,7 +131,7 @@ internal sealed class Invariants(World world)
                     Fail($"{address} is on two pods: {users[address]} and {link.Owner} of {machine.InstanceId}");
                 }
 
-                if (link.HasRoute && !TakenByHands.Contains(address) && Holder(machine, machine.Kernel.TableOf(address)) is var eni && eni?.Addresses.Any(one => Ip.From(one) == address) != true)
+                if (link.HasRoute && !TakenByHands.Contains(address) && Holder(machine, machine.Kernel.TableOf(address)) is var eni && eni?.Delivered.Any(one => Ip.From(one) == address) != true)
                 {
                     Fail($"{address} is on {link.Owner} of {machine.InstanceId} by table {machine.Kernel.TableOf(address)}, and EC2 shows it not on {eni?.Id ?? "an interface there"}");
                 }

@@ -120,7 +120,7 @@ internal sealed class Liveness(World world)
         ? $"{leaked.Id} ({string.Join(", ", leaked.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}) is attached to nothing: leaked"
         : null;
 
-    private Ip[] Held(Eni eni) => [.. eni.Addresses.Skip(1).Select(Ip.From).Where(address => !world.AddedByHands.Contains(address)).Order()];
+    private Ip[] Held(Eni eni) => [.. eni.Delivered.Skip(1).Select(Ip.From).Where(address => !world.AddedByHands.Contains(address)).Order()];
 
     private static string Text<TKey, TValue>(IEnumerable<KeyValuePair<TKey, TValue>> pairs) =>
         string.Join(", ", pairs.Select(pair => pair.Value is Ip[] many ? $"{pair.Key}: {string.Join(' ', many)}" : $"{pair.Key}: {pair.Value}"));

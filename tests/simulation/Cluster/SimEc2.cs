@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Tests.Cluster.Grains;
 using AwsVpcCni.Tests.Simulation.Faults;
@@ -21,16 +22,16 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
     public Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation) =>
         CallAsync(Ec2Action.DescribeSubnets, "", () => model.DescribeSubnetsAsync(vpcId, default), cancellation);
 
-    public Task<Ec2InstanceType?> DescribeInstanceTypeAsync(string instanceType, CancellationToken cancellation) =>
-        CallAsync(Ec2Action.DescribeInstanceTypes, "", () => model.DescribeInstanceTypeAsync(instanceType, default), cancellation);
+    public Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.DescribeInstanceTypes, "", () => model.DescribeInstanceTypesAsync(instanceTypes, default), cancellation);
 
-    public Task AssignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+    public Task AssignAsync(string eniId, ImmutableArray<Block> addresses, CancellationToken cancellation) =>
         CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => Done(model.AssignAsync(eniId, addresses, default)), cancellation);
 
-    public Task<ImmutableArray<Ip>> AssignCountedAsync(string eniId, int count, CancellationToken cancellation) =>
-        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => model.AssignCountedAsync(eniId, count, default), cancellation);
+    public Task<ImmutableArray<Block>> AssignCountedAsync(string eniId, int count, bool prefixes, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => model.AssignCountedAsync(eniId, count, prefixes, default), cancellation);
 
-    public Task UnassignAsync(string eniId, ImmutableArray<Ip> addresses, CancellationToken cancellation) =>
+    public Task UnassignAsync(string eniId, ImmutableArray<Block> addresses, CancellationToken cancellation) =>
         CallAsync(Ec2Action.UnassignPrivateIpAddresses, eniId, () => Done(model.UnassignAsync(eniId, addresses, default)), cancellation);
 
     public Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation) =>

@@ -58,10 +58,50 @@ internal sealed class FakeKernel(Scheduler scheduler, Swarm faults) : IWirer
         _rules.Clear();
     }
 
-    public WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline)
+    /// <summary>A moment later; whoever has the name keeps it.</summary>
+    public Task<IPodPair?> MakeAsync(PodVeth veth, SafeHandle netns, TimeSpan deadline)
+    {
+        scheduler.RequireLane("a pair's making");
+        var id = (long)netns.DangerousGetHandle();
+        var made = new TaskCompletionSource<IPodPair?>(); // Plain: completed from the event loop.
+        scheduler.After(faults.Latency(), () =>
+        {
+            KernelLink? link = null;
+            var can = _namespaces.Contains(id) && !_links.ContainsKey(veth.HostVeth) && !faults.Strikes(FaultKind.KernelRefuses);
+            if (can)
+            {
+                link = _links[veth.HostVeth] = new KernelLink(veth.HostVeth, null, null, default, "", id, HasRoute: false);
+            }
+
+            scheduler.After(faults.Latency(), () => made.TrySetResult(link is null ? null : new Pair(link)));
+        });
+        return made.Task;
+    }
+
+    public void Discard(IPodPair pair)
+    {
+        scheduler.RequireLane("a pair's end");
+        if (faults.Strikes(FaultKind.KernelRefuses))
+        {
+            throw new WiringException("a pair cannot be removed: timed out", isUndone: false, null);
+        }
+
+        var link = ((Pair)pair).Link;
+        if (_links.GetValueOrDefault(link.Name) == link)
+        {
+            Remove(link);
+        }
+    }
+
+    public WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline, IPodPair? made = null)
     {
         scheduler.RequireLane("a wiring");
         var id = (long)netns.DangerousGetHandle();
+        if (made is Pair { Link: var link } && _links.GetValueOrDefault(link.Name) != link)
+        {
+            throw new WiringException($"{wiring.Sandbox}: no such device", isUndone: true, null); // Its namespace is gone, or a pod of its name has come.
+        }
+
         if (!_namespaces.Contains(id))
         {
             throw new WiringException($"{wiring.Sandbox}: the pod's network namespace is gone", isUndone: true, null);
@@ -69,11 +109,12 @@ internal sealed class FakeKernel(Scheduler scheduler, Swarm faults) : IWirer
 
         if (faults.Strikes(FaultKind.KernelRefuses))
         {
+            _links.Remove(made is Pair refused ? refused.Link.Name : "");
             throw new WiringException($"{wiring.Sandbox}: no buffer space available", isUndone: true, null);
         }
 
         SandboxKey? displaced = null;
-        if (_links.GetValueOrDefault(wiring.HostVeth) is { } old)
+        if (made is null && _links.GetValueOrDefault(wiring.HostVeth) is { } old)
         {
             displaced = old.Owner != wiring.Sandbox ? old.Owner : null;
             Remove(old);
@@ -156,6 +197,13 @@ internal sealed class FakeKernel(Scheduler scheduler, Swarm faults) : IWirer
         foreach (var (address, table) in _rules.Where(rule => !_links.Values.Any(link => link.Address == rule.Key)))
         {
             yield return new WiredSandbox(null, null, address, table, null, "");
+        }
+    }
+
+    private sealed record Pair(KernelLink Link) : IPodPair
+    {
+        public void Dispose()
+        {
         }
     }
 

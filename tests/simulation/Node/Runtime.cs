@@ -70,7 +70,7 @@ internal sealed class Runtime
             }
 
             await EndAsync(pod, sandbox, netns);
-            await DelayAsync(0, 4);
+            await (Refused.ContainsKey(pod) ? DelayAsync(2, 20) : DelayAsync(0, 4)); // kubelet comes back ever more slowly.
         }
     }
 

@@ -19,7 +19,10 @@ public sealed class EscapeTests
 
     [Fact]
     public void Work_on_the_thread_pool_that_comes_back_is_caught() =>
-        Assert.Contains("from another thread", FailureOf(async _ => await Task.Run(() => { }, CancellationToken.None)), StringComparison.Ordinal);
+        Assert.Contains("from another thread", FailureOf(async _ =>
+        {
+            await Task.Run(() => SpinWait.SpinUntil(() => false, TimeSpan.FromMilliseconds(50)), CancellationToken.None); // Not over before it is awaited.
+        }), StringComparison.Ordinal);
 
     [Fact]
     public void A_completion_by_way_of_the_thread_pool_is_caught() => Assert.Contains("from another thread", FailureOf(async clock =>
