@@ -43,6 +43,11 @@ internal sealed class Liveness(World world)
             return $"{leftover} is left in the kernel";
         }
 
+        if (wired.DistinctBy(one => one.Sandbox).Count() < wired.Count)
+        {
+            return $"a sandbox has two links: {string.Join("; ", wired)}";
+        }
+
         var links = wired.ToDictionary(one => one.Sandbox!.Value, one => one.Address!.Value);
         var claims = executor.Link.Lease.Claims;
         if (!links.OrderBy(one => one.Value).SequenceEqual(claims.OrderBy(claim => claim.Value)))
@@ -64,10 +69,11 @@ internal sealed class Liveness(World world)
             }
         }
 
-        var rows = world.Store.Book.ReadNodeAsync(machine.InstanceId, default).GetAwaiter().GetResult().Where(row => row.Released is null).ToDictionary(row => row.Sandbox, row => row.Address);
-        if (!rows.OrderBy(row => row.Value).SequenceEqual(links.OrderBy(one => one.Value)))
+        var rows = world.Store.Book.ReadNodeAsync(machine.InstanceId, default).GetAwaiter().GetResult().Where(row => row.Released is null)
+            .Select(row => KeyValuePair.Create(row.Sandbox, row.Address)).OrderBy(row => row.Value).ToList();
+        if (!rows.SequenceEqual(links.OrderBy(one => one.Value)))
         {
-            return $"the rows say {Text(rows)}, the kernel {Text(links)}";
+            return $"rows without a pod: {Text(rows.Except(links))}; pods without a row: {Text(links.Except(rows))}";
         }
 
         return MissingOfPool(machine);
@@ -103,7 +109,7 @@ internal sealed class Liveness(World world)
 
         var onPods = machine.Executor.Link.Lease.Claims.Count;
         var free = granted.Count() - onPods;
-        var wanted = Math.Max(world.Policy.WarmIps, world.Policy.MinimumIps - onPods);
+        var wanted = Math.Max(world.Policy.WarmIps!.Value, world.Policy.MinimumIps!.Value - onPods);
         var capacity = (document.MaxInterfaces - document.ForeignDevices.Length) * (document.AddressesPerInterface - 1);
         if (free > wanted)
         {
