@@ -48,7 +48,7 @@ internal static class Program
         builder.UseOrleans(silo => silo.UseSingleSilo());
         builder.Services.AddSingleton<Readiness>();
         builder.Services.AddHostedService<KeepAwake>();
-        builder.Services.AddHostedService<PolicyReload>();
+        builder.Services.AddPolicies();
         builder.Services.AddNodeApi();
         builder.AddListeners();
 

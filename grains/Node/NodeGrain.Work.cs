@@ -211,6 +211,18 @@ public sealed partial class NodeGrain
             return;
         }
 
+        // Of what was asked back, a pod has got a part meanwhile: the block stays, and all of it may be used again.
+        bool IsKept(HeldBlock held) => held.AskedBackAt <= report.LeaseVersion && held.Block.Addresses.Any(_use.IsOnPod);
+        if (_doc.Interfaces.Any(eni => eni.Blocks.Any(IsKept)))
+        {
+            await StoreAsync(_doc with
+            {
+                LeaseVersion = _doc.LeaseVersion + 1,
+                Interfaces = [.. _doc.Interfaces.Select(eni => eni with { Blocks = [.. eni.Blocks.Select(held => IsKept(held) ? held with { AskedBackAt = null } : held)] })],
+            });
+            Hint();
+        }
+
         var leased = report.Leased.ToHashSet();
         foreach (var eni in _doc.Interfaces)
         {

@@ -1,4 +1,5 @@
 using System.Net;
+using AwsVpcCni.Silo.Api;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -34,5 +35,6 @@ internal static class Listeners
         app.Use(toHealth => http => NodeApiListener.IsOf(http) ? toDoor(http) : toHealth(http));
         app.UseRouting();
         app.MapHealth();
+        app.MapPolicy();
     }
 }

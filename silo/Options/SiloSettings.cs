@@ -1,4 +1,5 @@
 using AwsVpcCni.Grains;
+using AwsVpcCni.Silo.Api;
 using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Options;
@@ -39,6 +40,10 @@ internal static class SiloSettings
         services.AddSection<SiloNetworkOptions, SiloNetworkOptionsValidator>();
         return services.AddSingleton(ToClusterSettings);
     }
+
+    /// <summary>The policy as it is now, and the door to change it.</summary>
+    public static IServiceCollection AddPolicies(this IServiceCollection services) => services
+        .AddSingleton<PolicyFollower>().AddHostedService(parts => parts.GetRequiredService<PolicyFollower>()).AddSingleton<PolicyApi.Caller>();
 
     /// <summary>What is wrong with the settings, each with what to set; empty when nothing is.</summary>
     /// <remarks>In a container of its own: the web application reads some settings while it is built.</remarks>

@@ -70,6 +70,26 @@ public sealed class PrefixTests
     }
 
     [Fact]
+    public async Task A_prefix_that_a_pod_got_into_while_it_was_asked_back_stays_and_all_of_it_can_be_used()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { Prefixes = true, WarmPrefixes = 2 });
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 32, "two prefixes");
+        await executor.SyncAsync();
+
+        world.Settings.Pool = new PoolPolicy { Prefixes = true, WarmPrefixes = 1 };
+        NodeOrders asked;
+        while ((asked = await executor.SyncAsync(giveUp: false)).GiveUp.IsEmpty && await executor.Hinted.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken))
+        {
+        }
+
+        var address = asked.GiveUp[3]; // The executor's own pick, while no silo answered.
+        executor.Claims.Add(address, new Claim(new SandboxKey("pod-1", "eth0"), new PodName("default", "pod-1", ""), address, asked.Interfaces[0].EniId, executor.NextStamp(), 0));
+        await GrainWorld.UntilAsync(executor, orders => orders is { Lease.Length: 32, GiveUp.IsEmpty: true } && executor.Leased.Count == 32, "both prefixes, whole in the lease");
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Unassign", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_drawn_prefix_whose_answer_is_lost_is_found_and_not_repeated()
     {
         await using var world = await GrainWorld.StartAsync(OnePrefix);

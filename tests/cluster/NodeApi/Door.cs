@@ -95,6 +95,7 @@ internal sealed class Door : IAsyncDisposable
             .. (settings?.Invoke(_folder.FullName) ?? []).Select(setting => new KeyValuePair<string, string?>(setting.Name, setting.Value)),
         ]);
         builder.Services.AddSingleton<TimeProvider>(Time).AddSiloOptions().AddSqliteStorage().AddNodeApi();
+        builder.Services.AddPolicies();
         builder.Services.AddSingleton(Fake.Of<IGrainFactory>(AnswerFactory));
         builder.Services.AddSingleton(Fake.Of<ISiloStatusOracle>((_, _) => SiloStatus.Active)).AddSingleton<Readiness>();
         builder.AddListeners();

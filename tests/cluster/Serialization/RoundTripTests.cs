@@ -135,6 +135,7 @@ public sealed class RoundTripTests
             _ when type == typeof(DateTimeOffset) => new DateTimeOffset(2026, 11, 25, 12, 0, 0, 123, TimeSpan.Zero),
             _ when type == typeof(Ip) => Ip.Parse("fd00::9"),
             _ when type == typeof(Cidr) => Cidr.Parse("10.0.0.0/16"),
+            _ when type == typeof(Block) => new Block(Ip.Parse("10.0.0.16"), true),
             _ when type == typeof(AssignReply) => new AssignReply.Offered(Ip.Parse("10.0.0.9"), "eni-1"),
             _ => Filled(type),
         };

@@ -1,0 +1,113 @@
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains;
+using AwsVpcCni.Grains.Cluster;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
+
+namespace AwsVpcCni.Silo.Options;
+
+/// <summary>Has this silo's grains follow the policy: what operators have set in the cluster's grain, else the section <c>Pool</c>, which is
+/// read again when its file changes.</summary>
+/// <remarks>A change made through another silo is seen within <see cref="Period"/>. While the cluster's grain does not answer, what held
+/// before holds on.</remarks>
+internal sealed partial class PolicyFollower(
+    IConfiguration configuration, IOptionsMonitor<PoolOptions> options, IGrainFactory grains, ClusterSettings settings, TimeProvider time, ILogger<PolicyFollower> logger) : BackgroundService
+{
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _lock = new();
+    private PoolPolicy _ofSettings = settings.Pool;
+    private ClusterPolicies? _ofOperators;
+    private bool _isAway;
+
+    /// <summary>What the operators have set; newer than what is known, or passed over.</summary>
+    public void Follow(ClusterPolicies policies)
+    {
+        lock (_lock)
+        {
+            if (_ofOperators is { } known && known.Version >= policies.Version)
+            {
+                return;
+            }
+
+            _ofOperators = policies;
+            Apply();
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        foreach (var warning in VpcCniEnvironment.Read(configuration).Warnings)
+        {
+            LogWithoutEffect(warning);
+        }
+
+        using var changes = ChangeToken.OnChange(configuration.GetReloadToken, ReadSettings);
+        using var timer = new PeriodicTimer(Period, time);
+        do
+        {
+            await AskAsync(stoppingToken);
+        }
+        while (!stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private async Task AskAsync(CancellationToken stopping)
+    {
+        try
+        {
+            Follow(await grains.GetGrain<IClusterGrain>(settings.ClusterName).ReadAsync().WaitAsync(Period, time, stopping));
+            _isAway = false;
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // The loop sees it at its next wait.
+        }
+        catch (Exception e)
+        {
+            // Whatever the grain throws, the next question may find it well; nodes go on with what held before.
+            if (!_isAway)
+            {
+                LogAway(settings.ClusterName, e.GetBaseException().Message);
+            }
+
+            _isAway = true;
+        }
+    }
+
+    private void ReadSettings()
+    {
+        try
+        {
+            var next = options.CurrentValue.ToPolicy();
+            lock (_lock)
+            {
+                _ofSettings = next;
+                Apply();
+            }
+        }
+        catch (Exception e) when (e is OptionsValidationException or InvalidOperationException)
+        {
+            LogRefused(e.Message);
+        }
+    }
+
+    private void Apply()
+    {
+        settings.Pool = _ofOperators?.Pool ?? _ofSettings;
+        settings.NodePools = _ofOperators?.Nodes ?? settings.NodePools;
+        LogFollows(settings.Pool, settings.NodePools.Count, _ofOperators?.Version ?? 0);
+    }
+
+    [LoggerMessage(EventId = 2900, Level = LogLevel.Warning, Message = "{Warning}")]
+    private partial void LogWithoutEffect(string warning);
+
+    [LoggerMessage(EventId = 2901, Level = LogLevel.Information, Message = "The pool's policy is {Policy}; {Nodes} nodes have one of their own (version {Version}).")]
+    private partial void LogFollows(PoolPolicy policy, int nodes, long version);
+
+    [LoggerMessage(EventId = 2902, Level = LogLevel.Error, Message = "The changed settings are refused, the pool's policy stays as it was: {Text}")]
+    private partial void LogRefused(string text);
+
+    [LoggerMessage(EventId = 2903, Level = LogLevel.Warning, Message = "The cluster's grain {Cluster} does not answer: {Why}. The pool's policy stays as it was until it does.")]
+    private partial void LogAway(string cluster, string why);
+}

@@ -1,0 +1,118 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Silo.Api;
+using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Tests.Cluster.Grains;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Api;
+
+/// <summary>The operators' door to the policy, over the real grains.</summary>
+public sealed class PolicyApiTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_change_names_the_version_it_has_read_and_the_nodes_follow()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        await using var door = await DoorAsync(world);
+        using var http = Client(door);
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2, "2 addresses");
+        Assert.Equal((0, "settings", 2), await ShownAsync(http, "/v1/policy"));
+
+        var changed = await SendAsync(http, HttpMethod.Put, "/v1/policy", "\"0\"", new { policy = new { warmIps = 5 }, who = "ada", why = "a test" });
+        Assert.Equal((HttpStatusCode.OK, "\"1\""), (changed.StatusCode, changed.Headers.ETag?.Tag));
+        Assert.Equal((1, "cluster", 5), await ShownAsync(http, "/v1/policy"));
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 5, "5 addresses");
+
+        var late = await SendAsync(http, HttpMethod.Put, "/v1/policy", "\"0\"", new { policy = new { warmIps = 9 }, who = "bob", why = "had not read" });
+        Assert.Equal(HttpStatusCode.PreconditionFailed, late.StatusCode);
+        Assert.Contains("version 1, by ada", await late.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_node_may_have_a_policy_of_its_own_until_it_is_taken_away()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        await using var door = await DoorAsync(world);
+        using var http = Client(door);
+        var (own, other) = (world.Launch(), world.Launch());
+        var (first, second) = (await world.JoinAsync(own), await world.JoinAsync(other));
+
+        await SendAsync(http, HttpMethod.Put, $"/v1/nodes/{own}/policy", "\"0\"", new { policy = new { minimumIps = 7 }, who = "ada", why = "a busy node" });
+        await GrainWorld.UntilAsync(first, orders => orders.Lease.Length == 7, "its own 7");
+        await GrainWorld.UntilAsync(second, orders => orders.Lease.Length == 2, "the cluster's 2");
+
+        await SendAsync(http, HttpMethod.Delete, $"/v1/nodes/{own}/policy", "\"1\"", new { who = "ada", why = "it is quiet now" });
+        await GrainWorld.UntilAsync(first, orders => orders.Lease.Length == 2, "the cluster's 2");
+        Assert.Equal((2, "settings", 2), await ShownAsync(http, $"/v1/nodes/{own}/policy"));
+    }
+
+    [Theory]
+    [InlineData(null, """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionRequired, "Read the policy first")]
+    [InlineData("\"0\"", """{"policy":{"warmIps":-1},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "WarmIps must be between 0 and 1024")]
+    [InlineData("\"0\"", """{"policy":{"warmIp":2},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "warmIp")]
+    [InlineData("\"0\"", """{"policy":{"warmIps":2},"who":"ada"}""", HttpStatusCode.BadRequest, "Send {")]
+    [InlineData("\"0\"", "many", HttpStatusCode.BadRequest, "no such policy")]
+    public async Task A_bad_change_is_refused_and_changes_nothing(string? ifMatch, string body, HttpStatusCode status, string said)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        await using var door = await DoorAsync(world);
+        using var http = Client(door);
+
+        using var content = new StringContent(body, new MediaTypeHeaderValue("application/json"));
+        var refused = await SendAsync(http, HttpMethod.Put, "/v1/policy", ifMatch, content);
+
+        Assert.Equal(status, refused.StatusCode);
+        Assert.Contains(said, await refused.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        Assert.Equal((0, "settings", 2), await ShownAsync(http, "/v1/policy"));
+    }
+
+    private static async Task<WebApplication> DoorAsync(GrainWorld world)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Configuration.Sources.Clear();
+        builder.Configuration.AddInMemoryCollection([new("Pool:WarmIps", "2")]);
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Services.AddOptions<PoolOptions>().BindConfiguration("Pool");
+        builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time).AddPolicies();
+        var door = builder.Build();
+        door.MapPolicy();
+        await door.StartAsync(Cancellation);
+        return door;
+    }
+
+    private static HttpClient Client(WebApplication door) => new() { BaseAddress = new Uri(door.Urls.Single()) };
+
+    private static Task<HttpResponseMessage> SendAsync(HttpClient http, HttpMethod method, string path, string? ifMatch, object body) =>
+        SendAsync(http, method, path, ifMatch, JsonContent.Create(body));
+
+    private static async Task<HttpResponseMessage> SendAsync(HttpClient http, HttpMethod method, string path, string? ifMatch, HttpContent body)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = body };
+        if (ifMatch is not null)
+        {
+            request.Headers.IfMatch.Add(new EntityTagHeaderValue(ifMatch));
+        }
+
+        return await http.SendAsync(request, Cancellation);
+    }
+
+    private static async Task<(int Version, string Source, int WarmIps)> ShownAsync(HttpClient http, string path)
+    {
+        using var shown = await JsonDocument.ParseAsync(await http.GetStreamAsync(path, Cancellation), default, Cancellation);
+        var root = shown.RootElement;
+        return (root.GetProperty("version").GetInt32(), root.GetProperty("source").GetString()!, root.GetProperty("policy").GetProperty("warmIps").GetInt32());
+    }
+}
