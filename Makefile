@@ -24,7 +24,7 @@ built-bench := artifacts/.built-benchmarks
 built-sim := artifacts/.built-simulation
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate wiring e2e demo footprint bench-add check clean
+.PHONY: help setup build publish test test-unit simulate wiring e2e demo footprint bench-add bench-burst check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -61,6 +61,9 @@ footprint: publish $(built-e2e) ## What the programs weigh: memory at idle, size
 
 bench-add: publish $(built-bench) ## ADD and DEL beside Debian's ptp + host-local, and where our time goes.
 	@tests/benchmarks/bin/Release/net10.0/AwsVpcCni.Benchmarks add
+
+bench-burst: $(built-sim) ## Bursts of pods on one node in virtual time beside the reference's figures: EC2 calls and seconds.
+	@$(simulation) burst
 
 check: ## Formatting, as .editorconfig has it.
 	@scripts/setup.sh sdk

@@ -27,24 +27,28 @@ internal sealed class World
     private readonly Dictionary<SimMachine, Runtime> _runtimes = [];
     private readonly ClusterSettings _settings;
     private readonly Transport _transport;
+    private readonly WorldShape? _shape;
 
-    public World(int seed, bool isCalm = false, Action<string>? trace = null)
+    /// <param name="shape">Null: the seed draws it.</param>
+    public World(int seed, bool isCalm = false, Action<string>? trace = null, WorldShape? shape = null)
     {
+        _shape = shape;
         Scheduler = new Scheduler(seed) { Trace = trace };
         var random = Scheduler.Random;
         Faults = new Swarm(Scheduler, isCalm);
-        Policy = new PoolPolicy { WarmIps = random.Next(1, 6), MinimumIps = random.Next(2) * random.Next(10), PreferredRest = TimeSpan.FromSeconds(random.Next(2) == 0 ? 45 : 120) };
+        Policy = shape?.Policy ?? new PoolPolicy { WarmIps = random.Next(1, 6), MinimumIps = random.Next(2) * random.Next(10), PreferredRest = TimeSpan.FromSeconds(random.Next(2) == 0 ? 45 : 120) };
         _settings = new ClusterSettings(ClusterName, VpcId, QuotaKey, Policy, new Timing());
-        var size = random.Next(3) switch { 0 => "27", 1 => "26", _ => "24" };
+        var size = shape is not null ? "22" : random.Next(3) switch { 0 => "27", 1 => "26", _ => "24" };
         Vpc = new Vpc(new VpcDescription
         {
             VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
             Subnets =
             [
                 new SubnetDescription { Id = "subnet-a", Cidr = $"10.0.0.0/{size}", Zone = "eu-west-1a", ZoneId = "euw1-az1" },
-                new SubnetDescription { Id = "subnet-b", Cidr = $"10.0.1.0/{size}", Zone = "eu-west-1b", ZoneId = "euw1-az2" },
+                new SubnetDescription { Id = "subnet-b", Cidr = shape is null ? $"10.0.1.0/{size}" : $"10.0.4.0/{size}", Zone = "eu-west-1b", ZoneId = "euw1-az2" },
             ],
             SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
+            Times = shape?.Times ?? new VpcTimes(),
         }, new WorldClock(Scheduler), new Random(random.Next()));
         Ec2 = new ModelEc2(Vpc);
         Store = new SimStore(Scheduler, Faults) { Written = (key, state) => { if (state is NodeDocument document) { Invariants!.Stored(key, document); } } };
@@ -92,7 +96,7 @@ internal sealed class World
     public SimMachine Launch()
     {
         var random = Scheduler.Random;
-        var type = Types[random.Next(Types.Length)];
+        var type = _shape?.InstanceType ?? Types[random.Next(Types.Length)];
         var instance = Vpc.Launch(new InstanceDescription { Type = type, Subnet = Machines.Count % 2 == 0 ? "subnet-a" : "subnet-b" });
         var machine = new SimMachine(Scheduler, Faults, instance.Id);
         machine.Wall.Offset = TimeSpan.FromSeconds(random.Next(-5, 6));
@@ -100,11 +104,18 @@ internal sealed class World
         machine.Kernel.Gone = Invariants.LinkGone;
         Machines.Add(machine);
         StartExecutor(machine);
-        _runtimes[machine] = new Runtime(Scheduler, machine, random.Next(3, type == "t3.small" ? 8 : 12), () => PodEvents++);
+        _runtimes[machine] = new Runtime(Scheduler, machine, _shape is not null ? 0 : random.Next(3, type == "t3.small" ? 8 : 12), () => PodEvents++);
         return machine;
     }
 
-    public void StartExecutor(SimMachine machine) => machine.StartExecutor(_transport, Silos, Vpc.FindEni, new SimLog<SimMachine>(Scheduler));
+    public void StartExecutor(SimMachine machine) => machine.StartExecutor(_transport, Silos, FindEniNow, new SimLog<SimMachine>(Scheduler));
+
+    /// <summary>As the instance sees it: attached as soon as EC2 is through with it, not only when somebody calls EC2 again.</summary>
+    private Eni? FindEniNow(string eniId)
+    {
+        Vpc.Advance();
+        return Vpc.FindEni(eniId);
+    }
 
     public void StartSilo(SiloNode silo)
     {
@@ -126,7 +137,7 @@ internal sealed class World
     private IGrainBase Create(Activation activation)
     {
         var store = Store;
-        var ec2 = new SimEc2(Scheduler, Faults, Ec2, Invariants.OnEc2);
+        var ec2 = new SimEc2(Scheduler, Faults, Ec2, Invariants.OnEc2, _shape?.LatencyOf);
         var grains = new Factory();
         return activation.GrainId.Type.ToString() switch
         {

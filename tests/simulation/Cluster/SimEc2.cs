@@ -11,7 +11,8 @@ namespace AwsVpcCni.Tests.Simulation.Cluster;
 
 /// <summary>EC2 at a distance: latency, throttling, errors before and after the effect, silence, effects that come late.</summary>
 /// <param name="observe">Runs each effect on an interface or attachment, and looks at what it changes.</param>
-internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, Action<Ec2Action, string, Action> observe) : IEc2
+/// <param name="latencyOf">What a call takes when nothing is wrong; half of it passes before the effect. Null: drawn for each.</param>
+internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, Action<Ec2Action, string, Action> observe, Func<Ec2Action, TimeSpan>? latencyOf = null) : IEc2
 {
     public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
         CallAsync(Ec2Action.DescribeInstances, "", () => model.DescribeInstancesAsync(instanceIds, default), cancellation);
@@ -58,7 +59,7 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
 
     private Task<T> CallAsync<T>(Ec2Action action, string target, Func<Task<T>> effect, CancellationToken cancellation)
     {
-        var (before, after) = (scheduler.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(300)), scheduler.Between(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(100)));
+        var (before, after) = latencyOf?.Invoke(action) is { } latency ? (latency / 2, latency / 2) : (scheduler.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(300)), scheduler.Between(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(100)));
         var fate = Strikes(FaultKind.Throttled, action) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.Throttled, "RequestLimitExceeded", $"{action}: request limit exceeded"))
             : Strikes(FaultKind.NotAuthorized, action) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.NotAuthorized, "UnauthorizedOperation", $"{action}: not authorized"))
             : Strikes(FaultKind.Ec2ErrorBefore, action) ? new CallFate(before, after, Unknown(action))
