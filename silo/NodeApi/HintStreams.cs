@@ -8,7 +8,7 @@ namespace AwsVpcCni.Silo.NodeApi;
 /// <summary>The hint streams that this door holds: one a node, the newest.</summary>
 /// <remarks>An executor that starts again opens a new one before the old connection is known to be dead, so the new one ends
 /// the old one. That is the bound, too.</remarks>
-internal sealed class HintStreams(IGrainFactory grains, IHostApplicationLifetime lifetime)
+internal sealed partial class HintStreams(IGrainFactory grains, IHostApplicationLifetime lifetime, ILogger<HintStreams> logger)
 {
     private readonly ConcurrentDictionary<string, Stream> _byNode = new();
 
@@ -26,7 +26,7 @@ internal sealed class HintStreams(IGrainFactory grains, IHostApplicationLifetime
         using var stopping = lifetime.ApplicationStopping.Register(stream.End);
         try
         {
-            await node.SubscribeAsync(stream.Reference);
+            await SubscribeAsync(instanceId, node, stream.Reference);
             await stream.SyncNowAsync();
             await foreach (var hint in stream.Hints.ReadAllAsync(cancellation))
             {
@@ -43,6 +43,23 @@ internal sealed class HintStreams(IGrainFactory grains, IHostApplicationLifetime
     /// <summary>Registers the node's stream with its grain once more, if this door holds one.</summary>
     public Task RenewAsync(string instanceId, INodeGrain node) =>
         _byNode.TryGetValue(instanceId, out var stream) && stream.Reference is { } reference ? node.SubscribeAsync(reference) : Task.CompletedTask;
+
+    private async Task SubscribeAsync(string instanceId, INodeGrain node, INodeHints reference)
+    {
+        try
+        {
+            await node.SubscribeAsync(reference);
+        }
+#pragma warning disable CA1031 // The border: whatever a grain throws, the stream stays, and the sync that its first hint causes registers it again.
+        catch (Exception e)
+        {
+            LogNotSubscribed(instanceId, e.Message);
+        }
+#pragma warning restore CA1031
+    }
+
+    [LoggerMessage(EventId = 3102, Level = LogLevel.Warning, Message = "The grain of {InstanceId} does not know its hint stream yet: {Why}")]
+    private partial void LogNotSubscribed(string instanceId, string why);
 
     // Orleans holds an observer weakly; the dictionary and the reading method hold it here.
     private sealed class Stream : INodeHints

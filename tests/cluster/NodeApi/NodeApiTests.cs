@@ -246,6 +246,20 @@ public sealed class NodeApiTests
     }
 
     [Fact]
+    public async Task A_stream_whose_grain_fails_stays_and_the_next_sync_registers_it()
+    {
+        await using var door = await Door.OpenAsync();
+        door.Answers[nameof(INodeGrain.SubscribeAsync)] = () => Task.FromException(new TimeoutException("the store is busy"));
+        await using var hints = await ListenAsync(door);
+        Assert.Equal("sync", await hints.NextAsync());
+
+        door.Answers.Clear();
+        (await PostAsync(door, "sync", JsonContent.Create(Report, NodeJson.Default.NodeReport))).Dispose();
+        await ((INodeHints)door.Calls.Last(call => call.Method == nameof(INodeGrain.SubscribeAsync)).Argument!).SyncNowAsync();
+        Assert.Equal("sync", await hints.NextAsync());
+    }
+
+    [Fact]
     public async Task A_newer_stream_of_a_node_ends_the_older_one()
     {
         await using var door = await Door.OpenAsync();
