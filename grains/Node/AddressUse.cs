@@ -43,6 +43,10 @@ internal sealed class AddressUse
         return null;
     }
 
+    /// <summary>Whether these rows of the store are those that are kept here; a row that is being written just now is left out.</summary>
+    public bool IsAsStored(IReadOnlyCollection<AddressRow> stored) => stored.Count == _rows.Count && stored.All(row => _picked.ContainsKey(row.Address) ||
+        (_rows.GetValueOrDefault(row.Address) is { } own && own.Sandbox == row.Sandbox && own.Stamp == row.Stamp && own.Released is null == row.Released is null));
+
     public bool IsOnPod(Ip address) => _onPods.Contains(address);
 
     /// <summary>How many addresses of the /28 that has this one are on pods.</summary>

@@ -194,6 +194,10 @@ public sealed partial class NodeGrain
             {
                 _use.Remove(address);
             }
+            else
+            {
+                Lose($"the row of {address}, which is returned, stands in the store"); // Another activation wrote it.
+            }
         }
         catch (StoreException exception)
         {

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Pool;
@@ -82,6 +83,7 @@ public sealed partial class NodeGrain
             await PlanAsync();
             await RunDueAsync(cancellation);
             ShareWithSubnets();
+            await CheckRowsAsync(cancellation);
         }
         finally
         {
@@ -263,7 +265,9 @@ public sealed partial class NodeGrain
     {
         var isNew = intent.Kind == IntentKind.AddInterface; // It needs an address of its own, too.
         var now = time.GetUtcNow();
+        // The interfaces' own addresses, too: the ledger may not have read them yet, and EC2 takes the naming of one for done.
         var departed = _doc.Departed.Where(one => one.EniId == intent.EniId && now - one.At < settings.Timing.NotNamedAgain).Select(one => one.Block)
+            .Concat(_doc.Interfaces.Select(eni => new Block(eni.PrimaryAddress)))
             .Concat(_doc.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface).SelectMany(one => one.Names)).ToImmutableArray();
         var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew));
         if (!reservation.Known)

@@ -11,7 +11,7 @@ internal static class Seed
 {
     private const long MostSteps = 3_000_000;
     private const int LeastPodEvents = 200;
-    private const int LeastFaults = 10;
+    public const int LeastFaults = 10;
     private static readonly TimeSpan Trouble = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan LongestTrouble = TimeSpan.FromSeconds(900);
     private static readonly TimeSpan Healing = TimeSpan.FromSeconds(1800);

@@ -37,7 +37,7 @@ internal sealed class World
         var random = Scheduler.Random;
         Faults = new Swarm(Scheduler, isCalm);
         Policy = shape?.Policy ?? new PoolPolicy { WarmIps = random.Next(1, 6), MinimumIps = random.Next(2) * random.Next(10), PreferredRest = TimeSpan.FromSeconds(random.Next(2) == 0 ? 45 : 120) };
-        _settings = new ClusterSettings(ClusterName, VpcId, QuotaKey, Policy, new Timing());
+        _settings = new ClusterSettings(ClusterName, VpcId, QuotaKey, Policy, new Timing { ReservationLapse = TimeSpan.FromMinutes(10) }); // A lost settlement keeps names aside so long; effects here come within half a minute.
         var size = shape is not null ? "22" : random.Next(3) switch { 0 => "27", 1 => "26", _ => "24" };
         Vpc = new Vpc(new VpcDescription
         {
@@ -51,6 +51,12 @@ internal sealed class World
             Times = shape?.Times ?? new VpcTimes(),
         }, new WorldClock(Scheduler), new Random(random.Next()));
         Ec2 = new ModelEc2(Vpc);
+        Neighbour = new Neighbour(Vpc, "theirs", new Random(random.Next()));
+        if (shape is null)
+        {
+            Neighbour.Launch(new InstanceDescription { Type = "t3.small", Subnet = "subnet-a" });
+        }
+
         Store = new SimStore(Scheduler, Faults) { Written = (key, state) => { if (state is NodeDocument document) { Invariants!.Stored(key, document); } } };
         Invariants = new Invariants(this);
         Vpc.Happened += _ => Invariants.Changed();
@@ -75,6 +81,9 @@ internal sealed class World
 
     public ModelEc2 Ec2 { get; }
 
+    /// <summary>Another cluster with a node in our first subnet.</summary>
+    public Neighbour Neighbour { get; }
+
     public SimStore Store { get; }
 
     public Invariants Invariants { get; }
@@ -92,6 +101,19 @@ internal sealed class World
     public int PodEvents { get; private set; }
 
     public Runtime RuntimeOf(SimMachine machine) => _runtimes[machine];
+
+    /// <summary>In a dry subnet EC2 launches nothing.</summary>
+    public void TryLaunch()
+    {
+        try
+        {
+            Launch();
+        }
+        catch (Ec2Exception)
+        {
+            // Fewer nodes from here on; two are left at least.
+        }
+    }
 
     public SimMachine Launch()
     {
@@ -131,8 +153,16 @@ internal sealed class World
     /// <summary>A pod whose link a successor of the same name has taken, or whose namespace somebody has removed.</summary>
     public static bool MayLackLink(SimMachine machine, string pod) => machine.Kernel.Links.Any(link => link.Pod == $"default/{pod}");
 
-    /// <summary>The node's subnet has next to nothing left.</summary>
-    public bool IsDry(NodeDocument document) => Vpc.FindSubnet(document.Interfaces[0].SubnetId)!.AvailableIpAddressCount < 2;
+    /// <summary>What instances held when they were lost. The ledger keeps it from being named until the silos can tell that an instance is gone.</summary>
+    public HashSet<Ip> HeldByLost { get; } = [];
+
+    /// <summary>The node's subnet has next to nothing left that may be named.</summary>
+    public bool IsDry(NodeDocument document)
+    {
+        var subnet = Vpc.FindSubnet(document.Interfaces[0].SubnetId)!;
+        var kept = Invariants.TakenByHands.Union(HeldByLost).Count(address => subnet.Cidr.Contains(address.ToIPAddress()) && subnet.HolderOf(address.ToIPAddress()) is null);
+        return subnet.AvailableIpAddressCount - kept < 2;
+    }
 
     private IGrainBase Create(Activation activation)
     {

@@ -3,6 +3,7 @@ using System.Net;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Silo.Ec2;
 using AwsVpcCni.VpcEmulator.Model;
 using Ec2Exception = AwsVpcCni.Grains.Ec2.Ec2Exception;
 using Refusal = AwsVpcCni.VpcEmulator.Model.Ec2Exception;
@@ -138,11 +139,7 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
             }
             catch (Refusal refusal)
             {
-                // Which code means what is SdkEc2's business and tested there; here only what the grains meet.
-                throw new Ec2Exception(refusal.Message.Contains("move is not allowed", StringComparison.Ordinal) ? Ec2Fault.AddressTaken
-                    : refusal.Code.StartsWith("Insufficient", StringComparison.Ordinal) ? Ec2Fault.NoRoom
-                    : refusal.Code.EndsWith("LimitExceeded", StringComparison.Ordinal) ? Ec2Fault.LimitExceeded
-                    : refusal.Code.EndsWith(".NotFound", StringComparison.Ordinal) ? Ec2Fault.NotFound : Ec2Fault.Refused, refusal.Code, refusal.Message, refusal);
+                throw new Ec2Exception(Ec2FaultMap.Of(refusal.Code, (HttpStatusCode)refusal.Status, refusal.Message), refusal.Code, refusal.Message, refusal);
             }
         }
     }

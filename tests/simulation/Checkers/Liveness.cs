@@ -21,7 +21,7 @@ internal sealed class Liveness(World world)
             }
         }
 
-        return Leaked();
+        return world.Neighbour.Trespasses() is [var trespass, ..] ? $"the neighbour complains: {trespass}" : Leaked();
     }
 
     private string? MissingOf(SimMachine machine)
@@ -101,7 +101,9 @@ internal sealed class Liveness(World world)
         }
 
         var leased = machine.Executor!.Link.Lease.Slots.Where(slot => slot.Value.Leased).Select(slot => slot.Key).Order();
-        var granted = document.Interfaces.SelectMany(eni => eni.Addresses).Where(held => held.AskedBackAt is null).Select(held => held.Address).Order();
+        var claimed = machine.Executor.Link.Lease.Claims.Values.ToHashSet();
+        var granted = document.Interfaces.SelectMany(eni => eni.Addresses).Where(held => held.AskedBackAt is null || claimed.Contains(held.Address)) // Asked back, and on a pod since before: it goes after the pod.
+            .Select(held => held.Address).Order();
         if (!leased.SequenceEqual(granted))
         {
             return $"the lease has {string.Join(", ", leased)}, the document grants {string.Join(", ", granted)}";
@@ -110,7 +112,8 @@ internal sealed class Liveness(World world)
         var onPods = machine.Executor.Link.Lease.Claims.Count;
         var free = granted.Count() - onPods;
         var wanted = Math.Max(world.Policy.WarmIps!.Value, world.Policy.MinimumIps!.Value - onPods);
-        var capacity = (document.MaxInterfaces - document.ForeignDevices.Length) * (document.AddressesPerInterface - 1);
+        var byHands = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).SelectMany(eni => eni.Delivered.Select(Ip.From)).Count(world.AddedByHands.Contains); // They take slots.
+        var capacity = ((document.MaxInterfaces - document.ForeignDevices.Length) * (document.AddressesPerInterface - 1)) - byHands;
         if (free > wanted)
         {
             return $"{free} addresses are free, {wanted} wanted: {onPods} are on pods";
@@ -121,12 +124,12 @@ internal sealed class Liveness(World world)
             : null;
     }
 
-    /// <summary>Every interface that bears our tag belongs to a node that knows it.</summary>
-    private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null) is { } leaked
+    /// <summary>Every interface that bears our tag belongs to a node that knows it. Not yet: those of lost instances, which no silo looks after.</summary>
+    private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null && world.Machines.Exists(one => !one.IsGone && eni.Tags.ContainsValue(one.InstanceId))) is { } leaked
         ? $"{leaked.Id} ({string.Join(", ", leaked.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}) is attached to nothing: leaked"
         : null;
 
-    private Ip[] Held(Eni eni) => [.. eni.Delivered.Skip(1).Select(Ip.From).Where(address => !world.AddedByHands.Contains(address)).Order()];
+    private Ip[] Held(Eni eni) => [.. eni.Delivered.Skip(1).Select(Ip.From).Except(world.AddedByHands).Except(world.Invariants.TakenByHands).Order()]; // What hands gave or took may be drawn again.
 
     private static string Text<TKey, TValue>(IEnumerable<KeyValuePair<TKey, TValue>> pairs) =>
         string.Join(", ", pairs.Select(pair => pair.Value is Ip[] many ? $"{pair.Key}: {string.Join(' ', many)}" : $"{pair.Key}: {pair.Value}"));

@@ -40,5 +40,5 @@ internal enum FaultKind
     // By people and others.
     HandsTake,
     HandsAdd,
-    NeighbourTakes,
+    NeighbourActs,
 }

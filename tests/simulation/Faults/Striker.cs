@@ -77,6 +77,16 @@ internal sealed class Striker(World world)
         }
 
         _scheduler.After(Second, EachSecond);
+        if (_faults.Count < Seed.LeastFaults && (int)_scheduler.Now.TotalSeconds % 60 == 0)
+        {
+            _faults.Stir();
+        }
+
+        if (_faults.Strikes(FaultKind.NeighbourActs))
+        {
+            world.Neighbour.Act();
+        }
+
         var alive = world.Machines.Where(machine => !machine.IsGone).ToList();
         var machine = alive[_scheduler.Random.Next(alive.Count)];
         if (_faults.Strikes(FaultKind.Partition))
@@ -97,11 +107,12 @@ internal sealed class Striker(World world)
             wall.Offset += _scheduler.Between(TimeSpan.FromMinutes(-10), TimeSpan.FromMinutes(10));
         }
 
-        if (_faults.Strikes(FaultKind.InstanceLost))
+        if (alive.Count > 2 && _faults.Strikes(FaultKind.InstanceLost))
         {
+            world.HeldByLost.UnionWith(world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).SelectMany(eni => eni.Delivered).Select(Ip.From));
             machine.End();
             world.Vpc.Terminate(machine.InstanceId);
-            world.Launch();
+            world.TryLaunch();
         }
 
         Hands(machine);

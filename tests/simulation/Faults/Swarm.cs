@@ -50,8 +50,16 @@ internal sealed class Swarm
         return strikes;
     }
 
-    /// <summary>One that was not drawn by rate.</summary>
-    public void Count1(FaultKind kind)
+    /// <summary>A seed that shows too little gets wilder.</summary>
+    public void Stir()
+    {
+        foreach (var kind in _rates.Keys.ToArray())
+        {
+            _rates[kind] = Math.Min(0.5, 3 * _rates[kind]);
+        }
+    }
+
+    private void Count1(FaultKind kind)
     {
         Struck[kind] = Struck.GetValueOrDefault(kind) + 1;
         _scheduler.Trace?.Invoke($"FAULT {kind}");
@@ -111,7 +119,7 @@ internal sealed class Swarm
         FaultKind.InstanceLost => 0.003,
         FaultKind.ClockJumps => 0.02,
         FaultKind.HandsTake or FaultKind.HandsAdd => 0.01,
-        FaultKind.NeighbourTakes => 0.1,
+        FaultKind.NeighbourActs => 0.2,
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "no rate"),
     };
 }

@@ -1,0 +1,41 @@
+using AwsVpcCni.Grains.Storage;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <content>The rows, looked at again now and then.</content>
+public sealed partial class NodeGrain
+{
+    /// <summary>What two activations have done beside each other is rarely more than a row, and harms nobody: it has time.</summary>
+    private static readonly TimeSpan RowsAgain = TimeSpan.FromMinutes(5);
+
+    private DateTimeOffset? _rowsReadAt;
+    private bool _rowsDoubted;
+
+    /// <summary>Another activation may have written a row that this one will never touch. So the memory is compared with the store; twice
+    /// in a row, since a write that is under way differs, too.</summary>
+    private async Task CheckRowsAsync(CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        _rowsReadAt ??= now;
+        if (_lost || (!_rowsDoubted && (now - _rowsReadAt.Value).Duration() < RowsAgain))
+        {
+            return;
+        }
+
+        _rowsReadAt = now;
+        try
+        {
+            var differs = !_use.IsAsStored(await book.ReadNodeAsync(InstanceId, cancellation));
+            if (differs && _rowsDoubted)
+            {
+                Lose("its rows are not as the store has them");
+            }
+
+            _rowsDoubted = differs;
+        }
+        catch (StoreException exception)
+        {
+            LogStoreAway(InstanceId, exception.Message);
+        }
+    }
+}
