@@ -43,8 +43,11 @@ internal sealed class AddressUse
         return null;
     }
 
+    /// <summary>Goes up with each row that is picked, set or removed: a look at the store that it went up beside proves nothing.</summary>
+    public long Changes { get; private set; }
+
     /// <summary>Whether these rows of the store are those that are kept here; a row that is being written just now is left out.</summary>
-    public bool IsAsStored(IReadOnlyCollection<AddressRow> stored) => stored.Count == _rows.Count && stored.All(row => _picked.ContainsKey(row.Address) ||
+    public bool IsAsStored(IReadOnlyCollection<AddressRow> stored) => stored.Count(row => !_picked.ContainsKey(row.Address)) == _rows.Keys.Count(address => !_picked.ContainsKey(address)) && stored.All(row => _picked.ContainsKey(row.Address) ||
         (_rows.GetValueOrDefault(row.Address) is { } own && own.Sandbox == row.Sandbox && own.Stamp == row.Stamp && own.Released is null == row.Released is null));
 
     public bool IsOnPod(Ip address) => _onPods.Contains(address);
@@ -135,6 +138,7 @@ internal sealed class AddressUse
 
     private void Reckon(Ip address)
     {
+        Changes++;
         var row = _rows.GetValueOrDefault(address);
         var isOnPod = row is { Released: null } || _picked.ContainsKey(address) || (_claims.TryGetValue(address, out var claim) && !HasEnded(claim, row));
         if (isOnPod ? _onPods.Add(address) : _onPods.Remove(address))

@@ -150,17 +150,17 @@ public sealed partial class NodeGrain
     private async Task SettleAsync(Intent intent)
     {
         var now = time.GetUtcNow();
-        var eni = _doc.Eni(intent.EniId)!;
-        var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
-        next = intent.Kind == IntentKind.Return
-            ? next with { Departed = [.. _doc.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain), .. intent.Names.Select(name => new DepartedBlock(name, eni.EniId, now))] }
-            : next.WithEni(eni with { Blocks = [.. eni.Blocks.Concat(intent.Names.Select(name => new HeldBlock(name))).DistinctBy(held => held.Block).OrderBy(held => held.Block)] });
         var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
         if (intent.Kind == IntentKind.Return)
         {
             await subnet.ReturnedAsync(InstanceId, intent.Names); // First: while the intent stands, it is repeated, and its names are not drawn by us.
         }
 
+        // From the document as it is after that await: others have stored meanwhile.
+        var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
+        next = intent.Kind == IntentKind.Return
+            ? next with { Departed = [.. _doc.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain), .. intent.Names.Select(name => new DepartedBlock(name, intent.EniId, now))] }
+            : next.WithEni(Drawn(_doc.Eni(intent.EniId)!, intent.Names));
         if (!await StoreAsync(next))
         {
             return;
@@ -174,16 +174,19 @@ public sealed partial class NodeGrain
                 await RemoveRowAsync(address);
             }
 
-            LogReturned(InstanceId, intent.Names.Sum(name => name.Size), eni.EniId);
+            LogReturned(InstanceId, intent.Names.Sum(name => name.Size), intent.EniId);
         }
         else
         {
             (_trouble, _refusals, _largestDraw) = (null, 0, int.MaxValue);
-            LogDrawn(InstanceId, intent.Names.Sum(name => name.Size), eni.EniId);
+            LogDrawn(InstanceId, intent.Names.Sum(name => name.Size), intent.EniId);
             Hint();
             await subnet.SettleAsync(intent.Id, InstanceId, intent.Names, []);
         }
     }
+
+    private static EniDocument Drawn(EniDocument eni, ImmutableArray<Block> names) =>
+        eni with { Blocks = [.. eni.Blocks.Concat(names.Select(name => new HeldBlock(name))).DistinctBy(held => held.Block).OrderBy(held => held.Block)] };
 
     private async Task RemoveRowAsync(Ip address)
     {

@@ -47,7 +47,10 @@ public sealed partial class NodeGrain
 
     /// <summary>Waiting ADDs whose turn comes earlier: first come, first served.</summary>
     private int CameBefore(AssignRequest request) =>
-        _waiters.Count(waiter => waiter.Value < request.Stamp && waiter.Key != request.Sandbox && !_use.RowsOf(waiter.Key).Any());
+        _waiters.Count(waiter => waiter.Value < request.Stamp && waiter.Key != request.Sandbox && HasNothing(waiter.Key));
+
+    /// <summary>No row, and none being written: else its address and its waiting would both count.</summary>
+    private bool HasNothing(SandboxKey sandbox) => !_use.RowsOf(sandbox).Any() && _use.PickedFor(sandbox) is null;
 
     private int OnPods(string eniId) => _doc.Eni(eniId)?.Addresses.Count(held => _use.IsOnPod(held.Address)) ?? 0;
 
@@ -76,7 +79,7 @@ public sealed partial class NodeGrain
         TakesPrefixes = TakesPrefixes,
         NewInterfaces = FreeDevices().Count(),
         NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(_doc.Siblings.Select(subnet => subnet.SubnetId)).Distinct().Select(subnet => RoomOf(subnet, now))],
-        WaitingPods = _waiters.Count(waiter => !_use.RowsOf(waiter.Key).Any()),
+        WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
     };
 

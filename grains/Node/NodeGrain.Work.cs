@@ -226,8 +226,13 @@ public sealed partial class NodeGrain
         }
 
         var leased = report.Leased.ToHashSet();
-        foreach (var eni in _doc.Interfaces)
+        foreach (var eniId in _doc.Interfaces.Select(one => one.EniId).ToArray())
         {
+            if (_doc.Eni(eniId) is not { } eni) // As it is now: the write for the one before has let others in.
+            {
+                continue;
+            }
+
             var given = eni.Blocks.Where(held => held.AskedBackAt <= report.LeaseVersion && !held.Block.Addresses.Any(address => leased.Contains(address) || _use.IsOnPod(address)))
                 .Select(held => held.Block).ToImmutableArray();
             if (given.IsEmpty)

@@ -57,7 +57,8 @@ public sealed partial class NodeGrain(
         }
 
         // What was begun before may have happened: look before trying again.
-        _doc = _doc with { Intents = [.. _doc.Intents.Select(intent => intent with { EffectUnknown = intent.Kind is not (IntentKind.Draw or IntentKind.AddInterface) || !intent.Names.IsEmpty })] };
+        _doc = _doc with { Intents = [.. _doc.Intents.Select(intent => intent.Kind is not (IntentKind.Draw or IntentKind.AddInterface) || !intent.Names.IsEmpty
+            ? intent with { EffectUnknown = true, WasUnknown = true } : intent with { EffectUnknown = false })] };
         _timer = this.RegisterGrainTimer(WorkAsync, new GrainTimerCreationOptions(TimeSpan.Zero, settings.Timing.WorkPeriod) { Interleave = true });
     }
 

@@ -33,7 +33,7 @@ internal sealed partial class PodLinks(IWirer wirer, Lane lane, LeaseLink link, 
         {
             try
             {
-                wirer.Discard(pair);
+                await wirer.DiscardAsync(pair, KernelDeadline);
             }
             catch (WiringException e)
             {

@@ -6,12 +6,13 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 public interface IWirer
 {
     /// <summary>Makes a pod's pair of links beside the question for an address.</summary>
-    /// <returns>For <see cref="Wire"/> or <see cref="Discard"/>. Null when it cannot be made; then <see cref="Wire"/> says why, or finds a way.</returns>
+    /// <returns>For <see cref="Wire"/> or <see cref="DiscardAsync"/>. Null when it cannot be made; then <see cref="Wire"/> says why, or finds a way.</returns>
     Task<IPodPair?> MakeAsync(PodVeth veth, SafeHandle netns, TimeSpan deadline);
 
     /// <summary>Removes a pair that no pod needs.</summary>
-    /// <exception cref="WiringException">The kernel refuses. The link has no address; it goes with the pod's namespace or at the next start.</exception>
-    void Discard(IPodPair pair);
+    /// <returns>Ends when the link is gone. Fails with <see cref="WiringException"/> when the kernel refuses: the link has no address; it goes
+    /// with the pod's namespace or at the next start.</returns>
+    Task DiscardAsync(IPodPair pair, TimeSpan deadline);
 
     /// <summary>Wires a pod. When it throws, what it did is undone, but for <see cref="WiringException.IsUndone"/> = false.</summary>
     /// <param name="made">Its pair, when that is there; it is used up, whatever comes.</param>

@@ -11,7 +11,7 @@ internal sealed class LinkRemover : IDisposable
     private const int MaxQueued = 1000; // As many as a node has pods, and some.
 
     private readonly NetlinkSocket _socket;
-    private readonly BlockingCollection<(Link Link, TimeSpan Time, TaskCompletionSource Gone)> _queue = new(MaxQueued);
+    private readonly BlockingCollection<(int Index, string Name, TimeSpan Time, TaskCompletionSource Gone)> _queue = new(MaxQueued);
     private readonly Thread _thread;
 
     /// <param name="socket">Disposed with this.</param>
@@ -24,22 +24,22 @@ internal sealed class LinkRemover : IDisposable
 
     /// <summary>Deletes a link now.</summary>
     /// <exception cref="NetlinkException">The kernel refuses; a link that is gone already is no error.</exception>
-    internal void Remove(Link link, Deadline until)
+    internal void Remove(int index, string name, Deadline until)
     {
         var message = new MessageWriter(stackalloc byte[64]);
-        Link.Delete(ref message, link.Index);
-        _socket.Execute(message.Written, [$"delete link {link.Name}"], until, Errno.ENODEV);
+        Link.Delete(ref message, index);
+        _socket.Execute(message.Written, [$"delete link {name}"], until, Errno.ENODEV);
     }
 
     /// <summary>Deletes a link soon. The task ends when the kernel has confirmed it.</summary>
     /// <param name="time">For the kernel's answer, from its turn on.</param>
     /// <exception cref="WiringException">Too many are waiting, or this is disposed.</exception>
-    internal Task RemoveAsync(Link link, TimeSpan time)
+    internal Task RemoveAsync(int index, string name, TimeSpan time)
     {
         var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        return !_queue.IsAddingCompleted && _queue.TryAdd((link, time, gone))
+        return !_queue.IsAddingCompleted && _queue.TryAdd((index, name, time, gone))
             ? gone.Task
-            : throw new WiringException($"{link.Name} cannot be removed: {MaxQueued} links are waiting for that, or the executor stops.", isUndone: false, null);
+            : throw new WiringException($"{name} cannot be removed: {MaxQueued} links are waiting for that, or the executor stops.", isUndone: false, null);
     }
 
     /// <summary>Finishes what is queued.</summary>
@@ -53,11 +53,11 @@ internal sealed class LinkRemover : IDisposable
 
     private void Run()
     {
-        foreach (var (link, time, gone) in _queue.GetConsumingEnumerable())
+        foreach (var (index, name, time, gone) in _queue.GetConsumingEnumerable())
         {
             try
             {
-                Remove(link, Deadline.In(time));
+                Remove(index, name, Deadline.In(time));
                 gone.SetResult();
             }
             catch (Exception failed) when (failed is NetlinkException or InvalidDataException)

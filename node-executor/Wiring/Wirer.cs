@@ -36,7 +36,7 @@ public sealed class Wirer : IWirer, IDisposable
 
     /// <summary>Makes a pod's pair of links, up, with all in the pod that needs no address: beside the question for one.</summary>
     /// <remarks>Nothing is displaced for it: whoever has the name keeps it until the newcomer has an address.</remarks>
-    /// <returns>For <see cref="Wire"/> or <see cref="Discard"/>. Null when it cannot be made; then <see cref="Wire"/> says why, or finds a way.</returns>
+    /// <returns>For <see cref="Wire"/> or <see cref="DiscardAsync"/>. Null when it cannot be made; then <see cref="Wire"/> says why, or finds a way.</returns>
     public VethPair? TryMake(PodVeth veth, SafeHandle netns, TimeSpan deadline)
     {
         try
@@ -54,13 +54,11 @@ public sealed class Wirer : IWirer, IDisposable
     public Task<IPodPair?> MakeAsync(PodVeth veth, SafeHandle netns, TimeSpan deadline) => Task.Run(() => (IPodPair?)TryMake(veth, netns, deadline));
 
     /// <inheritdoc/>
-    public void Discard(IPodPair pair)
+    /// <remarks>By the remover's thread: many ADDs can end at once, and none should hold a pool thread for the kernel's 19 ms.</remarks>
+    public async Task DiscardAsync(IPodPair pair, TimeSpan deadline)
     {
         using var made = (VethPair)pair;
-        if (!TryRemove(made.Veth, made.HostMac))
-        {
-            throw new WiringException($"{made.Veth.HostVeth} of {made.Veth.Sandbox}, which gets no address, cannot be removed.", isUndone: false, null);
-        }
+        await _remover.RemoveAsync(made.HostIndex, made.Veth.HostVeth, deadline); // The kernel does not give the index to a later link of the name.
     }
 
     /// <summary>Wires a pod. When it throws, what it did is undone, but for <see cref="WiringException.IsUndone"/> = false.</summary>
@@ -125,7 +123,7 @@ public sealed class Wirer : IWirer, IDisposable
                 RemoveRules(address, link, until);
             }
 
-            return link is null ? Task.CompletedTask : _remover.RemoveAsync(link, deadline);
+            return link is null ? Task.CompletedTask : _remover.RemoveAsync(link.Index, link.Name, deadline);
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
         {
@@ -207,7 +205,7 @@ public sealed class Wirer : IWirer, IDisposable
                         throw new IOException($"link {old.Name} (kind '{old.Kind}', alias '{old.Alias}') is not ours and has the name that this pod needs. Delete it", exists);
                     }
 
-                    _remover.Remove(old, until);
+                    _remover.Remove(old.Index, old.Name, until);
                     displaced = LinkAlias.TryParse(old.Alias, out var owner) && owner.Sandbox != veth.Sandbox ? owner.Sandbox : displaced;
                 }
                 else if (Link.Find(pod, veth.Sandbox.IfName, until) is not null)
@@ -267,7 +265,7 @@ public sealed class Wirer : IWirer, IDisposable
 
             if (link is not null)
             {
-                _remover.Remove(link, until);
+                _remover.Remove(link.Index, link.Name, until);
             }
 
             return true;

@@ -35,11 +35,11 @@ public sealed class VethPairTests : IDisposable
     }
 
     [Fact]
-    public void Discarded_it_leaves_nothing()
+    public async Task Discarded_it_leaves_nothing()
     {
         using var netns = File.OpenHandle(Path(_netns));
         var pair = Make(_pod, netns)!;
-        _node.Wirer.Discard(pair);
+        await _node.Wirer.DiscardAsync(pair, Deadline);
         Assert.Equal(_before, _node.Snapshot());
         Assert.DoesNotContain("eth0", Run("ip", "-n", _netns, "-o", "link"), StringComparison.Ordinal);
     }
@@ -71,7 +71,7 @@ public sealed class VethPairTests : IDisposable
 
     /// <summary>As in <see cref="FailedWiringTests"/>: the kernel goes on, and what it has made must be found.</summary>
     [Fact]
-    public void A_deadline_that_ends_at_any_step_leaves_a_whole_pair_or_none()
+    public async Task A_deadline_that_ends_at_any_step_leaves_a_whole_pair_or_none()
     {
         using var netns = File.OpenHandle(Path(_netns));
         var (made, failed) = (0, 0);
@@ -80,7 +80,7 @@ public sealed class VethPairTests : IDisposable
             if (_node.In(() => _node.Wirer.TryMake(_pod.Veth, netns, TimeSpan.FromMicroseconds(microseconds))) is { } pair)
             {
                 made++;
-                _node.Wirer.Discard(pair);
+                await _node.Wirer.DiscardAsync(pair, Deadline);
             }
             else
             {

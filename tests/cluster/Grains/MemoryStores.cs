@@ -18,6 +18,9 @@ public sealed class MemoryAddressBook : IAddressBook
     /// <summary>The next writes take effect, and their answers are lost.</summary>
     public void LoseAnswers(int count) => _failures = count;
 
+    /// <summary>Awaited between an assignment's effect and its answer.</summary>
+    public Func<AddressRow, Task>? BeforeAnswer { get; set; }
+
     public Task<ImmutableArray<AddressRow>> ReadNodeAsync(string nodeId, CancellationToken cancellation)
     {
         lock (_lock)
@@ -36,8 +39,14 @@ public sealed class MemoryAddressBook : IAddressBook
             }
 
             _rows[(row.NodeId, row.Address)] = row;
-            return Answer<AddressRow?>(null);
+            return BeforeAnswer is null ? Answer<AddressRow?>(null) : AnswerLaterAsync(row);
         }
+    }
+
+    private async Task<AddressRow?> AnswerLaterAsync(AddressRow row)
+    {
+        await BeforeAnswer!(row);
+        return null;
     }
 
     public Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation)

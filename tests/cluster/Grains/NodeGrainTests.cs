@@ -166,6 +166,29 @@ public sealed class NodeGrainTests
     }
 
     [Fact]
+    public async Task A_waiter_whose_row_is_being_written_keeps_nothing_from_the_next_one()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Interfaces.Length == 1, "the interface");
+        Waiter[] waiters = [.. new[] { "first", "second" }.Select(pod => new Waiter(new SandboxKey(pod, "eth0"), new PodName("default", pod, ""), executor.NextStamp(), 1))];
+        executor.Waiting.AddRange(waiters);
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2, "an address for each");
+        var (written, told) = (new TaskCompletionSource(), new TaskCompletionSource());
+        world.Book.BeforeAnswer = row =>
+        {
+            written.TrySetResult();
+            return row.Sandbox == waiters[0].Sandbox ? told.Task : Task.CompletedTask;
+        };
+
+        var first = executor.AddAsync("first", waiters[0].Stamp);
+        await written.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+        Assert.IsType<AssignReply.Offered>(await executor.AddAsync("second", waiters[1].Stamp));
+        told.SetResult();
+        Assert.IsType<AssignReply.Offered>(await first);
+    }
+
+    [Fact]
     public async Task A_draw_whose_answer_is_lost_is_found_and_not_repeated()
     {
         await using var world = await GrainWorld.StartAsync(Four);

@@ -78,12 +78,12 @@ internal sealed class FakeKernel(Scheduler scheduler, Swarm faults) : IWirer
         return made.Task;
     }
 
-    public void Discard(IPodPair pair)
+    public Task DiscardAsync(IPodPair pair, TimeSpan deadline)
     {
         scheduler.RequireLane("a pair's end");
         if (faults.Strikes(FaultKind.KernelRefuses))
         {
-            throw new WiringException("a pair cannot be removed: timed out", isUndone: false, null);
+            return Task.FromException(new WiringException("a pair cannot be removed: timed out", isUndone: false, null));
         }
 
         var link = ((Pair)pair).Link;
@@ -91,6 +91,8 @@ internal sealed class FakeKernel(Scheduler scheduler, Swarm faults) : IWirer
         {
             Remove(link);
         }
+
+        return Task.CompletedTask;
     }
 
     public WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline, IPodPair? made = null)
