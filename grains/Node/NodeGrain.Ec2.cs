@@ -149,7 +149,6 @@ public sealed partial class NodeGrain
     /// <summary>EC2 has done it: into the document first, then to the ledger and the executor.</summary>
     private async Task SettleAsync(Intent intent)
     {
-        var now = time.GetUtcNow();
         var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
         if (intent.Kind == IntentKind.Return)
         {
@@ -159,7 +158,7 @@ public sealed partial class NodeGrain
         // From the document as it is after that await: others have stored meanwhile.
         var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
         next = intent.Kind == IntentKind.Return
-            ? next with { Departed = [.. _doc.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain), .. intent.Names.Select(name => new DepartedBlock(name, intent.EniId, now))] }
+            ? WithDeparted(next, intent)
             : next.WithEni(Drawn(_doc.Eni(intent.EniId)!, intent.Names));
         if (!await StoreAsync(next))
         {
@@ -188,6 +187,12 @@ public sealed partial class NodeGrain
     private static EniDocument Drawn(EniDocument eni, ImmutableArray<Block> names) =>
         eni with { Blocks = [.. eni.Blocks.Concat(names.Select(name => new HeldBlock(name))).DistinctBy(held => held.Block).OrderBy(held => held.Block)] };
 
+    private NodeDocument WithDeparted(NodeDocument document, Intent intent)
+    {
+        var now = time.GetUtcNow();
+        return document with { Departed = [.. document.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain), .. intent.Names.Select(name => new DepartedBlock(name, intent.EniId, now))] };
+    }
+
     private async Task RemoveRowAsync(Ip address)
     {
         try
@@ -211,7 +216,8 @@ public sealed partial class NodeGrain
     private async Task DropAsync(Intent intent, ImmutableArray<Block> suspect)
     {
         _retries.Remove(intent.Id);
-        if (await StoreAsync(_doc.WithIntent(intent.Id, null)))
+        var next = _doc.WithIntent(intent.Id, null);
+        if (await StoreAsync(intent is { Kind: IntentKind.Draw, WasUnknown: true } ? WithDeparted(next, intent) : next)) // An earlier try may yet come to effect.
         {
             await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, [], suspect);
         }

@@ -35,6 +35,9 @@ public sealed partial class NodeGrain
     [LoggerMessage(EventId = 2108, Level = LogLevel.Information, Message = "{InstanceId}: interface {EniId} is detached and deleted.")]
     private partial void LogRemoved(string instanceId, string eniId);
 
+    [LoggerMessage(EventId = 2109, Level = LogLevel.Warning, Message = "{InstanceId}: {Count} addresses that it had returned, or had given up to draw, are on its interfaces: a call came to effect late. They are its own again.")]
+    private partial void LogCameLate(string instanceId, int count);
+
     [LoggerMessage(EventId = 2110, Level = LogLevel.Warning, Message = "{InstanceId}: {Kind} for {EniId} refused ({Fault}): {Text}")]
     private partial void LogRefused(string instanceId, IntentKind kind, string eniId, Ec2Fault fault, string text);
 
