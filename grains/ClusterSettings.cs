@@ -33,6 +33,9 @@ public sealed record Timing
     /// <summary>Of a node grain's work loop.</summary>
     public TimeSpan WorkPeriod { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>ADDs that find no address within it are planned for together.</summary>
+    public TimeSpan Gather { get; init; } = TimeSpan.FromMilliseconds(50);
+
     /// <summary>One EC2 call.</summary>
     public TimeSpan Ec2Call { get; init; } = TimeSpan.FromSeconds(10);
 

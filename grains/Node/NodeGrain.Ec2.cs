@@ -32,6 +32,11 @@ public sealed partial class NodeGrain
             return;
         }
 
+        if (_lost || cancellation.IsCancellationRequested)
+        {
+            return;
+        }
+
         using var deadline = new CancellationTokenSource(settings.Timing.Ec2Call, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, deadline.Token);
         try
@@ -108,7 +113,7 @@ public sealed partial class NodeGrain
                 await UnknownAsync(intent, refusal.Message); // Perhaps by the try whose answer was lost. A minute later a look proves that it is not.
                 break;
             case Ec2Fault.AddressTaken:
-                _refusals++;
+                _refusals += IsAhead(_planNotBefore, time.GetUtcNow()) ? 0 : 1; // Those of one plan count once.
                 Trouble(new Reason(ReasonCode.Ec2Refused, $"{InstanceId}: EC2 refused {action} for {intent.EniId}: {refusal.Message}"));
                 await DropAsync(intent, intent.Names);
                 _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(_refusals - 1, 6))));
@@ -155,7 +160,11 @@ public sealed partial class NodeGrain
             await subnet.ReturnedAsync(InstanceId, intent.Names); // First: while the intent stands, it is repeated, and its names are not drawn by us.
         }
 
-        // From the document as it is after that await: others have stored meanwhile.
+        if (!Stands(intent))
+        {
+            return; // Another look has settled it during that await.
+        }
+
         var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
         next = intent.Kind == IntentKind.Return
             ? WithDeparted(next, intent)
@@ -213,6 +222,9 @@ public sealed partial class NodeGrain
         }
     }
 
+    /// <summary>False when it was settled, or all was read anew, while something was awaited.</summary>
+    private bool Stands(Intent intent) => _doc.Intents.Any(one => one.Id == intent.Id);
+
     private async Task DropAsync(Intent intent, ImmutableArray<Block> suspect)
     {
         _retries.Remove(intent.Id);
@@ -225,6 +237,11 @@ public sealed partial class NodeGrain
 
     private async Task UnknownAsync(Intent intent, string why)
     {
+        if (!Stands(intent))
+        {
+            return;
+        }
+
         LogUnknown(InstanceId, intent.Kind, intent.EniId, why);
         Backoff(intent);
         await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true, WasUnknown = true }));

@@ -17,21 +17,21 @@ public sealed partial class NodeGrain
     private const int AttachTries = 8;
     private const int DeleteTriesBeforeALook = 4;
 
-    private Task<bool> BeginAddAsync(PoolAction.AddInterface add) => StoreAsync(_doc.WithIntent("", new Intent
+    private NodeDocument WithAdd(NodeDocument document, PoolAction.AddInterface add) => document.WithIntent("", new Intent
     {
-        Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.AddInterface, EniId = "", SubnetId = add.SubnetId, Count = add.Count, OfPrefixes = add.Prefixes,
-        DeviceIndex = FreeDevices().First(),
-    }));
+        Id = NewId(document), Kind = IntentKind.AddInterface, EniId = "", SubnetId = add.SubnetId, Count = add.Count, OfPrefixes = add.Prefixes,
+        DeviceIndex = FreeDevices(document).First(),
+    });
 
     /// <summary>From here on the interface is in nobody's orders, and it goes, whatever happens.</summary>
-    private Task<bool> BeginRemoveAsync(EniDocument eni) => StoreAsync((_doc with
+    private NodeDocument WithRemove(NodeDocument document, EniDocument eni) => (document with
     {
-        LeaseVersion = _doc.LeaseVersion + 1, Interfaces = _doc.Interfaces.Remove(eni),
+        LeaseVersion = document.LeaseVersion + 1, Interfaces = document.Interfaces.Remove(eni),
     }).WithIntent("", new Intent
     {
-        Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.RemoveInterface, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = 1,
+        Id = NewId(document), Kind = IntentKind.RemoveInterface, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = 1,
         Names = [new Block(eni.PrimaryAddress)], DeviceIndex = eni.DeviceIndex, AttachmentId = eni.AttachmentId,
-    }));
+    });
 
     private static Ec2Action ActionOf(Intent intent) => intent.Kind switch
     {
@@ -94,7 +94,8 @@ public sealed partial class NodeGrain
             case Ec2Action.AttachNetworkInterface when refusal.Fault == Ec2Fault.LimitExceeded || tries >= AttachTries:
                 // EC2 allows fewer than the type's description: remembered, so that it is not made and refused in a loop.
                 Trouble(new Reason(ReasonCode.NodeFull, $"{InstanceId} ({_doc.InstanceType}): EC2 attaches no further interface; {_doc.Interfaces.Length} are there. {refusal.Message}"));
-                await StoreAsync((_doc with { MaxInterfaces = _doc.Interfaces.Length + _doc.ForeignDevices.Length })
+                var attached = _doc.Interfaces.Length + _doc.ForeignDevices.Length + _doc.Intents.Count(other => other.AttachmentId.Length > 0);
+                await StoreAsync((_doc with { MaxInterfaces = attached })
                     .WithIntent(intent.Id, intent with { Kind = IntentKind.RemoveInterface }));
                 break;
             case Ec2Action.DetachNetworkInterface when refusal.Fault == Ec2Fault.NotFound:
@@ -123,7 +124,7 @@ public sealed partial class NodeGrain
             {
                 var foreign = view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && _doc.Eni(eni.EniId) is null).Select(eni => eni.Attachment!.DeviceIndex).ToImmutableArray();
                 _doc = _doc with { ForeignDevices = foreign };
-                next = next with { DeviceIndex = FreeDevices().FirstOrDefault(intent.DeviceIndex) };
+                next = next with { DeviceIndex = FreeDevices(_doc).FirstOrDefault(intent.DeviceIndex) };
             }
         }
 
@@ -133,7 +134,7 @@ public sealed partial class NodeGrain
     private async Task NextStepAsync(Intent next)
     {
         _retries.Remove(next.Id);
-        if (await StoreAsync(_doc.WithIntent(next.Id, next)))
+        if (Stands(next) && await StoreAsync(_doc.WithIntent(next.Id, next)))
         {
             Kick();
         }
@@ -141,6 +142,11 @@ public sealed partial class NodeGrain
 
     private async Task AddedAsync(Intent intent)
     {
+        if (!Stands(intent))
+        {
+            return;
+        }
+
         var primary = _doc.Interfaces.First(eni => eni.DeviceIndex == 0);
         var added = new EniDocument
         {
@@ -148,7 +154,12 @@ public sealed partial class NodeGrain
             PrimaryAddress = intent.Names[0].First, AttachmentId = intent.AttachmentId, Groups = primary.Groups,
             Blocks = [.. intent.Names.Skip(1).Order().Select(name => new HeldBlock(name))],
         };
-        if (await StoreAsync((_doc with { LeaseVersion = _doc.LeaseVersion + 1, Interfaces = [.. _doc.Interfaces.Add(added).OrderBy(eni => eni.DeviceIndex)] }).WithIntent(intent.Id, null)))
+        var interfaces = _doc.Interfaces.Add(added).OrderBy(eni => eni.DeviceIndex).ToImmutableArray();
+        if (await StoreAsync((_doc with
+        {
+            LeaseVersion = _doc.LeaseVersion + 1, Interfaces = interfaces,
+            MaxInterfaces = Math.Max(_doc.MaxInterfaces, interfaces.Length + _doc.ForeignDevices.Length), // Another one's refusal may have come before.
+        }).WithIntent(intent.Id, null)))
         {
             _retries.Remove(intent.Id);
             (_trouble, _refusals) = (null, 0);

@@ -44,6 +44,9 @@ public sealed partial class NodeGrain
     [LoggerMessage(EventId = 2111, Level = LogLevel.Warning, Message = "{InstanceId}: whether {Kind} for {EniId} happened is not known; looking. {Why}")]
     private partial void LogUnknown(string instanceId, IntentKind kind, string eniId, string why);
 
+    [LoggerMessage(EventId = 2116, Level = LogLevel.Warning, Message = "{InstanceId}: {Kind} for {EniId} was not carried to its end; looking what became of it.")]
+    private partial void LogFailed(string instanceId, IntentKind kind, string eniId, Exception exception);
+
     [LoggerMessage(EventId = 2112, Level = LogLevel.Warning, Message = "{InstanceId}: {Code}: {Text}")]
     private partial void LogTrouble(string instanceId, ReasonCode code, string text);
 

@@ -77,7 +77,7 @@ public sealed partial class NodeGrain
             .Select(intent => new EniState { EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes })],
         Slots = Math.Max(0, _doc.AddressesPerInterface - 1),
         TakesPrefixes = TakesPrefixes,
-        NewInterfaces = FreeDevices().Count(),
+        NewInterfaces = FreeDevices(_doc).Count(),
         NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(_doc.Siblings.Select(subnet => subnet.SubnetId)).Distinct().Select(subnet => RoomOf(subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
@@ -98,11 +98,11 @@ public sealed partial class NodeGrain
         _rooms.TryGetValue(subnetId, out var seen) && (now - seen.At).Duration() < RoomStaysTrue ? seen.Room : new SubnetRoom(subnetId);
 
     /// <summary>Device indexes of the default card at which an interface could still be attached, within the type's limit and the policy's.</summary>
-    private IEnumerable<int> FreeDevices()
+    private IEnumerable<int> FreeDevices(NodeDocument document)
     {
-        var adding = _doc.Intents.Where(intent => intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface).Select(intent => intent.DeviceIndex).ToArray();
-        int[] taken = [.. _doc.Interfaces.Select(eni => eni.DeviceIndex), .. adding, .. _doc.ForeignDevices];
-        return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, Math.Min(_doc.MaxInterfaces, Policy.MaxEnis ?? int.MaxValue) - taken.Length));
+        var adding = document.Intents.Where(intent => intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface).Select(intent => intent.DeviceIndex).ToArray();
+        int[] taken = [.. document.Interfaces.Select(eni => eni.DeviceIndex), .. adding, .. document.ForeignDevices];
+        return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, Math.Min(document.MaxInterfaces, Policy.MaxEnis ?? int.MaxValue) - taken.Length));
     }
 
     private EniState StateOf(EniDocument eni, DateTimeOffset now)
@@ -143,7 +143,7 @@ public sealed partial class NodeGrain
         return new BlockState(block, onPods, cooling, isRipe);
     }
 
-    private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices().Any() && _doc.Interfaces.All(eni =>
+    private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni =>
         (eni.Blocks.Length >= _doc.AddressesPerInterface - 1 || _fullEnis.Contains(eni.EniId)) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
 
     private Reason WhyFull()

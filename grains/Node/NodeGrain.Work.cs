@@ -20,6 +20,8 @@ public sealed partial class NodeGrain
     private DateTimeOffset _planNotBefore = DateTimeOffset.MinValue;
     private int _largestDraw = int.MaxValue; // Falls when EC2 refuses a batch for a limit; what remains is then asked for one by one.
     private int _refusals; // Draws in a row whose names EC2 refused though the ledger showed them free.
+    private readonly HashSet<string> _running = new(StringComparer.Ordinal); // Intents that are being carried out just now.
+    private DateTimeOffset _gatherUntil = DateTimeOffset.MinValue; // ADDs that come together are planned together.
     private bool _working;
 
     private async Task WorkAsync(CancellationToken cancellation)
@@ -34,9 +36,8 @@ public sealed partial class NodeGrain
         {
             AskForLooks();
             await ReturnConsentedAsync();
-            await RunDueAsync(cancellation);
             await PlanAsync();
-            await RunDueAsync(cancellation);
+            RunDue(cancellation);
             ShareWithSubnets();
             await CheckRowsAsync(cancellation);
         }
@@ -54,6 +55,12 @@ public sealed partial class NodeGrain
             return;
         }
 
+        if (IsAhead(_gatherUntil, now))
+        {
+            _timer?.Change(_gatherUntil - now, settings.Timing.WorkPeriod);
+            return;
+        }
+
         var state = State(now);
         var plan = PoolPlanner.Plan(state, Policy, new ExpectedWaits(WaitOf(Ec2Action.AssignPrivateIpAddresses, now),
             WaitOf(Ec2Action.CreateNetworkInterface, now) + WaitOf(Ec2Action.AttachNetworkInterface, now) + AttachingTakes));
@@ -62,46 +69,55 @@ public sealed partial class NodeGrain
             _trouble = null; // It has what it wants.
         }
 
-        foreach (var action in plan)
+        var next = plan.Aggregate(_doc, (document, action) => action switch
         {
-            switch (action)
-            {
-                case PoolAction.Draw draw when !_doc.Intents.Any(intent => intent.EniId == draw.EniId && intent.Kind != IntentKind.Return):
-                    await StoreAsync(_doc.WithIntent("", new Intent
-                    {
-                        Id = $"{InstanceId}/{_doc.Change + 1}",
-                        Kind = _refusals < RefusalsBeforeCounted ? IntentKind.Draw : IntentKind.DrawCounted,
-                        EniId = draw.EniId,
-                        OfPrefixes = draw.Prefixes,
-                        SubnetId = _doc.Eni(draw.EniId)!.SubnetId,
-                        Count = Math.Min(_largestDraw, _refusals < 2 ? draw.Count : Math.Max(1, draw.Count / 2)), // Two refusals halve the batch.
-                        // What is on its way out is still there: a look must not take it for drawn.
-                        HeldBefore = [.. _doc.Eni(draw.EniId)!.Blocks.Select(held => held.Block), .. _doc.Intents.Where(intent => intent.EniId == draw.EniId).SelectMany(intent => intent.Names)],
-                    }));
-                    break;
-                case PoolAction.AddInterface add:
-                    await BeginAddAsync(add);
-                    break;
-                case PoolAction.RemoveInterface remove:
-                    await BeginRemoveAsync(_doc.Eni(remove.EniId)!);
-                    break;
-                case PoolAction.GiveUp giveUp:
-                    var version = _doc.LeaseVersion + 1;
-                    var asked = giveUp.Blocks.ToHashSet();
-                    if (await StoreAsync(_doc with
-                    {
-                        LeaseVersion = version,
-                        Interfaces = [.. _doc.Interfaces.Select(eni => eni with { Blocks = [.. eni.Blocks.Select(held => asked.Contains(held.Block) ? held with { AskedBackAt = version } : held)] })],
-                    }))
-                    {
-                        LogAskedBack(InstanceId, asked.Sum(block => block.Size));
-                        Hint();
-                    }
-
-                    break;
-            }
+            PoolAction.Draw draw => WithDraw(document, draw),
+            PoolAction.AddInterface add => WithAdd(document, add),
+            PoolAction.RemoveInterface remove => WithRemove(document, document.Eni(remove.EniId)!),
+            PoolAction.GiveUp giveUp => WithAskedBack(document, giveUp.Blocks),
+            _ => throw new InvalidOperationException($"{InstanceId}: the planner wants {action}, which nobody carries out."),
+        });
+        var isLeaseChanged = next.LeaseVersion != _doc.LeaseVersion;
+        if (next != _doc && await StoreAsync(next) && isLeaseChanged)
+        {
+            LogAskedBack(InstanceId, plan.OfType<PoolAction.GiveUp>().Sum(giveUp => giveUp.Blocks.Sum(block => block.Size)));
+            Hint();
         }
     }
+
+    private NodeDocument WithDraw(NodeDocument document, PoolAction.Draw draw)
+    {
+        if (document.Intents.Any(intent => intent.EniId == draw.EniId && intent.Kind != IntentKind.Return))
+        {
+            return document; // One at a time.
+        }
+
+        var eni = document.Eni(draw.EniId)!;
+        return document.WithIntent("", new Intent
+        {
+            Id = NewId(document),
+            Kind = _refusals < RefusalsBeforeCounted ? IntentKind.Draw : IntentKind.DrawCounted,
+            EniId = draw.EniId,
+            OfPrefixes = draw.Prefixes,
+            SubnetId = eni.SubnetId,
+            Count = Math.Min(_largestDraw, _refusals < 2 ? draw.Count : Math.Max(1, draw.Count / 2)), // Two refusals halve the batch.
+            // What is on its way out is still there: a look must not take it for drawn.
+            HeldBefore = [.. eni.Blocks.Select(held => held.Block), .. document.Intents.Where(intent => intent.EniId == draw.EniId).SelectMany(intent => intent.Names)],
+        });
+    }
+
+    private static NodeDocument WithAskedBack(NodeDocument document, IEnumerable<Block> blocks)
+    {
+        var (version, asked) = (document.LeaseVersion + 1, blocks.ToHashSet());
+        return document with
+        {
+            LeaseVersion = version,
+            Interfaces = [.. document.Interfaces.Select(eni => eni with { Blocks = [.. eni.Blocks.Select(held => asked.Contains(held.Block) ? held with { AskedBackAt = version } : held)] })],
+        };
+    }
+
+    /// <summary>Of an intent that is about to be stored; unlike all that this node has ever stored.</summary>
+    private string NewId(NodeDocument document) => $"{InstanceId}/{_doc.Change + 1}.{document.Intents.Length}";
 
     /// <summary>Addresses that the executor has left out of its lease at the version that asked for them, or a later one, go back to EC2.</summary>
     private async Task ReturnConsentedAsync()
@@ -111,57 +127,82 @@ public sealed partial class NodeGrain
             return;
         }
 
-        // Of what was asked back, a pod has got a part meanwhile: the block stays, and all of it may be used again.
-        bool IsKept(HeldBlock held) => held.AskedBackAt <= report.LeaseVersion && held.Block.Addresses.Any(_use.IsOnPod);
-        if (_doc.Interfaces.Any(eni => eni.Blocks.Any(IsKept)))
-        {
-            await StoreAsync(_doc with
-            {
-                LeaseVersion = _doc.LeaseVersion + 1,
-                Interfaces = [.. _doc.Interfaces.Select(eni => eni with { Blocks = [.. eni.Blocks.Select(held => IsKept(held) ? held with { AskedBackAt = null } : held)] })],
-            });
-            Hint();
-        }
-
+        var next = _doc;
         var leased = report.Leased.ToHashSet();
-        foreach (var eniId in _doc.Interfaces.Select(one => one.EniId).ToArray())
+        foreach (var eni in _doc.Interfaces)
         {
-            if (_doc.Eni(eniId) is not { } eni) // As it is now: the write for the one before has let others in.
-            {
-                continue;
-            }
-
             var given = eni.Blocks.Where(held => held.AskedBackAt <= report.LeaseVersion && !held.Block.Addresses.Any(address => leased.Contains(address) || _use.IsOnPod(address)))
                 .Select(held => held.Block).ToImmutableArray();
-            if (given.IsEmpty)
+            if (!given.IsEmpty)
             {
-                continue;
+                // From here on the addresses are in nobody's lease, and the return is repeated until EC2 shows it.
+                next = next.WithEni(eni with { Blocks = [.. eni.Blocks.Where(held => !given.Contains(held.Block))] })
+                    .WithIntent("", new Intent { Id = NewId(next), Kind = IntentKind.Return, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = given.Length, Names = given });
             }
+        }
 
-            // From here on the addresses are in nobody's lease, and the return is repeated until EC2 shows it.
-            await StoreAsync((_doc with { LeaseVersion = _doc.LeaseVersion + 1 })
-                .WithEni(eni with { Blocks = [.. eni.Blocks.Where(held => !given.Contains(held.Block))] })
-                .WithIntent("", new Intent { Id = $"{InstanceId}/{_doc.Change + 1}", Kind = IntentKind.Return, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = given.Length, Names = given }));
+        // Of what was asked back, a pod has got a part meanwhile: the block stays, and all of it may be used again.
+        bool IsKept(HeldBlock held) => held.AskedBackAt <= report.LeaseVersion && held.Block.Addresses.Any(_use.IsOnPod);
+        foreach (var eni in next.Interfaces.Where(eni => eni.Blocks.Any(IsKept)))
+        {
+            next = next.WithEni(eni with { Blocks = [.. eni.Blocks.Select(held => IsKept(held) ? held with { AskedBackAt = null } : held)] });
+        }
+
+        if (next != _doc && await StoreAsync(next with { LeaseVersion = next.LeaseVersion + 1 }))
+        {
+            Hint();
         }
     }
 
-    private async Task RunDueAsync(CancellationToken cancellation)
+    /// <summary>Each intent goes its own way: a draw never waits for another interface's attach, nor for a detach.</summary>
+    private void RunDue(CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
-        foreach (var intent in _doc.Intents.Where(intent => !intent.EffectUnknown && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now)))
+        foreach (var intent in _doc.Intents)
         {
-            if (_lost)
+            var isDue = !_lost && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now);
+            if (isDue && _running.Add(intent.Id))
             {
-                return;
+                RunAsync(intent, cancellation).Ignore();
             }
+        }
+    }
 
-            var isNamed = intent.Kind is not (IntentKind.Draw or IntentKind.AddInterface) || !intent.Names.IsEmpty || await NameAsync(intent);
-            if (isNamed && _doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { EffectUnknown: false } due) // A look may have settled it meanwhile.
+    private async Task RunAsync(Intent intent, CancellationToken cancellation)
+    {
+        try
+        {
+            if ((IsNamed(intent) || await NameAsync(intent)) && _doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { EffectUnknown: false } due) // A look may have settled it meanwhile.
             {
                 await TryAsync(due, cancellation);
             }
         }
+        catch (Exception e) when (!_lost)
+        {
+            // Of another grain, or the way to it. The intent is stored; what EC2 may have done by then, a look shows.
+            LogFailed(InstanceId, intent.Kind, intent.EniId, e);
+            if (_doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { } now && IsNamed(now))
+            {
+                await UnknownAsync(now, e.Message);
+            }
+            else
+            {
+                Backoff(intent);
+            }
+        }
+        finally
+        {
+            _running.Remove(intent.Id);
+        }
+
+        if (!_lost)
+        {
+            Kick();
+        }
     }
+
+    /// <summary>Else EC2 has not been asked for it yet.</summary>
+    private static bool IsNamed(Intent intent) => intent.Kind is not (IntentKind.Draw or IntentKind.AddInterface) || !intent.Names.IsEmpty;
 
     /// <summary>Has the subnet name free addresses, and stores the names before anything else.</summary>
     private async Task<bool> NameAsync(Intent intent)
@@ -192,7 +233,7 @@ public sealed partial class NodeGrain
             return false;
         }
 
-        return await StoreAsync(_doc.WithIntent(intent.Id, intent with { Names = reservation.Names, Count = reservation.Names.Length - (isNew ? 1 : 0) }));
+        return Stands(intent) && await StoreAsync(_doc.WithIntent(intent.Id, intent with { Names = reservation.Names, Count = reservation.Names.Length - (isNew ? 1 : 0) }));
     }
 
     private void Trouble(Reason reason)

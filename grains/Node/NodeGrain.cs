@@ -57,7 +57,7 @@ public sealed partial class NodeGrain(
         }
 
         // What was begun before may have happened: look before trying again.
-        _doc = _doc with { Intents = [.. _doc.Intents.Select(intent => intent.Kind is not (IntentKind.Draw or IntentKind.AddInterface) || !intent.Names.IsEmpty
+        _doc = _doc with { Intents = [.. _doc.Intents.Select(intent => IsNamed(intent)
             ? intent with { EffectUnknown = true, WasUnknown = true } : intent with { EffectUnknown = false })] };
         _timer = this.RegisterGrainTimer(WorkAsync, new GrainTimerCreationOptions(TimeSpan.Zero, settings.Timing.WorkPeriod) { Interleave = true });
     }
@@ -96,6 +96,7 @@ public sealed partial class NodeGrain(
         {
             if (_waiters.Count < MostPods)
             {
+                Gather(isNew: _waiters.TryAdd(request.Sandbox, request.Stamp));
                 _waiters[request.Sandbox] = request.Stamp;
             }
 
@@ -381,6 +382,16 @@ public sealed partial class NodeGrain(
         if (_lost)
         {
             throw new InconsistentStateException($"{InstanceId}: another activation of this node's grain wrote first. Ask again.");
+        }
+    }
+
+    /// <summary>ADDs of a burst come within some milliseconds of each other, and a call to EC2 can serve them all.</summary>
+    private void Gather(bool isNew)
+    {
+        var now = time.GetUtcNow();
+        if (isNew && !IsAhead(_gatherUntil, now))
+        {
+            _gatherUntil = now + settings.Timing.Gather;
         }
     }
 

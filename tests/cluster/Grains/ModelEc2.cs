@@ -41,6 +41,9 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
         }
     }
 
+    /// <summary>Detaches are not answered until this ends.</summary>
+    public Task DetachesHeld { get; set; } = Task.CompletedTask;
+
     /// <summary>Instances are shown under this name of a type, newer than every table, with the limits of their own.</summary>
     public string? NewerType { get; set; }
 
@@ -99,7 +102,11 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
 
     public Task SetDeleteOnTerminationAsync(string eniId, string attachmentId, CancellationToken cancellation) => Done($"Modify {eniId}", () => vpc.ModifyDeleteOnTermination(eniId, attachmentId, true));
 
-    public Task DetachAsync(string attachmentId, CancellationToken cancellation) => Done($"Detach {attachmentId}", () => vpc.DetachNetworkInterface(attachmentId));
+    public async Task DetachAsync(string attachmentId, CancellationToken cancellation)
+    {
+        await Done($"Detach {attachmentId}", () => vpc.DetachNetworkInterface(attachmentId));
+        await DetachesHeld.WaitAsync(cancellation);
+    }
 
     public Task DeleteInterfaceAsync(string eniId, CancellationToken cancellation) => Done($"Delete {eniId}", () => vpc.DeleteNetworkInterface(eniId));
 

@@ -9,19 +9,19 @@ internal static class Bursts
 
     public static int Run()
     {
-        Console.WriteLine("A burst of pods on one node that holds what its policy wants: shipped grains and lease in virtual time; ours | amazon-vpc-cni-k8s.");
-        Console.WriteLine($"Ours is the worst of {Seeds} seeds. Calls count describes, too, until the pool has its target again; `last pod`: until the last pod has its address.");
+        Console.WriteLine("A burst of pods on one node that holds what its policy wants: shipped grains and lease in virtual time; `theirs`: amazon-vpc-cni-k8s.");
+        Console.WriteLine($"Ours is the worst of {Seeds} seeds. Calls count describes, too, until the pool has its target again; `last pod`: until the last pod has its address; `back`: from no pod on.");
         Console.WriteLine("Instant: EC2 takes no time, as in the reference's table. Slow: each call takes 1 s, and an interface is there 10 s after its Attach.");
         Console.WriteLine();
-        Console.WriteLine("| type       | pods | setting | calls up    | describes | last pod | instant, s      | slow, s | calls back |");
-        Console.WriteLine("| ---------- | ---: | ------- | ----------: | --------: | -------: | --------------: | ------: | ---------: |");
+        Console.WriteLine("| type       | pods | setting | calls | theirs | describes | last pod | instant, s | theirs | slow, s | back | theirs |");
+        Console.WriteLine("| ---------- | ---: | ------- | ----: | -----: | --------: | -------: | ---------: | -----: | ------: | ---: | -----: |");
         var figures = new List<string>();
         foreach (var burst in BurstCase.All)
         {
             var (instant, slow) = (Worst(burst, isInstant: true), Worst(burst, isInstant: false));
             var theirs = burst.Theirs;
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {burst.InstanceType,-10} | {burst.Pods,4} | {burst.Setting,-7} | {instant.Calls,4} | {theirs.CallsUp,4} | {instant.Describes,9} | {instant.CallsToLastPod,8} | {instant.Time.TotalSeconds,8:0.00} | {theirs.Seconds,4} | {slow.Time.TotalSeconds,7:0.0} | {instant.CallsBack,3} | {theirs.CallsBack,4} |"));
+                $"| {burst.InstanceType,-10} | {burst.Pods,4} | {burst.Setting,-7} | {instant.Calls,5} | {theirs.CallsUp,6} | {instant.Describes,9} | {instant.CallsToLastPod,8} | {instant.Time.TotalSeconds,10:0.00} | {theirs.Seconds,6} | {slow.Time.TotalSeconds,7:0.0} | {instant.CallsBack,4} | {theirs.CallsBack,6} |"));
             figures.Add($"{burst.Name}_calls: {instant.Calls}");
             figures.Add($"{burst.Name}_calls_to_last_pod: {instant.CallsToLastPod}");
             figures.Add(string.Create(CultureInfo.InvariantCulture, $"{burst.Name}_seconds: {slow.Time.TotalSeconds:0.0}"));
