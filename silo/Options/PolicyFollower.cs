@@ -11,7 +11,7 @@ namespace AwsVpcCni.Silo.Options;
 /// <remarks>A change made through another silo is seen within <see cref="Period"/>. While the cluster's grain does not answer, what held
 /// before holds on.</remarks>
 internal sealed partial class PolicyFollower(
-    IConfiguration configuration, IOptionsMonitor<PoolOptions> options, IGrainFactory grains, ClusterSettings settings, TimeProvider time, ILogger<PolicyFollower> logger) : BackgroundService
+    IConfiguration configuration, IOptionsFactory<PoolOptions> options, IGrainFactory grains, ClusterSettings settings, TimeProvider time, ILogger<PolicyFollower> logger) : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
 
@@ -44,6 +44,7 @@ internal sealed partial class PolicyFollower(
         }
 
         using var changes = ChangeToken.OnChange(configuration.GetReloadToken, ReadSettings);
+        ReadSettings(); // What has changed since the start.
         using var timer = new PeriodicTimer(Period, time);
         do
         {
@@ -79,7 +80,8 @@ internal sealed partial class PolicyFollower(
     {
         try
         {
-            var next = options.CurrentValue.ToPolicy();
+            // Made anew: a monitor of the options may hear of the change later than this does, and would still give the old ones.
+            var next = options.Create(Microsoft.Extensions.Options.Options.DefaultName).ToPolicy();
             lock (_lock)
             {
                 _ofSettings = next;

@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Api;
@@ -58,6 +59,23 @@ public sealed class PolicyApiTests
         Assert.Equal((2, "settings", 2), await ShownAsync(http, $"/v1/nodes/{own}/policy"));
     }
 
+    [Fact]
+    public async Task Settings_that_change_are_followed_at_once_each_time_and_bad_ones_are_passed_over()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        await using var door = await DoorAsync(world);
+        using var http = Client(door);
+
+        // More than one: who hears of a change first is another each time, the options' own monitor or the follower.
+        foreach (var (written, holds) in new[] { ("4", 4), ("5", 5), ("-1", 5), ("many", 5), ("7", 7) })
+        {
+            door.Configuration["Pool:WarmIps"] = written;
+            Record.Exception(((IConfigurationRoot)door.Configuration).Reload); // The options' own monitor throws at a bad value.
+            Assert.Equal(holds, world.Settings.Pool.WarmIps);
+            Assert.Equal((0, "settings", holds), await ShownAsync(http, "/v1/policy"));
+        }
+    }
+
     [Theory]
     [InlineData(null, """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionRequired, "Read the policy first")]
     [InlineData("\"0\"", """{"policy":{"warmIps":-1},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "WarmIps must be between 0 and 1024")]
@@ -85,7 +103,7 @@ public sealed class PolicyApiTests
         builder.Configuration.Sources.Clear();
         builder.Configuration.AddInMemoryCollection([new("Pool:WarmIps", "2")]);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Services.AddOptions<PoolOptions>().BindConfiguration("Pool");
+        builder.Services.AddSingleton<IValidateOptions<PoolOptions>, PoolOptionsValidator>().AddOptions<PoolOptions>().BindConfiguration("Pool").ValidateOnStart();
         builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time).AddPolicies();
         var door = builder.Build();
         door.MapPolicy();
