@@ -24,6 +24,7 @@ public sealed class CallLogTests : IDisposable
         var lines = (await ReadSharedAsync()).ConvertAll(line => JsonNode.Parse(line)!);
         Assert.Equal(2, lines.Count);
         Assert.Equal("2026-01-01T00:00:00.000000Z", (string)lines[0]["at"]!);
+        Assert.Equal("x", (string)lines[0]["caller"]!); // The access key id.
         Assert.Equal(["i-01", "i-02"], lines[0]["instanceIds"]!.AsArray().Select(id => (string)id!));
         Assert.Equal("i-02", (string)lines[0]["filters"]!["instance-id"]![1]!);
         Assert.Equal("100", (string)lines[0]["parameters"]!["MaxResults"]!);

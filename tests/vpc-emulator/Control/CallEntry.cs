@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using AwsVpcCni.VpcEmulator.Ec2Api;
 
 namespace AwsVpcCni.VpcEmulator.Control;
 
 /// <summary>One call of the EC2 API: a line of the call log.</summary>
-public sealed record CallEntry
+public sealed partial record CallEntry
 {
     public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { Converters = { new Microseconds() } };
 
@@ -15,6 +16,9 @@ public sealed record CallEntry
 
     /// <summary>In the order of arrival, from 1. Lines are in the order of answers.</summary>
     public required long Sequence { get; init; }
+
+    /// <summary>The access key id that signed it; null: unsigned.</summary>
+    public string? Caller { get; init; }
 
     /// <summary>Empty: the request named none.</summary>
     public required string Action { get; init; }
@@ -45,7 +49,7 @@ public sealed record CallEntry
     /// <summary>From arrival to the answer's first byte.</summary>
     public double DurationMs { get; init; }
 
-    internal static CallEntry Of(RequestParameters request, DateTimeOffset at, long sequence, string? invocation)
+    internal static CallEntry Of(RequestParameters request, DateTimeOffset at, long sequence, string? invocation, string? authorization)
     {
         var filters = new SortedDictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal);
         foreach (var filter in request.Structures("Filter"))
@@ -57,6 +61,7 @@ public sealed record CallEntry
         {
             At = at,
             Sequence = sequence,
+            Caller = authorization is null ? null : Credential().Match(authorization) is { Success: true } signed ? signed.Groups[1].Value : "",
             Action = request.Action,
             InstanceIds =
             [
@@ -69,6 +74,10 @@ public sealed record CallEntry
             Invocation = invocation,
         };
     }
+
+    /// <summary>AWS4-HMAC-SHA256 Credential=KEY/20261125/eu-west-1/ec2/aws4_request, SignedHeaders=...</summary>
+    [GeneratedRegex("Credential=([^/]+)/")]
+    private static partial Regex Credential();
 
     /// <summary>All times with six digits, so that lines also sort as text.</summary>
     private sealed class Microseconds : JsonConverter<DateTimeOffset>

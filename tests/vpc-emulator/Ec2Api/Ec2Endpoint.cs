@@ -15,7 +15,7 @@ internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Ran
         var form = context.Request.HasFormContentType ? await context.Request.ReadFormAsync(context.RequestAborted) : FormCollection.Empty;
         var server = live.Do(_ => random.Next(Servers));
         var request = new RequestParameters(form.ToDictionary(field => field.Key, field => field.Value.ToString())) { Server = $"server-{server}" };
-        var call = CallEntry.Of(request, at, calls.NextSequence(), context.Request.Headers["amz-sdk-invocation-id"]);
+        var call = CallEntry.Of(request, at, calls.NextSequence(), context.Request.Headers["amz-sdk-invocation-id"], context.Request.Headers.Authorization);
         var requestId = live.Do(_ => NewRequestId());
         var outcome = new Outcome();
         CallAnswer<string> answer;
