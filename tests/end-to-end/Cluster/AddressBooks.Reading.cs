@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Net;
 using System.Text.Json.Nodes;
 using AwsVpcCni.Tests.EndToEnd.Harness;
+using AwsVpcCni.VpcEmulator.Control;
 
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
 
@@ -28,7 +30,7 @@ internal sealed partial record AddressBooks
             Claims = claims,
             Leased = leased,
             Rows = [.. (await Cluster.Rows.AssignedAsync(cluster.Silo)).Select(row => row.Split(' ')).Where(row => row[0] == node.InstanceId).Select(row => new Entry(row[1], row[2]))],
-            Ec2 = [.. interfaces.SelectMany(eni => eni.Addresses.Skip(1), (eni, address) => new Entry(address, eni.Id))],
+            Ec2 = [.. interfaces.SelectMany(Ec2Of)],
             Devices = interfaces.ToImmutableDictionary(eni => eni.Id, eni => eni.DeviceIndex ?? 0),
         };
         return books with { Pods = await ReadPodsAsync(sandboxes) };
@@ -88,6 +90,16 @@ internal sealed partial record AddressBooks
         return ([.. holders.Select(held => new Entry(held.Key, held.Value + (leaving.Contains(held.Key) ? " (leaving)" : "")))], leased.ToImmutable());
 
         static string Container(JsonNode of) => Text(of["sandbox"]!, "containerId");
+    }
+
+    /// <summary>An interface's secondary addresses, and all 16 of each prefix.</summary>
+    private static IEnumerable<Entry> Ec2Of(InterfaceView eni) =>
+        eni.Addresses.Skip(1).Concat(eni.Prefixes.SelectMany(AddressesOf)).Select(address => new Entry(address, eni.Id));
+
+    private static IEnumerable<string> AddressesOf(string prefix)
+    {
+        var start = IPNetwork.Parse(prefix).BaseAddress.GetAddressBytes(); // Of a /28: its last byte has room for 15 more.
+        return Enumerable.Range(0, 16).Select(offset => new IPAddress([.. start[..3], (byte)(start[3] + offset)]).ToString());
     }
 
     private static Entry? RuleOf(JsonNode rule) => (int)rule["priority"]! switch

@@ -158,13 +158,14 @@ public sealed class BadInputTests
     [Fact]
     public async Task The_executor_needs_no_credential_and_has_no_way_to_EC2_or_a_database()
     {
-        await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avcnoway") { Nodes = ["nodea"] });
+        var settings = new ClusterSettings("avcnoway") { Nodes = ["nodea"] };
+        await using var cluster = await TestCluster.StartAsync(settings);
         var node = cluster.Nodes[0];
         await node.Cri.RunPodAsync("pod");
 
         var environment = (await File.ReadAllTextAsync($"/proc/{node.Executor!.Id.Pid}/environ", TestContext.Current.CancellationToken)).Split('\0');
         Assert.DoesNotContain(environment, variable => variable.StartsWith("AWS_", StringComparison.Ordinal) && !variable.StartsWith("AWS_VPC_CNI_", StringComparison.Ordinal));
-        foreach (var endpoint in new[] { "127.0.0.1/4566", $"{ClusterSettings.SiloAddress}/4566" })
+        foreach (var endpoint in new[] { "127.0.0.1/4566", $"{settings.SiloAddress}/4566" })
         {
             var (exitCode, _, _) = await Shell.TryAsync("nsenter", "--net=" + node.Netns, "timeout", "5", "bash", "-c", $"exec 3<>/dev/tcp/{endpoint}");
             Assert.NotEqual(0, exitCode);
@@ -172,7 +173,7 @@ public sealed class BadInputTests
 
         var connections = await Shell.RunAsync("nsenter", "--net=" + node.Netns, "ss", "-Htnp", "state", "established");
         Assert.All(connections.Split('\n').Where(line => line.Contains("node-executor", StringComparison.Ordinal)),
-            line => Assert.Matches($@"{Regex.Escape(ClusterSettings.SiloAddress)}\]?:8440\b", line));
+            line => Assert.Matches($@"{Regex.Escape(settings.SiloAddress)}\]?:8440\b", line));
         Assert.Contains("node-executor", connections, StringComparison.Ordinal);
     }
 

@@ -58,13 +58,13 @@ internal sealed class ClusterNode : IAsyncDisposable
         });
         var executor = new Dictionary<string, string>
         {
-            ["AWS_VPC_CNI_SILOS"] = SiloProcess.NodeApi,
+            ["AWS_VPC_CNI_SILOS"] = SiloProcess.NodeApiOf(settings),
             ["AWS_VPC_CNI_TOKEN_FILE"] = tokenFile,
             ["AWS_VPC_CNI_SOCKET"] = socket,
             ["AWS_VPC_CNI_STATE_DIR"] = work.Path(name + "-executor"),
             ["AWS_VPC_CNI_CONFLIST"] = Path.Combine(containerd.ConfFolder, "10-aws.conflist"),
         };
-        return new ClusterNode(work, name, ClusterSettings.InstanceIdOf(index), netnsName, containerd, executor.ToImmutableDictionary().SetItems(settings.Executor));
+        return new ClusterNode(work, name, settings.InstanceIdOf(index), netnsName, containerd, executor.ToImmutableDictionary().SetItems(settings.Executor));
     }
 
     /// <summary>Starts it (again) and does not wait; <see cref="ServableAsync"/> does.</summary>

@@ -9,8 +9,20 @@ internal sealed record ClusterSettings(string Name)
 {
     public const string VpcId = "vpc-0a1b2c3d4e5f60718";
     public const string SubnetId = "subnet-0a1b2c3d4e5f60718";
-    public const string ClusterName = "end-to-end";
-    public const string SiloAddress = "10.20.1.10";
+
+    /// <summary>Tells clusters in one VPC apart: in the cluster's name, in what its silo is called and where it is, and in instance ids.</summary>
+    public int Number { get; init; }
+
+    /// <summary>Another cluster in the same VPC and subnet, with a silo and nodes of its own, and another number.</summary>
+    public ClusterSettings? Neighbour { get; init; }
+
+    /// <summary>CLUSTER_NAME; the silo's access key too, so that the emulator's log tells callers apart.</summary>
+    public string ClusterName => Number == 0 ? "end-to-end" : $"end-to-end-{Number}";
+
+    /// <summary>Of the silo's files; with an s, the end of its namespace's name.</summary>
+    public string SiloName => Number == 0 ? "silo" : $"silo{Number}";
+
+    public string SiloAddress => $"10.20.1.{10 + Number}";
 
     /// <summary>Names of nodes; each is the end of a namespace's name too.</summary>
     public ImmutableArray<string> Nodes { get; init; } = ["nodea", "nodeb"];
@@ -18,16 +30,22 @@ internal sealed record ClusterSettings(string Name)
     /// <summary>Whose limits hold: an m5.large has 3 interfaces of 10 addresses.</summary>
     public string InstanceType { get; init; } = "m5.large";
 
+    /// <summary>By name, for nodes of another type.</summary>
+    public ImmutableDictionary<string, string> InstanceTypes { get; init; } = ImmutableDictionary<string, string>.Empty;
+
     public string SubnetCidr { get; init; } = "10.20.1.0/24";
 
     /// <summary>Over the silo's other settings: <c>Pool__WarmIps</c> and the like.</summary>
     public ImmutableDictionary<string, string> Silo { get; init; } = ImmutableDictionary<string, string>.Empty;
 
+    /// <summary>The silo's appsettings.json, for tests that change it; null: the one that is shipped.</summary>
+    public string? SiloFile { get; init; }
+
     /// <summary>Over the executors' other settings: <c>AWS_VPC_CNI_LOG_LEVEL</c> and the like.</summary>
     public ImmutableDictionary<string, string> Executor { get; init; } = ImmutableDictionary<string, string>.Empty;
 
     /// <summary>An instance id that says which node it is.</summary>
-    public static string InstanceIdOf(int node) => $"i-0a1b2c3d4e5f6{node:x4}";
+    public string InstanceIdOf(int node) => $"i-0a1b2c3d4e5f{6 + Number}{node:x4}";
 
     /// <summary>The VPC as the emulator reads it.</summary>
     public VpcDescription Vpc() => new()
@@ -36,10 +54,12 @@ internal sealed record ClusterSettings(string Name)
         Cidrs = ["10.20.0.0/16"],
         Subnets = [new SubnetDescription { Id = SubnetId, Cidr = SubnetCidr, Zone = "eu-west-1a", ZoneId = "euw1-az1" }],
         SecurityGroups = [new SecurityGroupDescription { Id = "sg-0a1b2c3d4e5f60718", Name = "default" }],
-        Instances =
-        [
-            new InstanceDescription { Id = InstanceIdOf(0xffff), Name = "silos", Type = "m5.large", Subnet = SubnetId, Address = SiloAddress, Role = InstanceRole.Silos },
-            .. Nodes.Select((name, index) => new InstanceDescription { Id = InstanceIdOf(index), Name = name, Type = InstanceType, Subnet = SubnetId }),
-        ],
+        Instances = [.. Instances(), .. Neighbour?.Instances() ?? []],
     };
+
+    private IEnumerable<InstanceDescription> Instances() =>
+    [
+        new InstanceDescription { Id = InstanceIdOf(0xffff), Name = SiloName + "s", Type = "m5.large", Subnet = SubnetId, Address = SiloAddress, Role = InstanceRole.Silos },
+        .. Nodes.Select((name, index) => new InstanceDescription { Id = InstanceIdOf(index), Name = name, Type = InstanceTypes.GetValueOrDefault(name, InstanceType), Subnet = SubnetId }),
+    ];
 }

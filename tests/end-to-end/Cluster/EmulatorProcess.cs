@@ -40,6 +40,13 @@ internal sealed class EmulatorProcess : IAsyncDisposable
     /// <summary>All of the VPC now: who holds which address.</summary>
     public async Task<VpcState> StateAsync() => (await control.GetFromJsonAsync<VpcState>("state", CallEntry.Json))!;
 
+    /// <summary>What a node holds: interfaces + secondary addresses + prefixes, as in <c>1+4+0</c>.</summary>
+    public async Task<string> HeldAsync(ClusterNode node)
+    {
+        var interfaces = (await StateAsync()).Interfaces.Where(eni => eni.Instance == node.InstanceId).ToList();
+        return string.Create(CultureInfo.InvariantCulture, $"{interfaces.Count}+{interfaces.Sum(eni => eni.Addresses.Count - 1)}+{interfaces.Sum(eni => eni.Prefixes.Count)}");
+    }
+
     /// <summary>EC2 calls with a sequence number above <paramref name="after"/>.</summary>
     public async Task<CallEntry[]> CallsAsync(long after = 0) =>
         (await control.GetFromJsonAsync<CallEntry[]>(string.Create(CultureInfo.InvariantCulture, $"calls?after={after}"), CallEntry.Json))!;
@@ -47,6 +54,16 @@ internal sealed class EmulatorProcess : IAsyncDisposable
     public async Task AddFaultAsync(Fault fault) => (await control.PostAsJsonAsync("faults", fault, CallEntry.Json)).EnsureSuccessStatusCode();
 
     public async Task ClearFaultsAsync() => (await control.DeleteAsync("faults")).EnsureSuccessStatusCode();
+
+    /// <summary>Someone in a console: an action of EC2's by its wire parameters, past budget and call log.</summary>
+    public async Task ByHandAsync(string action, params (string Name, string Value)[] parameters)
+    {
+        var request = parameters.Append(("Action", action)).ToDictionary(parameter => parameter.Item1, parameter => parameter.Item2);
+        (await control.PostAsJsonAsync("hand", request, CallEntry.Json)).EnsureSuccessStatusCode();
+    }
+
+    /// <summary>Ends an instance, with everything that runs on it.</summary>
+    public async Task TerminateAsync(string instanceId) => (await control.DeleteAsync("instances/" + instanceId)).EnsureSuccessStatusCode();
 
     /// <summary>Whether the calls so far keep the budget, name what they draw, and share the describes of joins in one window.</summary>
     /// <param name="joins">When which instance joined.</param>

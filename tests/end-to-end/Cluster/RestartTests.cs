@@ -1,5 +1,3 @@
-using System.Globalization;
-using AwsVpcCni.Tests.EndToEnd.Containerd;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using Xunit;
 
@@ -16,14 +14,12 @@ public sealed class RestartTests
         await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avcrestart"));
         var (a, b) = (cluster.Nodes[0], cluster.Nodes[1]);
         var before = new[] { await a.SnapshotAsync(), await b.SnapshotAsync() };
-        // One connection, a line each fifth of a second. `nc` ends with its connection, so more lines mean that it is still open.
-        var server = await a.Cri.RunPodAsync("server", command: ["sh", "-c", "sleep 1000 | nc -l -p 9000 >/tmp/lines"]);
-        var client = await b.Cri.RunPodAsync("client", command: ["sh", "-c", $"(while true; do echo tick; sleep 0.2; done) | nc {server.Address} 9000; sleep 1000"]);
-        await MoreLinesAsync(a.Cri, server);
+        var heartbeat = await Heartbeat.StartAsync(a.Cri, b.Cri);
+        var (server, client) = (heartbeat.Server, heartbeat.Client);
         var rows = await Rows.AssignedAsync(cluster.Silo);
 
         await cluster.Silo.KillAsync();
-        await MoreLinesAsync(a.Cri, server);
+        await heartbeat.GoesOnAsync();
         var withoutSilo = await a.Cri.RunPodAsync("without-silo"); // From the lease.
         Assert.Contains("2 packets received", await b.Cri.ExecAsync(client, "ping", "-c", "2", "-W", "5", withoutSilo.Address), StringComparison.Ordinal);
         await cluster.Silo.StartAsync();
@@ -31,10 +27,10 @@ public sealed class RestartTests
             (await Rows.AssignedAsync(cluster.Silo)) is var now && now.Any(row => row.Contains($" {withoutSilo.Address} ", StringComparison.Ordinal)) ? null : string.Join('\n', now));
 
         await a.KillExecutorAsync();
-        await MoreLinesAsync(a.Cri, server);
+        await heartbeat.GoesOnAsync();
         a.StartExecutor();
         await a.ServableAsync();
-        await MoreLinesAsync(a.Cri, server);
+        await heartbeat.GoesOnAsync();
         var after = await a.Cri.RunPodAsync("after");
 
         Assert.Equal((server.Address, client.Address), (await a.Cri.AddressAsync(server.Sandbox), await b.Cri.AddressAsync(client.Sandbox)));
@@ -96,13 +92,4 @@ public sealed class RestartTests
             return left.Length == 0 ? null : string.Join('\n', left);
         });
     }
-
-    private static async Task MoreLinesAsync(Cri cri, Pod server)
-    {
-        var before = await LinesAsync(cri, server);
-        await Eventually.HoldsAsync("more lines on the open connection", Patience, async _ => await LinesAsync(cri, server) is var now && now > before ? null : $"{now} lines");
-    }
-
-    private static async Task<int> LinesAsync(Cri cri, Pod server) =>
-        int.Parse(await cri.ExecAsync(server, "sh", "-c", "wc -l </tmp/lines"), CultureInfo.InvariantCulture);
 }

@@ -14,28 +14,42 @@ internal sealed partial class SiloProcess : IAsyncDisposable
     private readonly ClusterSettings settings;
     private readonly string netns;
 
-    private SiloProcess(WorkFolder work, ClusterSettings settings) =>
-        (this.work, this.settings, netns) = (work, settings, $"/run/netns/{settings.Name}-silos");
+    private SiloProcess(WorkFolder work, ClusterSettings settings)
+    {
+        (this.work, this.settings, netns) = (work, settings, $"/run/netns/{settings.Name}-{settings.SiloName}s");
+        Policy = new PolicyDoor(netns, HealthPort);
+    }
 
     public static string Program { get; } = Repository.Artifact("silo", "silo");
 
     /// <summary>Where executors find it.</summary>
-    public static string NodeApi { get; } = $"http://{ClusterSettings.SiloAddress}:{NodeApiPort}";
+    public static string NodeApiOf(ClusterSettings settings) => $"http://{settings.SiloAddress}:{NodeApiPort}";
 
     /// <summary>The running one; null: it is stopped.</summary>
     public Daemon? Daemon { get; private set; }
 
-    /// <summary>The SQLite file.</summary>
-    public string Database => work.Path("silo", "silo.db");
+    /// <summary>Where operators change the policy.</summary>
+    public PolicyDoor Policy { get; }
 
-    private string Key => work.Path("silo", "token-key.pem");
+    /// <summary>The SQLite file.</summary>
+    public string Database => work.Path(settings.SiloName, "silo.db");
+
+    /// <summary>Its appsettings.json, which it reads again when it changes; only with <see cref="ClusterSettings.SiloFile"/>.</summary>
+    public string SettingsFile => work.Path(settings.SiloName, "program", "appsettings.json");
+
+    public string LogFile => work.Path(settings.SiloName + ".log");
+
+    /// <summary>The file is beside the program, so that one of its own takes a copy of the whole.</summary>
+    private string Running => settings.SiloFile is null ? Program : work.Path(settings.SiloName, "program", Path.GetFileName(Program));
+
+    private string Key => work.Path(settings.SiloName, "token-key.pem");
 
     private ImmutableDictionary<string, string> Environment => DotnetRoot.Environment.AddRange(new Dictionary<string, string>
     {
         // The SDK insists on credentials; the emulator takes any.
-        ["AWS_ACCESS_KEY_ID"] = "test",
+        ["AWS_ACCESS_KEY_ID"] = settings.ClusterName,
         ["AWS_SECRET_ACCESS_KEY"] = "test",
-        ["Cluster__Name"] = ClusterSettings.ClusterName,
+        ["Cluster__Name"] = settings.ClusterName,
         ["Ec2__Region"] = "eu-west-1",
         ["Ec2__VpcId"] = ClusterSettings.VpcId,
         ["Ec2__Endpoint"] = "http://127.0.0.1:4566",
@@ -46,8 +60,14 @@ internal sealed partial class SiloProcess : IAsyncDisposable
     /// <summary>Makes the key of the nodes' tokens and starts it.</summary>
     public static async Task<SiloProcess> StartAsync(WorkFolder work, ClusterSettings settings)
     {
-        work.NewFolder("silo");
+        work.NewFolder(settings.SiloName);
         var silo = new SiloProcess(work, settings);
+        if (settings.SiloFile is { } content)
+        {
+            await Shell.RunAsync("cp", "-r", Path.GetDirectoryName(Program)!, work.Path(settings.SiloName, "program"));
+            await File.WriteAllTextAsync(silo.SettingsFile, content);
+        }
+
         await Shell.RunAsync(Program, "ipam", "keygen", "--key", silo.Key);
         await silo.StartAsync();
         return silo;
@@ -56,7 +76,7 @@ internal sealed partial class SiloProcess : IAsyncDisposable
     /// <summary>Starts it (again) on the same database, and waits until it is ready.</summary>
     public async Task StartAsync()
     {
-        Daemon = Daemon.Start(work, "silo", netns, Environment, Program);
+        Daemon = Daemon.Start(work, settings.SiloName, netns, Environment, Running);
         await Daemon.ReadyAsync(TimeSpan.FromSeconds(60), async _ =>
         {
             // By bash: its sockets are in the namespace, and every machine has it.
@@ -88,7 +108,7 @@ internal sealed partial class SiloProcess : IAsyncDisposable
     }
 
     /// <summary>When the VPC's grain first heard of each node, by the silo's log (event 2301).</summary>
-    public IEnumerable<(DateTimeOffset At, string InstanceId)> Joins() => File.ReadLines(work.Path("silo.log"))
+    public IEnumerable<(DateTimeOffset At, string InstanceId)> Joins() => File.ReadLines(LogFile)
         .Select(line => Asking().Match(line)).Where(match => match.Success)
         .Select(match => (At: DateTimeOffset.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture), InstanceId: match.Groups[2].Value))
         .DistinctBy(join => join.InstanceId);
@@ -107,7 +127,11 @@ internal sealed partial class SiloProcess : IAsyncDisposable
 
     /// <summary>What `ipam` prints: a table, or JSON with <c>--json</c>.</summary>
     public Task<string> IpamAsync(string what, params string[] options) => Shell.RunAsync(
-        "nsenter", ["--net=" + netns, Program, "ipam", what, "--cluster", ClusterSettings.ClusterName, "--vpc", ClusterSettings.VpcId, .. options]);
+        "nsenter", ["--net=" + netns, Program, "ipam", what, "--cluster", settings.ClusterName, "--vpc", ClusterSettings.VpcId, .. options]);
 
-    public async ValueTask DisposeAsync() => await StopAsync();
+    public async ValueTask DisposeAsync()
+    {
+        Policy.Dispose();
+        await StopAsync();
+    }
 }

@@ -9,11 +9,7 @@ internal sealed class TestCluster : IAsyncDisposable
 {
     private readonly List<IAsyncDisposable> parts = []; // In the order of their starts.
 
-    private TestCluster(WorkFolder work)
-    {
-        Work = work;
-        parts.Add(work);
-    }
+    private TestCluster(WorkFolder work) => Work = work;
 
     public WorkFolder Work { get; }
 
@@ -23,14 +19,27 @@ internal sealed class TestCluster : IAsyncDisposable
 
     public ImmutableArray<ClusterNode> Nodes { get; private set; } = [];
 
+    /// <summary>The other cluster on the same emulator; null: the settings have none.</summary>
+    public TestCluster? Neighbour { get; private set; }
+
     /// <summary>Starts everything, and waits until pods can be run on each node. Executors start together, so that their joins share a batch.</summary>
     /// <param name="progress">Hears of each part that has started.</param>
     public static async Task<TestCluster> StartAsync(ClusterSettings settings, Action<string>? progress = null)
     {
+        progress ??= _ => { };
         var cluster = new TestCluster(await WorkFolder.ClaimAsync(settings.Name));
         try
         {
-            await cluster.StartPartsAsync(settings, progress ?? (_ => { }));
+            cluster.parts.Add(cluster.Work);
+            cluster.parts.Add(cluster.Emulator = await EmulatorProcess.StartAsync(cluster.Work, settings));
+            progress("  the VPC is there: a namespace for the silo and for each node, and a router between them");
+            await cluster.StartPartsAsync(settings, progress);
+            if (settings.Neighbour is { } other)
+            {
+                cluster.parts.Add(cluster.Neighbour = new TestCluster(cluster.Work) { Emulator = cluster.Emulator });
+                await cluster.Neighbour.StartPartsAsync(other, progress);
+            }
+
             return cluster;
         }
         catch
@@ -67,13 +76,11 @@ internal sealed class TestCluster : IAsyncDisposable
 
     private async Task StartPartsAsync(ClusterSettings settings, Action<string> progress)
     {
-        parts.Add(Emulator = await EmulatorProcess.StartAsync(Work, settings));
-        progress("  the VPC is there: a namespace for the silo and for each node, and a router between them");
         parts.Add(Silo = await SiloProcess.StartAsync(Work, settings));
         progress("  the silo is ready");
         for (var index = 0; index < settings.Nodes.Length; index++)
         {
-            var node = await ClusterNode.StartAsync(Work, settings, index, await Silo.IssueTokenAsync(ClusterSettings.InstanceIdOf(index)));
+            var node = await ClusterNode.StartAsync(Work, settings, index, await Silo.IssueTokenAsync(settings.InstanceIdOf(index)));
             parts.Add(node);
             Nodes = Nodes.Add(node);
             progress($"  containerd runs on {node.Name}");
