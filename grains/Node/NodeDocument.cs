@@ -155,6 +155,9 @@ public sealed record Intent
     /// <summary>For a counted draw: what the interface held before, so that what it holds beyond is found after a lost answer.</summary>
     public ImmutableArray<Block> HeldBefore { get; init; } = [];
 
+    /// <summary>For a new interface: the operators' tags. Kept, since a second call with the same token must not differ from the first.</summary>
+    public ImmutableSortedDictionary<string, string> Tags { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
     /// <summary>For a new interface: where it is to be attached.</summary>
     public int DeviceIndex { get; init; }
 

@@ -20,7 +20,7 @@ public sealed partial class NodeGrain
     private NodeDocument WithAdd(NodeDocument document, PoolAction.AddInterface add) => document.WithIntent("", new Intent
     {
         Id = NewId(document), Kind = IntentKind.AddInterface, EniId = "", SubnetId = add.SubnetId, Count = add.Count, OfPrefixes = add.Prefixes,
-        DeviceIndex = FreeDevices(document).First(),
+        DeviceIndex = FreeDevices(document).First(), Tags = Policy.AdditionalTags,
     });
 
     /// <summary>From here on the interface is in nobody's orders, and it goes, whatever happens.</summary>
@@ -51,7 +51,7 @@ public sealed partial class NodeGrain
             case Ec2Action.CreateNetworkInterface:
                 var primary = _doc.Interfaces.First(eni => eni.DeviceIndex == 0);
                 var tags = ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal)
-                    .AddRange(Policy.AdditionalTags).SetItem(ClusterTag, settings.ClusterName).SetItem(NodeTag, InstanceId).SetItem(IntentTag, intent.Id);
+                    .AddRange(intent.Tags).SetItem(ClusterTag, settings.ClusterName).SetItem(NodeTag, InstanceId).SetItem(IntentTag, intent.Id);
                 var made = await ec2.CreateInterfaceAsync(new Ec2NewInterface(
                     intent.SubnetId, intent.Names, primary.Groups, $"aws-vpc-cni {settings.ClusterName} {InstanceId}", tags, intent.Id), cancellation);
                 await NextStepAsync(intent with { EniId = made.EniId, Mac = made.Mac });

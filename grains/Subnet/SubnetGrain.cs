@@ -38,7 +38,7 @@ public sealed partial class SubnetGrain(
 
         var now = time.GetUtcNow();
         var doc = document.State;
-        var standing = doc.Reservations.Where(one => now - one.AskedAt < settings.Timing.ReservationLapse).ToImmutableArray();
+        var standing = Standing(doc);
         var mine = standing.FirstOrDefault(one => one.IntentId == request.IntentId);
         var taken = Used(doc).With(Addresses(standing.SelectMany(one => one.Names))).With(Addresses(request.NotThese));
         var names = mine?.Names ?? Choose(subnet.Cidr, taken, request);
@@ -51,7 +51,7 @@ public sealed partial class SubnetGrain(
             });
         }
 
-        return new Reservation(true, names, (int)Free(doc), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length);
+        return new Reservation(true, names, (int)Free(doc with { Reservations = standing }), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length);
     }
 
     /// <inheritdoc/>
@@ -130,7 +130,7 @@ public sealed partial class SubnetGrain(
     /// <inheritdoc/>
     public Task<SubnetSummary> SummarizeAsync()
     {
-        var doc = document.State;
+        var doc = document.State with { Reservations = Standing(document.State) };
         var used = doc.Subnet is null ? 0 : Used(doc).Count;
         var held = _shares.Values.SelectMany(share => share.Held).ToHashSet();
         var others = _lastUsed.Count(one => !held.Contains(one.Address) && (one.InstanceId is null || !_shares.ContainsKey(one.InstanceId)));
@@ -165,6 +165,13 @@ public sealed partial class SubnetGrain(
     {
         var ours = Map(doc.Subnet!.Cidr, doc.Ours);
         return new SubnetMap(doc.Subnet.Cidr, [.. Map(doc.Subnet.Cidr, doc.Used).Bits.Zip(ours.Bits, (one, other) => (byte)(one | other))]);
+    }
+
+    /// <summary>Reservations that have not lapsed.</summary>
+    private ImmutableArray<ReservedNames> Standing(SubnetDocument doc)
+    {
+        var now = time.GetUtcNow();
+        return [.. doc.Reservations.Where(one => now - one.AskedAt < settings.Timing.ReservationLapse)];
     }
 
     private static long Free(SubnetDocument doc)

@@ -9,17 +9,20 @@ internal sealed partial class KeepAwake(IGrainFactory grains, ClusterSettings se
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
 
-    /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>The loop itself; the host starts it on the thread pool.</summary>
+    public async Task PingAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Period, time);
         do
         {
-            await PingAsync("VPC", settings.VpcId, () => grains.GetGrain<IVpcGrain>(settings.VpcId).PingAsync(), stoppingToken);
-            await PingAsync("quota", settings.QuotaKey, () => grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey).PingAsync(), stoppingToken);
+            await PingAsync("VPC", settings.VpcId, () => grains.GetGrain<IVpcGrain>(settings.VpcId).PingAsync(), stopping);
+            await PingAsync("quota", settings.QuotaKey, () => grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey).PingAsync(), stopping);
         }
-        while (!stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
+        while (!stopping.IsCancellationRequested && await timer.WaitForNextTickAsync(stopping));
     }
+
+    /// <inheritdoc/>
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => PingAsync(stoppingToken);
 
     private async Task PingAsync(string what, string key, Func<Task> ping, CancellationToken stopping)
     {

@@ -35,8 +35,8 @@ internal sealed partial class PolicyFollower(
         }
     }
 
-    /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>The loop itself; the host starts it on the thread pool.</summary>
+    public async Task FollowAsync(CancellationToken stopping)
     {
         foreach (var warning in VpcCniEnvironment.Read(configuration).Warnings)
         {
@@ -48,10 +48,13 @@ internal sealed partial class PolicyFollower(
         using var timer = new PeriodicTimer(Period, time);
         do
         {
-            await AskAsync(stoppingToken);
+            await AskAsync(stopping);
         }
-        while (!stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
+        while (!stopping.IsCancellationRequested && await timer.WaitForNextTickAsync(stopping));
     }
+
+    /// <inheritdoc/>
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => FollowAsync(stoppingToken);
 
     private async Task AskAsync(CancellationToken stopping)
     {

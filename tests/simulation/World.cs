@@ -1,10 +1,15 @@
+using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains;
+using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
+using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Tests.Cluster.Grains;
 using AwsVpcCni.Tests.Simulation.Checkers;
 using AwsVpcCni.Tests.Simulation.Cluster;
@@ -22,10 +27,9 @@ internal sealed class World
     private const string VpcId = "vpc-0a";
     private const string QuotaKey = "1/eu-west-1";
     private const string ClusterTag = "cluster.k8s.amazonaws.com/name";
-    private static readonly string[] Types = ["t3.small", "t3.medium", "m5.large"];
+    private static readonly string[] Types = ["t3.small", "t3.medium", "m5.large", "t2.medium"]; // The last takes no prefixes.
 
     private readonly Dictionary<SimMachine, Runtime> _runtimes = [];
-    private readonly ClusterSettings _settings;
     private readonly Transport _transport;
     private readonly WorldShape? _shape;
 
@@ -36,8 +40,7 @@ internal sealed class World
         Scheduler = new Scheduler(seed) { Trace = trace };
         var random = Scheduler.Random;
         Faults = new Swarm(Scheduler, isCalm);
-        Policy = shape?.Policy ?? new PoolPolicy { WarmIps = random.Next(1, 6), MinimumIps = random.Next(2) * random.Next(10), PreferredRest = TimeSpan.FromSeconds(random.Next(2) == 0 ? 45 : 120) };
-        _settings = new ClusterSettings(ClusterName, VpcId, QuotaKey, Policy, new Timing { ReservationLapse = TimeSpan.FromMinutes(10) }); // A lost settlement keeps names aside so long; effects here come within half a minute.
+        SettingsFile = Operators.Draw(random);
         var size = shape is not null ? "22" : random.Next(3) switch { 0 => "27", 1 => "26", _ => "24" };
         Vpc = new Vpc(new VpcDescription
         {
@@ -62,7 +65,7 @@ internal sealed class World
         Vpc.Happened += _ => Invariants.Changed();
         for (var n = 0; n < 3; n++)
         {
-            Silos.Add(new SiloNode(Scheduler, $"silo-{n}", new WallClock { Offset = TimeSpan.FromSeconds(random.Next(-2, 3)) }));
+            Silos.Add(new SiloNode(Scheduler, $"silo-{n}", new WallClock { Offset = TimeSpan.FromSeconds(random.Next(-2, 3)) }, () => SettingsFile));
         }
 
         _transport = new Transport(Scheduler, Faults, Silos, Create);
@@ -75,7 +78,19 @@ internal sealed class World
 
     public Swarm Faults { get; }
 
-    public PoolPolicy Policy { get; }
+    /// <summary>The section <c>Pool</c> of the silos' settings, as the file has it now.</summary>
+    public PoolOptions SettingsFile { get; set; }
+
+    /// <summary>The same in every policy here.</summary>
+    public TimeSpan Cooldown => SettingsFile.Cooldown;
+
+    /// <summary>What this node should hold, as operators and settings have it now.</summary>
+    public PoolPolicy PolicyOf(string instanceId)
+    {
+        var (json, _) = Store.Documents.Read("cluster", GrainId.Create("cluster", ClusterName));
+        var document = json is null ? null : JsonSerializer.Deserialize<ClusterDocument>(json, DocumentJson.Options);
+        return document?.Nodes.GetValueOrDefault(instanceId) ?? document?.Pool ?? SettingsFile.ToPolicy();
+    }
 
     public Vpc Vpc { get; }
 
@@ -139,11 +154,8 @@ internal sealed class World
         return Vpc.FindEni(eniId);
     }
 
-    public void StartSilo(SiloNode silo)
-    {
-        silo.Start();
-        silo.Door.Start("keep awake", () => KeepAwakeAsync(silo));
-    }
+    public void StartSilo(SiloNode silo) => silo.Start(file => new ClusterSettings(ClusterName, VpcId, QuotaKey, _shape?.Policy ?? file.ToPolicy(),
+        new Timing { ReservationLapse = TimeSpan.FromMinutes(10) })); // A lost settlement keeps names aside so long; effects here come within half a minute.
 
     /// <summary>Someone else's: not made by us, and no node's primary interface.</summary>
     public bool IsForeign(Eni eni) => !IsOurs(eni) && !(eni.Attachment is { DeviceIndex: 0 } attachment && Machines.Exists(machine => machine.InstanceId == attachment.Instance.Id));
@@ -156,12 +168,14 @@ internal sealed class World
     /// <summary>What instances held when they were lost. The ledger keeps it from being named until the silos can tell that an instance is gone.</summary>
     public HashSet<Ip> HeldByLost { get; } = [];
 
-    /// <summary>The node's subnet has next to nothing left that may be named.</summary>
-    public bool IsDry(NodeDocument document)
+    /// <summary>How many of a subnet's addresses may be named, and whether a /28 of it may.</summary>
+    public (int Addresses, bool Prefixes) RoomIn(string subnetId)
     {
-        var subnet = Vpc.FindSubnet(document.Interfaces[0].SubnetId)!;
-        var kept = Invariants.TakenByHands.Union(HeldByLost).Count(address => subnet.Cidr.Contains(address.ToIPAddress()) && subnet.HolderOf(address.ToIPAddress()) is null);
-        return subnet.AvailableIpAddressCount - kept < 2;
+        var subnet = Vpc.FindSubnet(subnetId)!;
+        var kept = Invariants.TakenByHands.Union(HeldByLost).Where(address => subnet.Cidr.Contains(address.ToIPAddress()) && subnet.HolderOf(address.ToIPAddress()) is null).ToHashSet();
+        var cidr = Cidr.Parse(subnet.Cidr.ToString());
+        return (subnet.AvailableIpAddressCount - kept.Count,
+            !AddressNamer.ChoosePrefixes(cidr, offset => subnet.HolderOf((cidr.Base + offset).ToIPAddress()) is not null || kept.Contains(cidr.Base + offset), 1).IsEmpty);
     }
 
     private IGrainBase Create(Activation activation)
@@ -171,34 +185,14 @@ internal sealed class World
         var grains = new Factory();
         return activation.GrainId.Type.ToString() switch
         {
-            "node" => new NodeGrain(activation, new PersistentState<NodeDocument>(store, activation, "node"), store.BookOf(), ec2, grains, _settings, activation.Clock,
+            "node" => new NodeGrain(activation, new PersistentState<NodeDocument>(store, activation, "node"), store.BookOf(), ec2, grains, activation.Silo.Settings, activation.Clock,
                 new Random(Scheduler.Random.Next()), new SimLog<NodeGrain>(Scheduler)),
-            "subnet" => new SubnetGrain(activation, new PersistentState<SubnetDocument>(store, activation, "subnet"), grains, _settings, activation.Clock, new SimLog<SubnetGrain>(Scheduler)),
-            "vpc" => new VpcGrain(activation, new PersistentState<VpcDocument>(store, activation, "vpc"), ec2, grains, _settings, activation.Clock, new SimLog<VpcGrain>(Scheduler)),
+            "subnet" => new SubnetGrain(activation, new PersistentState<SubnetDocument>(store, activation, "subnet"), grains, activation.Silo.Settings, activation.Clock, new SimLog<SubnetGrain>(Scheduler)),
+            "vpc" => new VpcGrain(activation, new PersistentState<VpcDocument>(store, activation, "vpc"), ec2, grains, activation.Silo.Settings, activation.Clock, new SimLog<VpcGrain>(Scheduler)),
             "quota" => new Ec2QuotaGrain(activation, new PersistentState<QuotaDocument>(store, activation, "quota"), activation.Clock, new SimLog<Ec2QuotaGrain>(Scheduler)),
+            "cluster" => new ClusterGrain(activation, new PersistentState<ClusterDocument>(store, activation, "cluster"), activation.Clock, new SimLog<ClusterGrain>(Scheduler)),
             var other => throw new InvalidOperationException($"no grain is of the type {other}"),
         };
-    }
-
-    /// <summary>As the silo's own: sweeps go on when no node calls.</summary>
-    private static async Task KeepAwakeAsync(SiloNode silo)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(5), silo.Clock);
-        do
-        {
-            foreach (var ping in new Func<Task>[] { new Factory().GetGrain<IVpcGrain>(VpcId).PingAsync, new Factory().GetGrain<IEc2QuotaGrain>(QuotaKey).PingAsync })
-            {
-                try
-                {
-                    await ping().WaitAsync(TimeSpan.FromSeconds(5), silo.Clock);
-                }
-                catch (Exception e) when (e is TimeoutException or OrleansException)
-                {
-                    // The next ping may find it well.
-                }
-            }
-        }
-        while (await timer.WaitForNextTickAsync());
     }
 
     /// <summary>EC2's own clock is right.</summary>

@@ -25,9 +25,9 @@ internal sealed class Invariants(World world)
     public void Wired(SimMachine machine, SandboxKey sandbox, Ip address)
     {
         _isDirty = true;
-        if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Policy.Cooldown - TimeSpan.FromMilliseconds(1))
+        if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Cooldown - TimeSpan.FromMilliseconds(1))
         {
-            Fail($"{address} is wired for {sandbox} of {machine.InstanceId} {(world.Scheduler.Now - gone).TotalSeconds:0.0} s after its last link went: the cool-down is {world.Policy.Cooldown.TotalSeconds} s");
+            Fail($"{address} is wired for {sandbox} of {machine.InstanceId} {(world.Scheduler.Now - gone).TotalSeconds:0.0} s after its last link went: the cool-down is {world.Cooldown.TotalSeconds} s");
         }
     }
 
@@ -66,7 +66,7 @@ internal sealed class Invariants(World world)
             : [.. before.Except(eni.Delivered.Select(Ip.From))];
         foreach (var address in left.Where(address => machine is { IsGone: false }))
         {
-            if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Policy.Cooldown)
+            if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Cooldown)
             {
                 Fail($"{action} takes {address} from {eni.Id} {(world.Scheduler.Now - gone).TotalSeconds:0.0} s after its last link went: it has not rested");
             }

@@ -109,19 +109,7 @@ internal sealed class Liveness(World world)
             return $"the lease has {string.Join(", ", leased)}, the document grants {string.Join(", ", granted)}";
         }
 
-        var onPods = machine.Executor.Link.Lease.Claims.Count;
-        var free = granted.Count() - onPods;
-        var wanted = Math.Max(world.Policy.WarmIps!.Value, world.Policy.MinimumIps!.Value - onPods);
-        var byHands = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).SelectMany(eni => eni.Delivered.Select(Ip.From)).Count(world.AddedByHands.Contains); // They take slots.
-        var capacity = ((document.MaxInterfaces - document.ForeignDevices.Length) * (document.AddressesPerInterface - 1)) - byHands;
-        if (free > wanted)
-        {
-            return $"{free} addresses are free, {wanted} wanted: {onPods} are on pods";
-        }
-
-        return free < wanted && granted.Count() < capacity && !world.IsDry(document)
-            ? $"{free} addresses are free, {wanted} wanted: {onPods} are on pods, {granted.Count()} of at most {capacity} held"
-            : null;
+        return new PoolTargets(world, machine, document, claimed).Missing();
     }
 
     /// <summary>Every interface that bears our tag belongs to a node that knows it. Not yet: those of lost instances, which no silo looks after.</summary>

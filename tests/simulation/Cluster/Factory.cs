@@ -1,3 +1,4 @@
+using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Subnet;
@@ -13,7 +14,8 @@ internal sealed class Factory : IGrainFactory
 
     private static readonly Dictionary<Type, string> Types = new()
     {
-        [typeof(INodeGrain)] = "node", [typeof(ISubnetGrain)] = "subnet", [typeof(IVpcGrain)] = "vpc", [typeof(IEc2QuotaGrain)] = "quota", [typeof(INodeHints)] = Hints,
+        [typeof(INodeGrain)] = "node", [typeof(ISubnetGrain)] = "subnet", [typeof(IVpcGrain)] = "vpc", [typeof(IEc2QuotaGrain)] = "quota", [typeof(IClusterGrain)] = "cluster",
+        [typeof(INodeHints)] = Hints,
     };
 
     public TGrainInterface GetGrain<TGrainInterface>(string primaryKey, string? grainClassNamePrefix = null)

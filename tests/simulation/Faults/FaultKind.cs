@@ -41,4 +41,5 @@ internal enum FaultKind
     HandsTake,
     HandsAdd,
     NeighbourActs,
+    PolicyChanged,
 }

@@ -12,6 +12,8 @@ internal sealed class Striker(World world)
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private readonly Scheduler _scheduler = world.Scheduler;
     private readonly Swarm _faults = world.Faults;
+    private readonly Operators _operators = new(world);
+    private readonly Hands _hands = new(world.Vpc, new Random(world.Scheduler.Random.Next()));
 
     public void Begin()
     {
@@ -87,6 +89,11 @@ internal sealed class Striker(World world)
             world.Neighbour.Act();
         }
 
+        if (_faults.Strikes(FaultKind.PolicyChanged))
+        {
+            _operators.Act();
+        }
+
         var alive = world.Machines.Where(machine => !machine.IsGone).ToList();
         var machine = alive[_scheduler.Random.Next(alive.Count)];
         if (_faults.Strikes(FaultKind.Partition))
@@ -127,18 +134,16 @@ internal sealed class Striker(World world)
         }
 
         var eni = enis[_scheduler.Random.Next(enis.Count)];
-        if (eni.Addresses.Count > 1 && _faults.Strikes(FaultKind.HandsTake))
+        if (eni.Slots > 1 && _faults.Strikes(FaultKind.HandsTake))
         {
-            var taken = eni.Addresses[_scheduler.Random.Next(1, eni.Addresses.Count)];
-            world.Invariants.TakenByHands.Add(Ip.From(taken));
-            world.Vpc.UnassignPrivateIpAddresses(eni.Id, [taken]);
+            world.Invariants.TakenByHands.UnionWith(Touched((eni.Addresses.Count > 1 ? _hands.Unassign(eni) : _hands.UnassignPrefix(eni))!));
         }
 
-        if (eni.Attachment is { Status: AttachmentStatus.Attached } && eni.Addresses.Count < eni.Attachment.Instance.Type.Ipv4PerEni && _faults.Strikes(FaultKind.HandsAdd))
+        if (eni.Attachment is { Status: AttachmentStatus.Attached } && eni.Slots < eni.Attachment.Instance.Type.Ipv4PerEni && _faults.Strikes(FaultKind.HandsAdd))
         {
             try
             {
-                world.AddedByHands.UnionWith(world.Vpc.AssignPrivateIpAddresses(eni.Id, 1).Select(Ip.From));
+                world.AddedByHands.UnionWith(Touched(eni.Prefixes.Count > 0 && _scheduler.Random.Next(2) == 0 ? _hands.AssignPrefix(eni) : _hands.Assign(eni)));
             }
             catch (Ec2Exception)
             {
@@ -146,4 +151,6 @@ internal sealed class Striker(World world)
             }
         }
     }
+
+    private static IEnumerable<Ip> Touched(HandChange change) => change.Addresses.Select(Ip.From);
 }

@@ -120,6 +120,7 @@ internal sealed class Swarm
         FaultKind.ClockJumps => 0.02,
         FaultKind.HandsTake or FaultKind.HandsAdd => 0.01,
         FaultKind.NeighbourActs => 0.2,
+        FaultKind.PolicyChanged => 0.05,
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "no rate"),
     };
 }

@@ -1,0 +1,88 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Tests.Simulation.Node;
+using AwsVpcCni.VpcEmulator.Model;
+using Block = AwsVpcCni.Core.Addressing.Block;
+
+namespace AwsVpcCni.Tests.Simulation.Checkers;
+
+/// <summary>What a node that has come to rest holds, beside the policy in force: neither short of it while there is room, nor beyond it.</summary>
+/// <remarks>Written from the variables' meaning, not from the planner: what is a target, what counts as free, what may stay.</remarks>
+/// <param name="onPods">What its executor has claimed.</param>
+internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument document, HashSet<Ip> onPods)
+{
+    private const int Warm = 4; // Without a target, when no ADD has come for a minute.
+
+    private readonly Instance _instance = world.Vpc.FindInstance(machine.InstanceId)!;
+    private readonly PoolPolicy _policy = world.PolicyOf(machine.InstanceId);
+
+    private bool Prefixes => _policy.Prefixes && _instance.Type.TakesPrefixes;
+
+    private int Slots => _instance.Type.Ipv4PerEni - 1;
+
+    private IEnumerable<Block> Blocks => document.Interfaces.SelectMany(BlocksOf);
+
+    public string? Missing()
+    {
+        var ours = Blocks.Where(block => block.IsPrefix == Prefixes).ToArray();
+        var (total, free, whole) = (ours.Sum(block => block.Size), ours.Sum(Free), Prefixes ? ours.Count(IsFree) : 0);
+        var otherFree = Blocks.Where(block => block.IsPrefix != Prefixes).Sum(Free);
+        var figures = $"{free} of {total} addresses ({whole} whole prefixes) are free, {otherFree} of the other kind; the policy is {_policy.Target(Prefixes)}{(Prefixes ? " by prefixes" : "")}";
+        var missing = MissingOf(total, free);
+        if (missing > 0)
+        {
+            return CanGrow(missing, otherFree) ? $"{missing} addresses are missing, and there is room: {figures}; it holds {string.Join(", ", Blocks)}" : null;
+        }
+
+        var empty = document.Interfaces.FirstOrDefault(eni => eni.DeviceIndex > 0 && eni.Blocks.IsEmpty);
+        return empty is not null ? $"{empty.EniId} holds nothing for pods, and stays: {figures}"
+            : Blocks.Any(block => block.IsPrefix != Prefixes && IsFree(block)) ? $"free blocks of the other kind stay: {figures}; it holds {string.Join(", ", Blocks)}"
+            : IsBeyond(total, free, whole) ? $"it holds more than that: {figures}; it holds {string.Join(", ", Blocks)}"
+            : null;
+    }
+
+    private int MissingOf(int total, int free) => _policy.Target(Prefixes) switch
+    {
+        PoolTarget.OfAddresses(var warm, var minimum) => Math.Max(Math.Max(warm - free, minimum - total), 0),
+        PoolTarget.OfInterfaces(var warm) => Math.Max((warm == 0 ? 1 : warm * Slots) - free, 0),
+        PoolTarget.OfPrefixes(var warm) => Math.Max((warm == 0 ? 1 : warm * Block.PrefixSize) - free, 0),
+        _ => Math.Max((Prefixes ? Block.PrefixSize : Warm) - free, 0),
+    };
+
+    private bool IsBeyond(int total, int free, int whole)
+    {
+        var (warm, minimum) = _policy.Target(Prefixes) is PoolTarget.OfAddresses addresses ? (addresses.Warm, addresses.Minimum) : (Prefixes ? Block.PrefixSize : Warm, 0);
+        return _policy.Target(Prefixes) switch
+        {
+            PoolTarget.OfInterfaces interfaces => document.Interfaces.Any(eni => eni.DeviceIndex > 0 && BlocksOf(eni).All(IsFree) && eni.Blocks.Length <= free - (Math.Max(interfaces.Warm, 1) * Slots)),
+            // With none to be kept warm, the last free address stays.
+            PoolTarget.OfPrefixes prefixes => whole > Math.Max(prefixes.Warm, free == whole * Block.PrefixSize ? 1 : 0),
+            _ when Prefixes => whole > 0 && total / Block.PrefixSize > Math.Max(InPrefixes(total - free + warm), InPrefixes(minimum)),
+            _ => free > warm && total > minimum,
+        };
+    }
+
+    /// <summary>Room on an interface or for another one, and in a subnet. Where no /28 is whole, single addresses make up for the rest.</summary>
+    private bool CanGrow(int missing, int otherFree)
+    {
+        var primary = document.Interfaces[0].SubnetId;
+        var another = Math.Min(document.MaxInterfaces, _policy.MaxEnis ?? int.MaxValue) > document.Interfaces.Length + document.ForeignDevices.Length;
+        bool Can(bool prefixes, int least) => document.Interfaces.Any(eni => HasRoom(eni) && Has(eni.SubnetId, prefixes, least)) || (another && Has(primary, prefixes, least + 1));
+        return (Prefixes && Can(prefixes: true, least: 0)) || ((!Prefixes || missing > otherFree) && Can(prefixes: false, least: 2));
+    }
+
+    private bool Has(string subnetId, bool prefixes, int least) => world.RoomIn(subnetId) is var room && room.Addresses >= least && (!prefixes || room.Prefixes);
+
+    /// <summary>By the document and by EC2: hands may have put something there.</summary>
+    private bool HasRoom(EniDocument eni) => eni.Blocks.Length < Slots && world.Vpc.FindEni(eni.EniId) is { } shown && shown.Slots < _instance.Type.Ipv4PerEni;
+
+    /// <summary>What it holds and keeps.</summary>
+    private static IEnumerable<Block> BlocksOf(EniDocument eni) => eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => held.Block);
+
+    private int Free(Block block) => block.Addresses.Count(address => !onPods.Contains(address));
+
+    private bool IsFree(Block block) => Free(block) == block.Size;
+
+    private static int InPrefixes(int addresses) => (addresses + Block.PrefixSize - 1) / Block.PrefixSize;
+}

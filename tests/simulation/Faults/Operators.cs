@@ -1,0 +1,84 @@
+using AwsVpcCni.Grains.Cluster;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Tests.Simulation.Cluster;
+using AwsVpcCni.Tests.Simulation.Scheduling;
+using Orleans.Storage;
+
+namespace AwsVpcCni.Tests.Simulation.Faults;
+
+/// <summary>People who change what nodes should hold: for all nodes or one, by the silos' API or by the settings' file.</summary>
+internal sealed class Operators(World world)
+{
+    private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5); // As the API has it.
+    private static readonly TimeSpan FileSpreads = TimeSpan.FromSeconds(5);
+
+    private readonly Scheduler _scheduler = world.Scheduler;
+
+    /// <summary>A policy of any kind; with prefixes in half of them.</summary>
+    public static PoolOptions Draw(Random random)
+    {
+        var options = new PoolOptions
+        {
+            Prefixes = random.Next(2) == 0, PreferredRest = TimeSpan.FromSeconds(random.Next(2) == 0 ? 45 : 120), MaxEnis = random.Next(6) == 0 ? random.Next(1, 4) : null,
+            AdditionalTags = random.Next(4) == 0 ? new() { ["team"] = "net" } : [],
+        };
+        switch (random.Next(6))
+        {
+            case 0:
+                options.WarmIps = random.Next(1, 6);
+                break;
+            case 1:
+                (options.WarmIps, options.MinimumIps) = (random.Next(1, 6), random.Next(12));
+                break;
+            case 2:
+                options.MinimumIps = random.Next(1, 16);
+                break;
+            case 3:
+                options.WarmEnis = random.Next(3);
+                break;
+            case 4:
+                options.WarmPrefixes = random.Next(3);
+                break;
+        }
+
+        return options;
+    }
+
+    /// <summary>One change, somewhere.</summary>
+    public void Act()
+    {
+        var random = _scheduler.Random;
+        if (random.Next(4) == 0)
+        {
+            world.SettingsFile = Draw(random);
+            world.Silos.ForEach(silo => _scheduler.After(_scheduler.Between(TimeSpan.Zero, FileSpreads), () => silo.File.Reload()));
+            return;
+        }
+
+        var up = world.Silos.Where(silo => silo.IsUp).ToList();
+        if (up.Count > 0)
+        {
+            var silo = up[random.Next(up.Count)];
+            var node = random.Next(3) == 0 ? world.Machines[random.Next(world.Machines.Count)].InstanceId : null;
+            var pool = random.Next(4) == 0 ? null : Draw(random);
+            silo.Door.Start("an operator", () => ChangeAsync(silo, node, pool));
+        }
+    }
+
+    /// <summary>As the API does: reads, changes just that version, and follows at once.</summary>
+    private static async Task ChangeAsync(SiloNode silo, string? node, PoolOptions? pool)
+    {
+        var cluster = new Factory().GetGrain<IClusterGrain>(World.ClusterName);
+        try
+        {
+            var read = await cluster.ReadAsync().WaitAsync(CallDeadline, silo.Clock);
+            silo.Follower.Follow(read);
+            silo.Follower.Follow((await cluster.ChangeAsync(new PolicyChange(read.Version, node, pool?.ToPolicy(), "an operator", "a seed")).WaitAsync(CallDeadline, silo.Clock)).Now);
+        }
+        catch (Exception e) when (e is TimeoutException or StoreException or InconsistentStateException or OrleansException)
+        {
+            // Told to try again; some do, later. What became of it the document says.
+        }
+    }
+}
