@@ -96,6 +96,9 @@ public sealed record EniDocument
     /// <summary>It is never detached: an EFA interface.</summary>
     public bool IsPinned { get; init; }
 
+    /// <summary>Someone else has detached it: nothing is drawn for it, and it goes once no pod is on it.</summary>
+    public bool IsLost { get; init; }
+
     /// <summary>Ids of its security groups; a new interface gets those of the primary one.</summary>
     public ImmutableArray<string> Groups { get; init; } = [];
 
@@ -120,7 +123,8 @@ public sealed record SiblingSubnet(string SubnetId, Cidr Cidr);
 /// <summary>What EC2 gave to an interface in one piece, and what is in the executor's lease.</summary>
 /// <param name="Block">Which.</param>
 /// <param name="AskedBackAt">The lease version that asked it back; null while it may be used.</param>
-public sealed record HeldBlock([property: JsonPropertyName("address")] Block Block, long? AskedBackAt = null);
+/// <param name="IsLost">Someone else has taken it from the interface: it is asked back, and pods that have it have no network.</param>
+public sealed record HeldBlock([property: JsonPropertyName("address")] Block Block, long? AskedBackAt = null, bool IsLost = false);
 
 /// <summary>One address of a block.</summary>
 /// <param name="Address">Which.</param>

@@ -47,6 +47,9 @@ public sealed partial class NodeGrain
     [LoggerMessage(EventId = 2116, Level = LogLevel.Warning, Message = "{InstanceId}: {Kind} for {EniId} was not carried to its end; looking what became of it.")]
     private partial void LogFailed(string instanceId, IntentKind kind, string eniId, Exception exception);
 
+    [LoggerMessage(EventId = 2117, Level = LogLevel.Warning, Message = "{InstanceId}: someone else has taken {Blocks} from its interfaces. Pods that still have one of them have no network any more; delete them: {Pods}.")]
+    private partial void LogTaken(string instanceId, string blocks, string pods);
+
     [LoggerMessage(EventId = 2112, Level = LogLevel.Warning, Message = "{InstanceId}: {Code}: {Text}")]
     private partial void LogTrouble(string instanceId, ReasonCode code, string text);
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Vpc;
@@ -18,6 +19,7 @@ public sealed partial class NodeGrain
 
     private DateTimeOffset _lookAskedAt = DateTimeOffset.MinValue;
     private DateTimeOffset? _viewedAt;
+    private readonly Dictionary<Block, DateTimeOffset> _missing = []; // Ours, and since when no look has shown it.
     private int _looks; // In a row, without a view that could be used.
 
     /// <inheritdoc/>
@@ -41,7 +43,7 @@ public sealed partial class NodeGrain
         else
         {
             (_looks, _viewedAt) = (0, time.GetUtcNow());
-            await AdoptLateAsync(view);
+            await CompareAsync(view);
             foreach (var intent in _doc.Intents.Where(intent => intent.EffectUnknown))
             {
                 var shown = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId);
@@ -58,7 +60,7 @@ public sealed partial class NodeGrain
     {
         var now = time.GetUtcNow();
         _viewedAt ??= now;
-        var isNeeded = _doc.Interfaces.IsEmpty ? _report is not null : _doc.Intents.Any(intent => intent.EffectUnknown) || (now - _viewedAt.Value).Duration() >= LookAgain;
+        var isNeeded = _doc.Interfaces.IsEmpty ? _report is not null : _doc.Intents.Any(intent => intent.EffectUnknown) || (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 ? AbsenceProvesNothing : LookAgain);
         if (isNeeded && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
         {
             (_lookAskedAt, _looks) = (now, _looks + 1);
@@ -113,31 +115,80 @@ public sealed partial class NodeGrain
         [.. view.Subnets.Where(subnet => !interfaces.Any(eni => eni.DeviceIndex == 0 && eni.SubnetId == subnet.SubnetId) && subnet.Zone == view.Instance?.Zone)
             .Select(subnet => new SiblingSubnet(subnet.SubnetId, subnet.Cidr))];
 
-    /// <summary>A draw whose answer was lost can happen after its addresses were found, taken and returned. Only what an intent of ours named
-    /// can have come so; what hands have added stays theirs.</summary>
-    private async Task AdoptLateAsync(InstanceView view)
+    /// <summary>What EC2 shows of our interfaces against the document: draws that came late, and what someone else took or put back.</summary>
+    private async Task CompareAsync(InstanceView view)
     {
         var now = time.GetUtcNow();
-        var late = (from gone in _doc.Departed
-                    where now - gone.At >= AbsenceProvesNothing && _doc.Eni(gone.EniId) is not null
-                        && view.Interfaces.Any(eni => eni.EniId == gone.EniId && eni.Held.Contains(gone.Block))
-                        && !_doc.Interfaces.Any(eni => eni.Blocks.Any(held => held.Block == gone.Block)) && !_doc.Intents.Any(intent => intent.Names.Contains(gone.Block))
-                    select gone).ToImmutableArray();
-        if (late.IsEmpty)
+        var shown = view.Interfaces.ToDictionary(eni => eni.EniId, eni => eni.Held.Append(new Block(eni.Addresses[0])).ToHashSet(), StringComparer.Ordinal);
+        bool IsShown(string eniId, Block block) => shown.TryGetValue(eniId, out var blocks) && blocks.Contains(block);
+        var next = WithLost(WithLate(_doc, IsShown, now), IsShown, now);
+        if (next == _doc)
         {
             return;
         }
 
-        var next = _doc with { LeaseVersion = _doc.LeaseVersion + 1, Departed = [.. _doc.Departed.Except(late)] };
-        foreach (var eni in late.GroupBy(gone => gone.EniId, gone => gone.Block, StringComparer.Ordinal))
+        var late = next.Interfaces.Sum(eni => eni.Blocks.Length) - _doc.Interfaces.Sum(eni => eni.Blocks.Length);
+        var lost = Lost(next).Except(Lost(_doc)).ToArray();
+        if (await StoreAsync(next with { LeaseVersion = next.LeaseVersion + 1 }))
         {
-            next = next.WithEni(Drawn(next.Eni(eni.Key)!, [.. eni.Distinct()]));
-        }
+            if (late > 0)
+            {
+                LogCameLate(InstanceId, late);
+            }
 
-        if (await StoreAsync(next))
-        {
-            LogCameLate(InstanceId, late.Sum(gone => gone.Block.Size));
+            if (lost.Length > 0)
+            {
+                PodName[] pods = [.. lost.SelectMany(block => block.Addresses).Select(PodOn).OfType<PodName>()];
+                LogTaken(InstanceId, string.Join(' ', lost), pods is [] ? "none" : string.Join<PodName>(' ', pods));
+            }
+
             Hint();
         }
     }
+
+    /// <summary>A draw whose answer was lost can happen after its addresses were found, taken and returned. Only what an intent of ours named
+    /// can have come so; what hands have added stays theirs.</summary>
+    private static NodeDocument WithLate(NodeDocument document, Func<string, Block, bool> isShown, DateTimeOffset now)
+    {
+        var late = (from gone in document.Departed
+                    where now - gone.At >= AbsenceProvesNothing && document.Eni(gone.EniId) is not null && isShown(gone.EniId, gone.Block)
+                        && !document.Interfaces.Any(eni => eni.Blocks.Any(held => held.Block == gone.Block)) && !document.Intents.Any(intent => intent.Names.Contains(gone.Block))
+                    select gone).ToArray();
+        return late.GroupBy(gone => gone.EniId, gone => gone.Block, StringComparer.Ordinal).Aggregate(
+            late.Length == 0 ? document : document with { Departed = [.. document.Departed.Except(late)] },
+            (next, eni) => next.WithEni(Drawn(next.Eni(eni.Key)!, [.. eni.Distinct()])));
+    }
+
+    /// <summary>What two looks a minute apart do not show was taken by someone else: no pod gets it any more, and it goes once no pod has it.</summary>
+    private NodeDocument WithLost(NodeDocument document, Func<string, Block, bool> isShown, DateTimeOffset now)
+    {
+        var missing = (from eni in document.Interfaces from block in eni.Blocks.Select(held => held.Block).Append(new Block(eni.PrimaryAddress)) where !isShown(eni.EniId, block) select block).ToHashSet();
+        foreach (var block in missing.Where(block => !_missing.ContainsKey(block)))
+        {
+            _missing[block] = now;
+        }
+
+        foreach (var block in _missing.Keys.Where(block => !missing.Contains(block)).ToArray())
+        {
+            _missing.Remove(block);
+        }
+
+        bool IsLost(Block block) => _missing.TryGetValue(block, out var since) && now - since >= AbsenceProvesNothing;
+        HeldBlock Seen(HeldBlock held) => (held.IsLost, IsLost(held.Block)) switch
+        {
+            (false, true) => held with { IsLost = true, AskedBackAt = held.AskedBackAt ?? document.LeaseVersion + 1 },
+            (true, false) when !missing.Contains(held.Block) => new HeldBlock(held.Block),
+            _ => held,
+        };
+        return document.Interfaces.Aggregate(document, (next, eni) =>
+        {
+            var own = new Block(eni.PrimaryAddress);
+            var seen = eni with { IsLost = IsLost(own) || (eni.IsLost && missing.Contains(own)), Blocks = [.. eni.Blocks.Select(Seen)] };
+            return seen.IsLost == eni.IsLost && seen.Blocks.SequenceEqual(eni.Blocks) ? next : next.WithEni(seen);
+        });
+    }
+
+    private static IEnumerable<Block> Lost(NodeDocument document) => document.Interfaces.SelectMany(eni => eni.Blocks).Where(held => held.IsLost).Select(held => held.Block);
+
+    private PodName? PodOn(Ip address) => _use.ClaimOf(address)?.Pod ?? (_use.RowAt(address) is { Released: null } row ? row.Pod : null);
 }

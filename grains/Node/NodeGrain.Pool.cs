@@ -116,7 +116,7 @@ public sealed partial class NodeGrain
             MayGo = eni is { DeviceIndex: not 0, IsPinned: false },
             ForPods = eni.DeviceIndex != 0 || !Policy.CustomNetworking,
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
-            Room = _fullEnis.Contains(eni.EniId) ? 0 : Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
+            Room = eni.IsLost || _fullEnis.Contains(eni.EniId) ? 0 : Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
             Drawing = draw?.Drawing ?? 0,
             DrawingPrefixes = draw?.OfPrefixes ?? false,
             Leaving = eni.Blocks.Count(held => held.AskedBackAt is not null) + returning,

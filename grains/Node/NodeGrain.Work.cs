@@ -77,6 +77,7 @@ public sealed partial class NodeGrain
             PoolAction.GiveUp giveUp => WithAskedBack(document, giveUp.Blocks),
             _ => throw new InvalidOperationException($"{InstanceId}: the planner wants {action}, which nobody carries out."),
         });
+        next = next.Interfaces.Where(eni => eni.IsLost && eni.Blocks.IsEmpty && !next.Intents.Any(intent => intent.EniId == eni.EniId)).Aggregate(next, WithRemove);
         var isLeaseChanged = next.LeaseVersion != _doc.LeaseVersion;
         if (next != _doc && await StoreAsync(next) && isLeaseChanged)
         {
@@ -142,7 +143,7 @@ public sealed partial class NodeGrain
         }
 
         // Of what was asked back, a pod has got a part meanwhile: the block stays, and all of it may be used again.
-        bool IsKept(HeldBlock held) => held.AskedBackAt <= report.LeaseVersion && held.Block.Addresses.Any(_use.IsOnPod);
+        bool IsKept(HeldBlock held) => !held.IsLost && held.AskedBackAt <= report.LeaseVersion && held.Block.Addresses.Any(_use.IsOnPod);
         foreach (var eni in next.Interfaces.Where(eni => eni.Blocks.Any(IsKept)))
         {
             next = next.WithEni(eni with { Blocks = [.. eni.Blocks.Select(held => IsKept(held) ? held with { AskedBackAt = null } : held)] });

@@ -1,0 +1,100 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.VpcEmulator.Model;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>Someone else changes what is ours: it is found by the looks of each five minutes, twice, a minute apart.</summary>
+public sealed class HandsTests
+{
+    [Fact]
+    public async Task A_taken_address_that_no_pod_has_is_replaced()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var executor = await JoinedAsync(world, 2);
+        var taken = executor.Leased.First();
+        world.Ec2.ByHand(vpc => Take(vpc, taken));
+
+        await UntilAsync(world, executor, orders => orders.Lease.Length == 2 && orders.Lease.All(one => one.Address != taken), "another address");
+
+        Assert.Equal(3, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
+        Assert.DoesNotContain(taken, executor.Leased);
+    }
+
+    [Fact]
+    public async Task A_taken_address_that_a_pod_has_stays_its_own_until_the_pod_ends()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var executor = await JoinedAsync(world, 2);
+        var taken = await executor.AddedAsync("pod");
+        world.Ec2.ByHand(vpc => Take(vpc, taken));
+        await UntilAsync(world, executor, orders => orders.GiveUp.Contains(taken), "it to be asked back");
+        Assert.Equal(taken, Assert.Single(await world.Book.ReadNodeAsync(executor.Node.GetPrimaryKeyString(), TestContext.Current.CancellationToken), row => row.Released is null).Address);
+        Assert.IsType<AssignReply.Offered>(await executor.AddAsync("other"));
+
+        await executor.DeletedAsync("pod");
+        await UntilAsync(world, executor, orders => orders.Lease.All(one => one.Address != taken), "it to leave the lease");
+    }
+
+    [Fact]
+    public async Task A_taken_address_that_is_put_back_is_used_again()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var executor = await JoinedAsync(world, 2);
+        var taken = await executor.AddedAsync("pod");
+        world.Ec2.ByHand(vpc => Take(vpc, taken));
+        await UntilAsync(world, executor, orders => orders.GiveUp.Contains(taken), "it to be asked back");
+
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, [taken.ToIPAddress()], false));
+
+        await UntilAsync(world, executor, orders => !orders.GiveUp.Contains(taken) && orders.Lease.Any(one => one.Address == taken), "it to be ours again");
+    }
+
+    [Fact]
+    public async Task A_detached_interface_goes_and_another_one_comes()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        var executor = await JoinedAsync(world, 12);
+        await GrainWorld.UntilAsync(executor, _ => world.Ec2.ByHand(vpc =>
+        {
+            vpc.Advance();
+            return vpc.Enis.All(eni => eni.Attachment is { Status: AttachmentStatus.Attached });
+        }), "the second interface to be attached");
+        var taken = world.Ec2.ByHand(vpc =>
+        {
+            var second = vpc.Enis.Single(eni => eni.Attachment is { DeviceIndex: 1 });
+            vpc.DetachNetworkInterface(second.Attachment!.Id);
+            return second.Id;
+        });
+
+        await UntilAsync(world, executor, orders => orders.Lease.Length == 12 && orders.Interfaces.Length == 2 && orders.Interfaces.All(eni => eni.EniId != taken), "another interface");
+        await UntilAsync(world, executor, _ => world.Ec2.ByHand(vpc => vpc.Enis.All(eni => eni.Id != taken)), "the detached one to be deleted");
+    }
+
+    private static bool Take(Vpc vpc, Ip address)
+    {
+        vpc.UnassignPrivateIpAddresses(vpc.Enis.Single().Id, [address.ToIPAddress()]);
+        return true;
+    }
+
+    private static async Task<FakeExecutor> JoinedAsync(GrainWorld world, int addresses)
+    {
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == addresses, $"{addresses} addresses");
+        await executor.SyncAsync(); // Reports the interfaces as set up.
+        return executor;
+    }
+
+    private static Task<NodeOrders> UntilAsync(GrainWorld world, FakeExecutor executor, Func<NodeOrders, bool> wanted, string what) => GrainWorld.UntilAsync(executor, orders =>
+    {
+        world.Ec2.ByHand(vpc =>
+        {
+            vpc.Advance(); // Detaching takes seconds.
+            return true;
+        });
+        world.Time.Shift(TimeSpan.FromSeconds(10)); // Two looks, a minute apart; and what was on a pod rests.
+        return wanted(orders);
+    }, what);
+}
