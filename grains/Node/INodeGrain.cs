@@ -29,6 +29,9 @@ public interface INodeGrain : IGrainWithStringKey
 
     /// <summary>What an operator sees of the node.</summary>
     Task<NodeSummary> SummarizeAsync();
+
+    /// <summary>Each block that the node has, is getting or is giving back, and where it stands.</summary>
+    Task<ImmutableArray<BlockLife>> LivesAsync();
 }
 
 /// <summary>Told when a sync would bring news. A lost hint costs one sync period.</summary>

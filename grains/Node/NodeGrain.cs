@@ -195,6 +195,13 @@ public sealed partial class NodeGrain(
             _waiters.Count, _report is null ? null : _reportAt, _trouble?.Text));
     }
 
+    /// <inheritdoc/>
+    public Task<ImmutableArray<BlockLife>> LivesAsync()
+    {
+        var now = time.GetUtcNow();
+        return Task.FromResult(NodeLives.Of(_doc, _report?.InterfacesSetUp.ToHashSet(StringComparer.Ordinal) ?? [], PodOn, address => IsRested(address, now)));
+    }
+
     private AssignReply.Offered Offer(Ip address, AssignRequest request)
     {
         _waiters.Remove(request.Sandbox);

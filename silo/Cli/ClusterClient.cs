@@ -30,20 +30,25 @@ internal sealed class ClusterClient : IAsyncDisposable
 
     /// <summary>A command that asks a silo.</summary>
     /// <param name="ask">What to ask; the answer goes to the output as JSON or, by <paramref name="show"/>, as a table.</param>
-    public static Command Command<T>(string name, string description, Func<ClusterClient, Task<T[]>> ask, Action<T[], TextWriter> show)
+    public static Command Command<T>(string name, string description, Func<ClusterClient, ParseResult, Task<T[]>> ask, Action<T[], TextWriter> show, params Argument[] words)
     {
         var gateway = new Option<string>("--gateway") { Description = "A silo's gateway, on this machine.", DefaultValueFactory = _ => "127.0.0.1:30000" };
         var cluster = new Option<string?>("--cluster") { Description = "The cluster's name. Default: the setting Cluster:Name." };
         var vpc = new Option<string?>("--vpc") { Description = "The VPC. Default: the setting Ec2:VpcId." };
         var json = new Option<bool>("--json") { Description = "Write JSON, not a table." };
         var command = new Command(name, description) { gateway, cluster, vpc, json };
+        foreach (var word in words)
+        {
+            command.Add(word);
+        }
+
         command.SetAction(async (parsed, cancellation) =>
         {
             await using var client = await ConnectAsync(parsed.GetValue(gateway)!, parsed.GetValue(cluster), parsed.GetValue(vpc), cancellation);
             T[] answer;
             try
             {
-                answer = await ask(client);
+                answer = await ask(client, parsed);
             }
             catch (Exception e) when (e is TimeoutException or OrleansException)
             {

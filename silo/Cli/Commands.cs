@@ -17,6 +17,7 @@ internal static class Commands
             {
                 SubnetsCommand.Create(),
                 NodesCommand.Create(),
+                NodeCommand.Create(),
                 KeygenCommand.Create(),
                 TokenCommand.Create(),
             },

@@ -10,7 +10,7 @@ internal static class NodesCommand
     public static Command Create() => ClusterClient.Command<NodeSummary>(
         "nodes", "What each node of the VPC holds, and why it does not have what it wants.", AskAsync, Show);
 
-    private static async Task<NodeSummary[]> AskAsync(ClusterClient client)
+    private static async Task<NodeSummary[]> AskAsync(ClusterClient client, ParseResult parsed)
     {
         var instanceIds = await client.Vpc.NodesAsync();
         return await Task.WhenAll(instanceIds.Order(StringComparer.Ordinal).Select(id => client.Grains.GetGrain<INodeGrain>(id).SummarizeAsync()));

@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace AwsVpcCni.Silo.Cli;
 
 /// <summary>How commands write what they found.</summary>
 internal static class Output
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true, Converters = { new JsonStringEnumConverter() } };
 
     /// <summary>For programs.</summary>
     public static void WriteJson<T>(T[] rows, TextWriter output) => output.WriteLine(JsonSerializer.Serialize(rows, Json));

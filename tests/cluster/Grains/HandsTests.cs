@@ -1,6 +1,7 @@
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Node;
 using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
 
@@ -32,6 +33,7 @@ public sealed class HandsTests
         world.Ec2.ByHand(vpc => Take(vpc, taken));
         await UntilAsync(world, executor, orders => orders.GiveUp.Contains(taken), "it to be asked back");
         Assert.Equal(taken, Assert.Single(await world.Book.ReadNodeAsync(executor.Node.GetPrimaryKeyString(), TestContext.Current.CancellationToken), row => row.Released is null).Address);
+        Assert.Equal("pod", Assert.Single(await executor.Node.LivesAsync(), life => life.Stage == BlockStage.LostOnPod).Pods.Single().Name);
         Assert.IsType<AssignReply.Offered>(await executor.AddAsync("other"));
 
         await executor.DeletedAsync("pod");

@@ -61,6 +61,8 @@ internal static class Demo
         Say("ipam nodes");
         await Eventually.HoldsAsync("ipam to show one pod on each node", TimeSpan.FromSeconds(30), _ => PodsAsync(cluster, 1));
         Print(await cluster.Silo.IpamAsync("nodes"));
+        Say("ipam node " + nodeA.InstanceId);
+        Print(await cluster.Silo.IpamAsync("node", nodeA.InstanceId));
 
         Say("Stopping the pods");
         await nodeA.Cri.StopAndRemoveAsync(web);
