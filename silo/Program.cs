@@ -1,3 +1,4 @@
+using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Cli;
 using AwsVpcCni.Silo.Ec2;
@@ -45,6 +46,7 @@ internal static class Program
         builder.Services.AddSiloOptions();
         builder.Services.AddSqliteStorage();
         builder.Services.AddEc2();
+        builder.Services.AddSingleton<NodeMetrics>();
         builder.UseOrleans(silo => silo.UseSingleSilo());
         builder.Services.AddSingleton<Readiness>();
         builder.Services.AddHostedService<KeepAwake>();

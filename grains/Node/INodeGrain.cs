@@ -27,11 +27,18 @@ public interface INodeGrain : IGrainWithStringKey
     [OneWay]
     Task DescribedAsync(InstanceView view);
 
+    /// <summary>EC2 could not be read, so no view will come for now. A hint, for people: a pod may wait for it.</summary>
+    [OneWay]
+    Task NotDescribedAsync(Reason why);
+
     /// <summary>What an operator sees of the node.</summary>
     Task<NodeSummary> SummarizeAsync();
 
     /// <summary>Each block that the node has, is getting or is giving back, and where it stands.</summary>
     Task<ImmutableArray<BlockLife>> LivesAsync();
+
+    /// <summary>The ADDs that have no address, those that have waited longest first, each with its reason.</summary>
+    Task<ImmutableArray<WaitingPod>> WaitingAsync();
 }
 
 /// <summary>Told when a sync would bring news. A lost hint costs one sync period.</summary>
@@ -41,6 +48,15 @@ public interface INodeHints : IGrainObserver
     [OneWay]
     Task SyncNowAsync();
 }
+
+/// <summary>An ADD without an address.</summary>
+/// <param name="InstanceId">Its node.</param>
+/// <param name="WaitedSeconds">Since the executor took it.</param>
+/// <param name="Why">The cause as it is now, with numbers.</param>
+[GenerateSerializer, Immutable]
+public sealed record WaitingPod(
+    [property: Id(0)] string InstanceId, [property: Id(1)] SandboxKey Sandbox, [property: Id(2)] PodName Pod,
+    [property: Id(3)] double WaitedSeconds, [property: Id(4)] Reason Why);
 
 /// <summary>What one look at EC2 showed of an instance.</summary>
 /// <param name="Instance">Null when EC2 shows no such instance.</param>

@@ -76,14 +76,14 @@ public sealed partial class NodeGrain
         {
             case Ec2Fault.Throttled:
                 await quota.ThrottledAsync(action);
-                Trouble(new Reason(ReasonCode.Throttled, $"{InstanceId}: EC2 throttles {action}; trying again. {refusal.Message}"));
+                Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
                 Backoff(intent);
                 break;
             case Ec2Fault.EffectUnknown:
                 await UnknownAsync(intent, refusal.Message);
                 break;
             case Ec2Fault.NotAuthorized or Ec2Fault.Credentials:
-                Trouble(new Reason(ReasonCode.NotAuthorized, $"{InstanceId}: the silo may not call {action}. Give its role that permission, or mend its credentials. {refusal.Message}"));
+                Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
                 Backoff(intent);
                 break;
             case var _ when intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface:
@@ -93,7 +93,8 @@ public sealed partial class NodeGrain
                 await UnknownAsync(intent, refusal.Message); // Part of it may be gone already: look, then return the rest.
                 break;
             case Ec2Fault.NoRoom:
-                Trouble(new Reason(ReasonCode.SubnetEmpty, $"{intent.SubnetId}: EC2 has no room for {intent.Count} more addresses. Add a subnet or a CIDR. {refusal.Message}"));
+                Trouble(new Reason(intent.OfPrefixes ? ReasonCode.SubnetScattered : ReasonCode.SubnetEmpty,
+                    $"{intent.SubnetId}: EC2 has no room for {What(intent)}. Add a subnet or a CIDR. {Ec2Reason.Short(refusal.Message)}"));
                 NoRoom(intent);
                 await DropAsync(intent, intent.Names);
                 break;
@@ -114,13 +115,13 @@ public sealed partial class NodeGrain
                 break;
             case Ec2Fault.AddressTaken:
                 _refusals += IsAhead(_planNotBefore, time.GetUtcNow()) ? 0 : 1; // Those of one plan count once.
-                Trouble(new Reason(ReasonCode.Ec2Refused, $"{InstanceId}: EC2 refused {action} for {intent.EniId}: {refusal.Message}"));
+                Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
                 await DropAsync(intent, intent.Names);
                 _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(_refusals - 1, 6))));
                 break;
             default:
                 // What EC2 refuses for good may still have happened by an earlier try: look, then try again, ever more rarely.
-                Trouble(new Reason(ReasonCode.Ec2Refused, $"{InstanceId}: EC2 refused {action} for {intent.EniId}: {refusal.Message}"));
+                Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
                 await UnknownAsync(intent, refusal.Message);
                 break;
         }

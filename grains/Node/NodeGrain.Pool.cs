@@ -47,7 +47,7 @@ public sealed partial class NodeGrain
 
     /// <summary>Waiting ADDs whose turn comes earlier: first come, first served.</summary>
     private int CameBefore(AssignRequest request) =>
-        _waiters.Count(waiter => waiter.Value < request.Stamp && waiter.Key != request.Sandbox && HasNothing(waiter.Key));
+        _waiters.Count(waiter => waiter.Value.Stamp < request.Stamp && waiter.Key != request.Sandbox && HasNothing(waiter.Key));
 
     /// <summary>No row, and none being written: else its address and its waiting would both count.</summary>
     private bool HasNothing(SandboxKey sandbox) => !_use.RowsOf(sandbox).Any() && _use.PickedFor(sandbox) is null;
@@ -145,38 +145,4 @@ public sealed partial class NodeGrain
 
     private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni =>
         (eni.Blocks.Length >= _doc.AddressesPerInterface - 1 || _fullEnis.Contains(eni.EniId)) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
-
-    private Reason WhyFull()
-    {
-        var room = _doc.Interfaces.Sum(eni => eni.Addresses.Length);
-        var each = _doc.Interfaces.Any(eni => eni.Blocks.Any(held => held.Block.IsPrefix)) ? " slots for addresses or prefixes" : "";
-        return new Reason(ReasonCode.NodeFull,
-            $"{InstanceId} ({_doc.InstanceType}): all {room} pod addresses are on pods ({_doc.Interfaces.Length} interfaces x ({_doc.AddressesPerInterface} - 1){each}). " +
-            "Run the pod on another node, or lower this node's max-pods.");
-    }
-
-    private Reason WhyNot(AssignRequest request)
-    {
-        if (_doc.Interfaces.IsEmpty)
-        {
-            return _trouble ?? new Reason(ReasonCode.NodeStarting, $"{InstanceId}: the node has just joined, and EC2 has not been read yet.");
-        }
-
-        if (_trouble is not null)
-        {
-            return _trouble;
-        }
-
-        if (CameBefore(request) is var others and > 0)
-        {
-            return new Reason(ReasonCode.Drawing, $"{InstanceId}: no address for it yet; {others} pods have waited longer and are served first.");
-        }
-
-        var state = State(time.GetUtcNow());
-        var blocks = state.Enis.SelectMany(eni => eni.Blocks).ToArray();
-        var (drawing, cooling, room) = (state.Enis.Sum(eni => eni.Drawing), blocks.Sum(block => block.Cooling), state.Enis.Sum(eni => eni.Room) + (state.NewInterfaces * state.Slots));
-        return drawing > 0 || room > 0
-            ? new Reason(ReasonCode.Drawing, $"{InstanceId}: no free address; {drawing} are on their way from EC2, and the node has room for {room} more.")
-            : new Reason(ReasonCode.Cooling, $"{InstanceId}: no free address, and no room for another; {cooling} cool down for {Policy.Cooldown.TotalSeconds:0} s, {blocks.Sum(block => block.OnPods)} are on pods.");
-    }
 }

@@ -39,6 +39,7 @@ public sealed partial class NodeGrain
             await PlanAsync();
             RunDue(cancellation);
             ShareWithSubnets();
+            WatchWaiting();
             await CheckRowsAsync(cancellation);
         }
         finally
@@ -225,10 +226,7 @@ public sealed partial class NodeGrain
         {
             // The ledger's word costs no call: the planner looks for another way at once, and asks here again when this has become old.
             _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, HasAddresses: reservation.Free > (isNew ? 1 : 0), HasPrefixes: reservation.FreePrefixes > 0), now);
-            var target = isNew ? "a new interface" : intent.EniId;
-            Trouble(intent.OfPrefixes
-                ? new Reason(ReasonCode.SubnetScattered, $"{intent.SubnetId}: no whole /28 block for {target} of {InstanceId} ({reservation.Free} addresses free, scattered). Add a subnet to Pool:Subnets, or turn prefixes off.")
-                : new Reason(ReasonCode.SubnetEmpty, $"{intent.SubnetId}: {reservation.Free} free addresses, {intent.Count} wanted for {target} of {InstanceId}. Add a subnet or a CIDR, or lower the warm targets."));
+            Trouble(WhyDry(intent, reservation));
             await DropAsync(intent, []);
             Kick();
             return false;

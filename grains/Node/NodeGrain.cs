@@ -23,6 +23,7 @@ public sealed partial class NodeGrain(
     ClusterSettings settings,
     TimeProvider time,
     Random random,
+    NodeMetrics metrics,
     ILogger<NodeGrain> logger) : IGrainBase, INodeGrain
 {
     private const int MostPods = 1000; // On a node: the largest instance types hold fewer than 800 addresses.
@@ -30,7 +31,7 @@ public sealed partial class NodeGrain(
     private static readonly TimeSpan HintsLapse = TimeSpan.FromMinutes(1);
 
     private readonly AddressUse _use = new();
-    private readonly Dictionary<SandboxKey, Stamp> _waiters = [];
+    private readonly Dictionary<SandboxKey, WaitingAdd> _waiters = [];
     private readonly Dictionary<INodeHints, DateTimeOffset> _hints = [];
     private NodeDocument _doc = new(); // As it will be once the writes under way are through.
     private NodeDocument _stored = new(); // As the store has it: the only one that answers may rest on.
@@ -39,6 +40,7 @@ public sealed partial class NodeGrain(
     private NodeReport? _report;
     private DateTimeOffset _reportAt;
     private bool _lost;
+    private Reason? _lostWhy;
     private IGrainTimer? _timer;
 
     /// <inheritdoc/>
@@ -67,7 +69,7 @@ public sealed partial class NodeGrain(
     {
         if (_lost)
         {
-            return AnotherActivation();
+            return Ended();
         }
 
         if (request.Stamp.Incarnation < _stored.Incarnation || (_report is { } report && request.Stamp <= Settled(report)))
@@ -78,7 +80,7 @@ public sealed partial class NodeGrain(
 
         if (request.Stamp.Incarnation > _stored.Incarnation && !await StoreAsync(_doc with { Incarnation = request.Stamp.Incarnation }))
         {
-            return AnotherActivation();
+            return Ended();
         }
 
         if (_use.RowsOf(request.Sandbox).FirstOrDefault() is { } row)
@@ -96,12 +98,13 @@ public sealed partial class NodeGrain(
         {
             if (_waiters.Count < MostPods)
             {
-                Gather(isNew: _waiters.TryAdd(request.Sandbox, request.Stamp));
-                _waiters[request.Sandbox] = request.Stamp;
+                var since = _waiters.GetValueOrDefault(request.Sandbox) is { } before && before.Stamp == request.Stamp ? before.Since : time.GetUtcNow();
+                Gather(isNew: !_waiters.ContainsKey(request.Sandbox));
+                _waiters[request.Sandbox] = new WaitingAdd(request.Stamp, request.Pod, since);
             }
 
             Kick();
-            return IsFull() ? new AssignReply.Never(WhyFull()) : new AssignReply.NotYet(WhyNot(request));
+            return IsFull() ? new AssignReply.Never(WhyFull()) : new AssignReply.NotYet(WhyNot(CameBefore(request), time.GetUtcNow()));
         }
 
         if (_adds.Count < MostPods)
@@ -186,13 +189,14 @@ public sealed partial class NodeGrain(
     public Task<NodeSummary> SummarizeAsync()
     {
         var now = time.GetUtcNow();
+        var waiting = WaitingNow(now).ToImmutableArray();
         var shares = _doc.Interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal).ToImmutableSortedDictionary(
             subnet => subnet.Key, subnet => ShareOf(subnet.SelectMany(eni => eni.Addresses), now), StringComparer.Ordinal);
         return Task.FromResult(new NodeSummary(
             InstanceId, _doc.InstanceType, _doc.Zone, shares,
             shares.Values.Sum(share => share.OnPods), shares.Values.Sum(share => share.Cooling), shares.Values.Sum(share => share.Warm),
             _doc.Interfaces.Sum(eni => eni.Addresses.Length), Math.Max(_doc.Interfaces.Length, _doc.MaxInterfaces - _doc.ForeignDevices.Length) * Math.Max(0, _doc.AddressesPerInterface - 1),
-            _waiters.Count, _report is null ? null : _reportAt, _trouble?.Text));
+            waiting.Length, _report is null ? null : _reportAt, TroubleToShow(waiting)));
     }
 
     /// <inheritdoc/>
@@ -219,13 +223,13 @@ public sealed partial class NodeGrain(
             {
                 _use.Wrote(other);
                 Lose("the row of " + address + " was written by another activation");
-                return AnotherActivation();
+                return Ended();
             }
         }
         catch (StoreException exception)
         {
-            Lose(exception.Message); // It may be written: the next activation reads the rows, and the same request finds out.
-            return new AssignReply.NotYet(new Reason(ReasonCode.StoreAway, exception.Message));
+            Lose(exception.Message, ReasonCode.StoreAway); // It may be written: the next activation reads the rows, and the same request finds out.
+            return Ended();
         }
 
         _use.Wrote(row);
@@ -237,14 +241,14 @@ public sealed partial class NodeGrain(
     {
         var now = time.GetUtcNow();
         _use.Report(report, now);
-        foreach (var (sandbox, _) in _waiters.Where(waiter => waiter.Value < report.Stamp).ToArray())
+        foreach (var (sandbox, _) in _waiters.Where(waiter => waiter.Value.Stamp < report.Stamp).ToArray())
         {
             _waiters.Remove(sandbox);
         }
 
         foreach (var waiter in report.Waiting)
         {
-            _waiters[waiter.Sandbox] = waiter.Stamp;
+            _waiters[waiter.Sandbox] = new WaitingAdd(waiter.Stamp, waiter.Pod, now - TimeSpan.FromSeconds(waiter.WaitedSeconds));
         }
 
         foreach (var ended in report.Ended)
@@ -320,8 +324,7 @@ public sealed partial class NodeGrain(
 
     private static Stamp Settled(NodeReport report) => report.Stamp with { Number = report.SettledNumber };
 
-    private AssignReply.NotYet AnotherActivation() => new(new Reason(ReasonCode.AnotherActivation,
-        $"{InstanceId}: another activation of this node's grain wrote first. Ask again."));
+    private AssignReply.NotYet Ended() => new(_lostWhy!);
 
     /// <summary>Writes the document. False when another activation wrote first: this one ends.</summary>
     private async Task<bool> StoreAsync(NodeDocument next)
@@ -354,7 +357,11 @@ public sealed partial class NodeGrain(
             await document.WriteStateAsync();
             Stored(written);
         }
-        catch (Exception exception) when (exception is InconsistentStateException or StoreException)
+        catch (StoreException exception)
+        {
+            Lose(exception.Message, ReasonCode.StoreAway); // It may be written: the next activation reads what is true.
+        }
+        catch (InconsistentStateException exception)
         {
             Lose(exception.Message);
         }
@@ -374,11 +381,13 @@ public sealed partial class NodeGrain(
     }
 
     /// <summary>Rule 11: a lost compare-and-swap ends the activation, wherever it was seen. A write whose outcome is unknown counts as lost.</summary>
-    private void Lose(string why)
+    private void Lose(string why, ReasonCode code = ReasonCode.AnotherActivation)
     {
         if (!_lost)
         {
-            _lost = true;
+            (_lost, _lostWhy) = (true, new Reason(code, code == ReasonCode.StoreAway
+                ? $"{InstanceId}: the store does not answer: {why} Ask again; look at the silo's disk or database if it goes on."
+                : $"{InstanceId}: another activation of this node's grain wrote first. Ask again."));
             LogLost(InstanceId, why);
             this.DeactivateOnIdle();
         }
@@ -388,7 +397,7 @@ public sealed partial class NodeGrain(
     {
         if (_lost)
         {
-            throw new InconsistentStateException($"{InstanceId}: another activation of this node's grain wrote first. Ask again.");
+            throw new InconsistentStateException(_lostWhy!.Text);
         }
     }
 

@@ -47,9 +47,16 @@ public sealed record ReserveRequest(
 /// <param name="Known">False while the ledger has not been read from EC2 yet: ask again.</param>
 /// <param name="Free">Addresses that nobody holds.</param>
 /// <param name="FreePrefixes">Whole /28s among them.</param>
+/// <param name="Holders">Who holds most, when there are fewer names than asked.</param>
 [GenerateSerializer, Immutable]
 public sealed record Reservation(
-    [property: Id(0)] bool Known, [property: Id(1)] ImmutableArray<Block> Names, [property: Id(2)] int Free, [property: Id(3)] int FreePrefixes);
+    [property: Id(0)] bool Known, [property: Id(1)] ImmutableArray<Block> Names, [property: Id(2)] int Free, [property: Id(3)] int FreePrefixes,
+    [property: Id(4)] ImmutableArray<SubnetHolder> Holders);
+
+/// <summary>Who holds addresses of a subnet.</summary>
+/// <param name="Id">A node's instance id; of others the interface, when it is on no instance.</param>
+[GenerateSerializer, Immutable]
+public readonly record struct SubnetHolder([property: Id(0)] string Id, [property: Id(1)] int Addresses);
 
 /// <summary>A subnet as one sweep showed it.</summary>
 /// <param name="StartedChange">The ledger's change number before the sweep's first page: what changed later, the sweep cannot know.</param>
@@ -68,9 +75,10 @@ public readonly record struct UsedAddress([property: Id(0)] Ip Address, [propert
 /// <param name="Others">Used, and not by a node of ours.</param>
 /// <param name="Free">Neither used nor kept by AWS.</param>
 /// <param name="ReadAt">When EC2 was last read; null for never. UTC.</param>
+/// <param name="FreePrefixes">Whole /28s among the free ones.</param>
 [GenerateSerializer, Immutable]
 public sealed record SubnetSummary(
     [property: Id(0)] string SubnetId, [property: Id(1)] string? Zone, [property: Id(2)] Cidr? Cidr, [property: Id(3)] long Size,
     [property: Id(4)] int Used, [property: Id(5)] int Leased, [property: Id(6)] int OnPods, [property: Id(7)] int Warm,
     [property: Id(8)] int Cooling, [property: Id(9)] int Reserved, [property: Id(10)] int Others, [property: Id(11)] long Free,
-    [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt);
+    [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt, [property: Id(14)] int FreePrefixes);

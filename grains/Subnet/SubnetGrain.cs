@@ -19,6 +19,8 @@ public sealed partial class SubnetGrain(
     TimeProvider time,
     ILogger<SubnetGrain> logger) : IGrainBase, ISubnetGrain
 {
+    private const int LargestHoldersShown = 3;
+
     private readonly SortedDictionary<string, (SubnetShare Share, ImmutableArray<Ip> Held)> _shares = new(StringComparer.Ordinal);
     private ImmutableArray<UsedAddress> _lastUsed = []; // Of the last sweep: who holds what, for operators.
 
@@ -33,7 +35,7 @@ public sealed partial class SubnetGrain(
         if (document.State.Subnet is not { } subnet)
         {
             ReadMe();
-            return new Reservation(false, [], 0, 0);
+            return new Reservation(false, [], 0, 0, []);
         }
 
         var now = time.GetUtcNow();
@@ -51,7 +53,8 @@ public sealed partial class SubnetGrain(
             });
         }
 
-        return new Reservation(true, names, (int)Free(doc with { Reservations = standing }), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length);
+        var isShort = names.Length < request.Count + (request.WithPrimary ? 1 : 0);
+        return new Reservation(true, names, (int)Free(doc with { Reservations = standing }), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length, isShort ? LargestHolders() : []);
     }
 
     /// <inheritdoc/>
@@ -138,7 +141,18 @@ public sealed partial class SubnetGrain(
             SubnetId, doc.Subnet?.Zone, doc.Subnet?.Cidr, doc.Subnet?.Cidr.Size ?? 0, used, held.Count,
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
             doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, doc.Subnet is null ? 0 : Free(doc),
-            _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt));
+            _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt,
+            doc.Subnet is null ? 0 : AddressNamer.ChoosePrefixes(doc.Subnet.Cidr, Used(doc).With(Addresses(doc.Reservations.SelectMany(one => one.Names))).Contains, int.MaxValue).Length));
+    }
+
+    /// <summary>As far as a ledger that has restarted has heard and read it again.</summary>
+    private ImmutableArray<SubnetHolder> LargestHolders()
+    {
+        var held = _shares.Values.SelectMany(share => share.Held).ToHashSet();
+        return [.. _lastUsed.Where(one => !held.Contains(one.Address)).CountBy(one => one.InstanceId ?? one.EniId)
+            .Concat(_shares.Select(one => KeyValuePair.Create(one.Key, one.Value.Held.Length)))
+            .GroupBy(one => one.Key, one => one.Value, (id, counts) => new SubnetHolder(id, counts.Sum()))
+            .OrderByDescending(one => one.Addresses).ThenBy(one => one.Id, StringComparer.Ordinal).Take(LargestHoldersShown)];
     }
 
     private static IEnumerable<Ip> Addresses(IEnumerable<Block> blocks) => blocks.SelectMany(block => block.Addresses);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
@@ -44,6 +45,8 @@ public sealed partial class VpcGrain(
     private const int InstancesPerCall = 200; // EC2 takes at most 200 filter values (ec2.md section 4).
     private const int TypesPerCall = 100; // EC2's largest page of them.
     private static readonly TimeSpan SubnetsStayTrue = TimeSpan.FromMinutes(5);
+    private const string ActionKey = "action"; // In a refusal's data.
+    private static readonly TimeSpan MendingTakes = TimeSpan.FromSeconds(10); // A permission, or credentials: until then nothing is asked.
     private static readonly TimeSpan LongestPermitWait = TimeSpan.FromSeconds(30);
 
     private readonly SortedDictionary<string, long> _asking = new(StringComparer.Ordinal); // Instance -> its change number.
@@ -53,6 +56,7 @@ public sealed partial class VpcGrain(
     private DateTimeOffset _subnetsAt = DateTimeOffset.MinValue;
     private DateTimeOffset _sweptAt = DateTimeOffset.MinValue;
     private DateTimeOffset _windowCloses;
+    private DateTimeOffset _notBefore;
     private bool _working;
     private IGrainTimer? _timer;
 
@@ -106,7 +110,7 @@ public sealed partial class VpcGrain(
 
     private async Task WorkAsync(CancellationToken cancellation)
     {
-        if (_working)
+        if (_working || (_notBefore - time.GetUtcNow() is var wait && wait > TimeSpan.Zero && wait <= MendingTakes))
         {
             return;
         }
@@ -130,8 +134,11 @@ public sealed partial class VpcGrain(
         }
         catch (Ec2Exception refusal)
         {
-            LogRefused(VpcId, refusal.Fault, refusal.Message); // The next tick tries again; the budget paces it.
-            if (refusal.Fault == Ec2Fault.Throttled && refusal.Data["action"] is Ec2Action action)
+            LogRefused(VpcId, refusal.Fault, refusal.Message); // A later tick tries again.
+            var action = (Ec2Action)refusal.Data[ActionKey]!;
+            TellWaiting(Ec2Reason.Of(VpcId, action, refusal));
+            _notBefore = time.GetUtcNow() + (refusal.Fault is Ec2Fault.NotAuthorized or Ec2Fault.Credentials ? MendingTakes : settings.Timing.WorkPeriod);
+            if (refusal is { Fault: Ec2Fault.Throttled, Code.Length: > 0 }) // By EC2, not by our own budget.
             {
                 await Quota.ThrottledAsync(action);
             }
@@ -139,6 +146,7 @@ public sealed partial class VpcGrain(
         catch (OperationCanceledException)
         {
             LogRefused(VpcId, Ec2Fault.EffectUnknown, "no answer in time");
+            TellWaiting(new Reason(ReasonCode.Ec2Refused, $"{VpcId}: EC2 does not answer within {settings.Timing.Ec2Call.TotalSeconds:0} s. Check the silo's way to its endpoint."));
         }
         catch (Exception exception) when (exception is InconsistentStateException or StoreException)
         {
@@ -152,6 +160,15 @@ public sealed partial class VpcGrain(
             {
                 _timer?.Change(WindowLeft, settings.Timing.WorkPeriod);
             }
+        }
+    }
+
+    /// <summary>Pods may wait for what could not be read, and nobody reads this grain's log for them.</summary>
+    private void TellWaiting(Reason why)
+    {
+        foreach (var instanceId in _asking.Keys)
+        {
+            grains.GetGrain<INodeGrain>(instanceId).NotDescribedAsync(why).Ignore();
         }
     }
 
@@ -192,7 +209,7 @@ public sealed partial class VpcGrain(
         {
             await DescribeAsync(batch, cancellation);
         }
-        catch (Ec2Exception)
+        catch (Exception exception) when (exception is Ec2Exception or OperationCanceledException)
         {
             foreach (var (instanceId, change) in batch)
             {
@@ -297,7 +314,7 @@ public sealed partial class VpcGrain(
         {
             if (time.GetUtcNow() + wait > patience)
             {
-                throw new Ec2Exception(Ec2Fault.Throttled, "", $"{action}: no permit within {LongestPermitWait.TotalSeconds:0} s; the budget is spent. Nothing was sent.");
+                throw new Ec2Exception(Ec2Fault.Throttled, "", $"No permit within {LongestPermitWait.TotalSeconds:0} s; the account's budget is spent, the next is free in {wait.TotalSeconds:0} s. Nothing was sent.") { Data = { [ActionKey] = action } };
             }
 
             await Task.Delay(wait, time, cancellation);
@@ -309,9 +326,9 @@ public sealed partial class VpcGrain(
         {
             return await call(both.Token);
         }
-        catch (Ec2Exception refusal) when (refusal.Fault == Ec2Fault.Throttled)
+        catch (Ec2Exception refusal)
         {
-            refusal.Data["action"] = action;
+            refusal.Data[ActionKey] = action;
             throw;
         }
     }

@@ -32,7 +32,7 @@ public sealed partial class LeaseLink
                 case null:
                     return Spend(add);
                 case AssignReply.NotYet { Why.Code: ReasonCode.StoreAway } away:
-                    return Spend(add) is var own and not Answer.NotYet ? own : new Answer.NotYet(away.Why);
+                    return Spend(add) is var own and not Answer.NotYet ? own : NotYet(ReasonCode.StoreAway, $"{away.Why.Text} {LeaseText()}");
                 case AssignReply.NotYet { Why.Code: ReasonCode.AnotherActivation } when offer == 1:
                     break; // The activation that wins answers at once.
                 case AssignReply.NotYet(var why):
@@ -120,15 +120,20 @@ public sealed partial class LeaseLink
             return new Answer.Claimed(grant);
         }
 
-        return result is ClaimResult.Outrun ? new Answer.Outrun() : NotYet(ReasonCode.LeaseEmpty, LeaseEmptyText());
+        return result is ClaimResult.Outrun ? new Answer.Outrun()
+            : NotYet(ReasonCode.SiloAway, $"No silo serves this node now, and its lease has no address for the pod. {LeaseText()} {lastFailure ?? "Check that a silo runs, and the setting Silos."}");
     }
 
-    private string LeaseEmptyText()
+    /// <summary>What the lease could still give, in figures.</summary>
+    private string LeaseText()
     {
-        var leased = Lease.Slots.Values.Where(slot => slot.Leased).ToList();
-        var resting = leased.Count(slot => slot is { Hold: null, FreedAt: not null });
-        return $"No silo answers, and this node's lease has no rested address: {leased.Count} leased, "
-            + $"{leased.Count(slot => slot.Hold is not null)} on pods, {resting} freed lately. {lastFailure}";
+        var leased = Lease.Slots.Where(slot => slot.Value.Leased).ToList();
+        var free = leased.Where(slot => slot.Value.Hold is null).ToList();
+        var resting = free.Select(slot => Lease.RestsFor(slot.Value, Now)).Where(left => left > TimeSpan.Zero).ToList();
+        var notSetUp = free.Count(slot => !Lease.InterfacesSetUp.Contains(slot.Value.EniId));
+        return $"Its lease has {leased.Count} addresses: {leased.Count - free.Count} on pods, {resting.Count} cooling"
+            + (resting.Count > 0 ? $" (the first for {Math.Ceiling(resting.Min().TotalSeconds):0} s more)" : "")
+            + (notSetUp > 0 ? $", {notSetUp} on interfaces that are not set up yet" : "") + $"; {Lease.Adds.Values.Count(add => add.Waits)} pods wait.";
     }
 
     private static Answer.NotYet NotYet(ReasonCode code, string text) => new(new Reason(code, text));

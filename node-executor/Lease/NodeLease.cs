@@ -131,6 +131,9 @@ public sealed partial record NodeLease
     public NodeLease Wait(SandboxKey sandbox) =>
         Adds.TryGetValue(sandbox, out var asking) ? this with { Adds = Adds.SetItem(sandbox, asking with { Waits = true }) } : this;
 
+    /// <summary>How much longer a freed address rests; zero or less when it has rested.</summary>
+    public TimeSpan RestsFor(Slot slot, TimeSpan now) => slot.FreedAt is { } freed ? freed + Cooldown - now : TimeSpan.Zero;
+
     /// <summary>What stands against a claim of the address now; null when nothing does.</summary>
     public Refusal? Objection(Ip address, TimeSpan now)
     {
@@ -246,7 +249,7 @@ public sealed partial record NodeLease
         : Slots.FirstOrDefault(slot => slot.Value.Hold?.Sandbox == sandbox) is { Value: { } slot } pair ? new Grant(pair.Key, slot.EniId)
         : null;
 
-    private bool IsResting(Slot slot, TimeSpan now) => slot.FreedAt is { } freed && now - freed < Cooldown;
+    private bool IsResting(Slot slot, TimeSpan now) => RestsFor(slot, now) > TimeSpan.Zero;
 
     private Ip? Best(TimeSpan now, int keptForOthers)
     {

@@ -20,6 +20,6 @@ internal static class SubnetsCommand
         subnets, output,
         ("SUBNET", subnet => subnet.SubnetId), ("ZONE", subnet => subnet.Zone), ("CIDR", subnet => subnet.Cidr), ("SIZE", subnet => subnet.Size),
         ("USED", subnet => subnet.Used), ("LEASED", subnet => subnet.Leased), ("ON-PODS", subnet => subnet.OnPods), ("WARM", subnet => subnet.Warm),
-        ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free),
+        ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free), ("WHOLE-/28", subnet => subnet.FreePrefixes),
         ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
 }

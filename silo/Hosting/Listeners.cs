@@ -36,5 +36,6 @@ internal static class Listeners
         app.UseRouting();
         app.MapHealth();
         app.MapPolicy();
+        app.MapWaiting();
     }
 }

@@ -29,6 +29,8 @@ internal sealed class World
     private const string ClusterTag = "cluster.k8s.amazonaws.com/name";
     private static readonly string[] Types = ["t3.small", "t3.medium", "m5.large", "t2.medium"]; // The last takes no prefixes.
 
+    private static readonly NodeMetrics Metrics = new();
+
     private readonly Dictionary<SimMachine, Runtime> _runtimes = [];
     private readonly Transport _transport;
     private readonly WorldShape? _shape;
@@ -186,7 +188,7 @@ internal sealed class World
         return activation.GrainId.Type.ToString() switch
         {
             "node" => new NodeGrain(activation, new PersistentState<NodeDocument>(store, activation, "node"), store.BookOf(), ec2, grains, activation.Silo.Settings, activation.Clock,
-                new Random(Scheduler.Random.Next()), new SimLog<NodeGrain>(Scheduler)),
+                new Random(Scheduler.Random.Next()), Metrics, new SimLog<NodeGrain>(Scheduler)),
             "subnet" => new SubnetGrain(activation, new PersistentState<SubnetDocument>(store, activation, "subnet"), grains, activation.Silo.Settings, activation.Clock, new SimLog<SubnetGrain>(Scheduler)),
             "vpc" => new VpcGrain(activation, new PersistentState<VpcDocument>(store, activation, "vpc"), ec2, grains, activation.Silo.Settings, activation.Clock, new SimLog<VpcGrain>(Scheduler)),
             "quota" => new Ec2QuotaGrain(activation, new PersistentState<QuotaDocument>(store, activation, "quota"), activation.Clock, new SimLog<Ec2QuotaGrain>(Scheduler)),

@@ -50,14 +50,14 @@ public readonly record struct Stamp(long Incarnation, long Number) : IComparable
 /// <param name="Text">What could not be done, for which object, with the numbers, and what to do next.</param>
 public sealed record Reason(ReasonCode Code, string Text);
 
-/// <summary>The causes that a waiting pod can have.</summary>
+/// <summary>The causes that a waiting pod can have: the bound of the metric's label, too.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<ReasonCode>))]
 public enum ReasonCode
 {
     /// <summary>The node has just joined, and EC2 has not been read yet.</summary>
     NodeStarting,
 
-    /// <summary>Addresses are on their way from EC2.</summary>
+    /// <summary>Addresses are on their way: from EC2, or a free one in its turn.</summary>
     Drawing,
 
     /// <summary>Every free address of the node still rests.</summary>
@@ -91,7 +91,13 @@ public enum ReasonCode
     Outdated,
 
     /// <summary>No silo answers, and the lease has no rested address.</summary>
-    LeaseEmpty,
+    SiloAway,
+
+    /// <summary>An interface has been attaching or detaching for longer than EC2 takes.</summary>
+    InterfaceStuck,
+
+    /// <summary>The policy lets nothing be drawn.</summary>
+    NotProvisioned,
 }
 
 /// <summary>An ADD: give this sandbox an address.</summary>

@@ -40,6 +40,8 @@ public sealed class GrainWorld : IAsyncDisposable
 
     public ModelEc2 Ec2 { get; }
 
+    public NodeMetrics Metrics { get; } = new();
+
     public MemoryAddressBook Book { get; } = new();
 
     public MemoryDocuments Documents { get; } = new();
@@ -58,7 +60,7 @@ public sealed class GrainWorld : IAsyncDisposable
             silo.Services.AddCoreSerializer();
             silo.Services.AddSingleton<IEc2>(world.Ec2).AddSingleton<IAddressBook>(world.Book).AddTransient(_ => new Random(1));
             silo.Services.AddKeyedSingleton<IGrainStorage>(DocumentJson.StorageName, world.Documents);
-            silo.Services.AddSingleton(world.Settings);
+            silo.Services.AddSingleton(world.Settings).AddSingleton(world.Metrics);
             silo.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(world.Time));
         });
         builder.ConfigureClient(client => client.Services.AddCoreSerializer());
@@ -103,6 +105,7 @@ public sealed class GrainWorld : IAsyncDisposable
     {
         await _cluster!.StopAllSilosAsync();
         await _cluster.DisposeAsync();
+        Metrics.Dispose();
     }
 }
 
@@ -134,6 +137,9 @@ public sealed class FakeExecutor(INodeGrain node) : INodeHints
     public SortedDictionary<Ip, Claim> Claims { get; } = [];
 
     public List<Waiter> Waiting { get; } = [];
+
+    /// <summary>Whether the interface's link has come to the node.</summary>
+    public Func<InterfaceOrder, bool> SetsUp { get; set; } = _ => true;
 
     public Stamp NextStamp() => new(Incarnation, ++_number);
 
@@ -176,7 +182,7 @@ public sealed class FakeExecutor(INodeGrain node) : INodeHints
     {
         var orders = await node.SyncAsync(Report());
         Incarnation = orders.Incarnation;
-        _interfaces = [.. orders.Interfaces.Select(one => one.EniId)];
+        _interfaces = [.. orders.Interfaces.Where(one => SetsUp(one)).Select(one => one.EniId)];
         if (giveUp && orders.LeaseVersion >= LeaseVersion)
         {
             Leased.ExceptWith(orders.GiveUp.Where(ip => !Claims.ContainsKey(ip)));

@@ -102,8 +102,16 @@ public sealed class MemoryDocuments : IGrainStorage
         return Task.CompletedTask;
     }
 
+    /// <summary>Writes of this kind of document have no answer.</summary>
+    public string? AwayFor { get; set; }
+
     public Task WriteStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
     {
+        if (stateName == AwayFor)
+        {
+            throw new StoreException("the store is away, as the test wished");
+        }
+
         grainState.ETag = Write(stateName, grainId, JsonSerializer.Serialize(grainState.State, DocumentJson.Options), grainState.ETag);
         grainState.RecordExists = true;
         return Task.CompletedTask;

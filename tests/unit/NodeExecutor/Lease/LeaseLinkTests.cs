@@ -174,6 +174,33 @@ public sealed class LeaseLinkTests : IDisposable
         Assert.Empty(link.Lease.Adds);
     }
 
+    [Fact] // F14: the daemon that is away is no reason by itself; what the lease could still give is.
+    public void With_every_silo_away_an_ADD_ends_with_the_leases_numbers()
+    {
+        Begin(Node().WithClaim(7, 0).WithClaim(8, 1).WithClaim(9, 2));
+        lane.Do(() => link.Delete(Sandbox(9), turn: 1));
+        lane.Do(() => link.LinkGone(Sandbox(9), Address(2)));
+        silo.OnAssign = _ => throw new NodeApiException("10.0.0.2:8443 refuses the connection");
+        var add = AddUntil(1, 1, CancellationToken.None, waited: TimeSpan.FromSeconds(190));
+        lane.Pass(10.5);
+
+        var failed = Assert.IsType<AddOutcome.Failed>(OutcomeOf(add));
+        Assert.True(failed.CanRetry);
+        Assert.Matches(@"Its lease has 3 addresses: 2 on pods, 1 cooling \(the first for (19|20) s more\); 1 pods wait\.", failed.Text);
+        Assert.Contains("10.0.0.2:8443 refuses the connection", failed.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void When_store_and_lease_are_at_an_end_an_ADD_ends_with_both()
+    {
+        Begin(Node(1).WithClaim(8, 0));
+        silo.OnAssign = _ => Task.FromResult<AssignReply>(NotYet(ReasonCode.StoreAway));
+        var add = Add(1);
+        lane.Pass(201);
+
+        Assert.Equal(new AddOutcome.Failed(true, "No address after 200 s. because of StoreAway Its lease has 1 addresses: 1 on pods, 0 cooling; 1 pods wait."), OutcomeOf(add));
+    }
+
     [Fact]
     public void What_an_ADD_has_waited_for_an_earlier_request_of_its_sandbox_counts()
     {
