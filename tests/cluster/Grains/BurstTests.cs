@@ -14,7 +14,8 @@ public sealed class BurstTests
         var executor = await JoinedAsync(world);
         var before = Draws(world);
 
-        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(pod => executor.AddAsync($"pod-{pod}")));
+        Wait(executor, 8); // Else the first report says that nobody waits.
+        var answers = await Task.WhenAll(executor.Waiting.Select(waiter => executor.AddAsync(waiter.Sandbox.ContainerId, waiter.Stamp)));
         Assert.Equal(7, answers.OfType<AssignReply.NotYet>().Count());
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 9, "9 leased addresses");
 
