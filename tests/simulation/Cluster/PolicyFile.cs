@@ -6,7 +6,7 @@ namespace AwsVpcCni.Tests.Simulation.Cluster;
 
 /// <summary>The settings of one silo's process: the section <c>Pool</c> of a file that all of them read, each at its own time.</summary>
 /// <param name="content">What the file says now.</param>
-internal sealed class PolicyFile(Func<PoolOptions> content) : IOptionsMonitor<PoolOptions>
+internal sealed class PolicyFile(Func<PoolOptions> content) : IOptionsFactory<PoolOptions>
 {
     private readonly IConfigurationRoot _root = new ConfigurationBuilder().AddInMemoryCollection().Build();
 
@@ -21,7 +21,5 @@ internal sealed class PolicyFile(Func<PoolOptions> content) : IOptionsMonitor<Po
         _root.Reload();
     }
 
-    public PoolOptions Get(string? name) => CurrentValue;
-
-    public IDisposable? OnChange(Action<PoolOptions, string?> listener) => throw new NotSupportedException("the follower reads, and is not told");
+    public PoolOptions Create(string name) => CurrentValue;
 }
