@@ -12,6 +12,8 @@ public sealed partial class NodeGrain
     private readonly HashSet<string> _fullEnis = new(StringComparer.Ordinal); // EC2 has refused one address more.
     private static readonly TimeSpan RoomStaysTrue = TimeSpan.FromSeconds(10); // Then the ledger is asked again: it costs no EC2 call.
 
+    private const string ForNew = "a new interface in ";
+
     private readonly Queue<DateTimeOffset> _adds = []; // Of the last minute.
     private readonly Dictionary<string, (SubnetRoom Room, DateTimeOffset At)> _rooms = new(StringComparer.Ordinal); // What subnets last had.
     private Reason? _trouble; // Why the node does not have what it wants.
@@ -78,7 +80,7 @@ public sealed partial class NodeGrain
         Slots = Math.Max(0, _doc.AddressesPerInterface - 1),
         TakesPrefixes = TakesPrefixes,
         NewInterfaces = FreeDevices(_doc).Count(),
-        NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(_doc.Siblings.Select(subnet => subnet.SubnetId)).Distinct().Select(subnet => RoomOf(subnet, now))],
+        NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(_doc.Siblings.Select(subnet => subnet.SubnetId)).Distinct().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
     };
@@ -93,6 +95,10 @@ public sealed partial class NodeGrain
 
         return (_adds.Count + 3) / 4;
     }
+
+    /// <summary>What a subnet has for one of its interfaces, or for a new one.</summary>
+    private SubnetRoom RoomOf(string subnetId, string where, DateTimeOffset now) =>
+        (RoomOf(subnetId, now), RoomOf(where, now)) is var (all, here) ? all with { HasAddresses = all.HasAddresses && here.HasAddresses, HasPrefixes = all.HasPrefixes && here.HasPrefixes } : default;
 
     private SubnetRoom RoomOf(string subnetId, DateTimeOffset now) =>
         _rooms.TryGetValue(subnetId, out var seen) && (now - seen.At).Duration() < RoomStaysTrue ? seen.Room : new SubnetRoom(subnetId);
@@ -120,7 +126,7 @@ public sealed partial class NodeGrain
             Drawing = draw?.Drawing ?? 0,
             DrawingPrefixes = draw?.OfPrefixes ?? false,
             Leaving = eni.Blocks.Count(held => held.AskedBackAt is not null) + returning,
-            Subnet = RoomOf(eni.SubnetId, now),
+            Subnet = RoomOf(eni.SubnetId, eni.EniId, now),
         };
     }
 

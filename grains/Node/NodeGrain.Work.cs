@@ -226,6 +226,9 @@ public sealed partial class NodeGrain
         {
             // The ledger's word costs no call: the planner looks for another way at once, and asks here again when this has become old.
             _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, HasAddresses: reservation.Free > (isNew ? 1 : 0), HasPrefixes: reservation.FreePrefixes > 0), now);
+            // What the subnet has, this interface may be kept from: it has left it, or is leaving us, not long ago.
+            var here = isNew ? ForNew + intent.SubnetId : intent.EniId;
+            _rooms[here] = (RoomOf(here, now) with { HasAddresses = intent.OfPrefixes && RoomOf(here, now).HasAddresses, HasPrefixes = !intent.OfPrefixes && RoomOf(here, now).HasPrefixes }, now);
             Trouble(WhyDry(intent, reservation));
             await DropAsync(intent, []);
             Kick();

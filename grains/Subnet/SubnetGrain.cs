@@ -42,8 +42,8 @@ public sealed partial class SubnetGrain(
         var doc = document.State;
         var standing = Standing(doc);
         var mine = standing.FirstOrDefault(one => one.IntentId == request.IntentId);
-        var taken = Used(doc).With(Addresses(standing.SelectMany(one => one.Names))).With(Addresses(request.NotThese));
-        var names = mine?.Names ?? Choose(subnet.Cidr, taken, request);
+        var taken = Taken(doc with { Reservations = standing });
+        var names = mine?.Names ?? Choose(subnet.Cidr, taken.With(Addresses(request.NotThese)), request);
         if (!names.IsEmpty)
         {
             // Stored before the answer: no other activation names them too.
@@ -54,7 +54,7 @@ public sealed partial class SubnetGrain(
         }
 
         var isShort = names.Length < request.Count + (request.WithPrimary ? 1 : 0);
-        return new Reservation(true, names, (int)Free(doc with { Reservations = standing }), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length, isShort ? LargestHolders() : []);
+        return new Reservation(true, names, Free(taken), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length, isShort ? LargestHolders() : []);
     }
 
     /// <inheritdoc/>
@@ -140,9 +140,9 @@ public sealed partial class SubnetGrain(
         return Task.FromResult(new SubnetSummary(
             SubnetId, doc.Subnet?.Zone, doc.Subnet?.Cidr, doc.Subnet?.Cidr.Size ?? 0, used, held.Count,
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
-            doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, doc.Subnet is null ? 0 : Free(doc),
+            doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, doc.Subnet is null ? 0 : Free(Taken(doc)),
             _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt,
-            doc.Subnet is null ? 0 : AddressNamer.ChoosePrefixes(doc.Subnet.Cidr, Used(doc).With(Addresses(doc.Reservations.SelectMany(one => one.Names))).Contains, int.MaxValue).Length));
+            doc.Subnet is null ? 0 : AddressNamer.ChoosePrefixes(doc.Subnet.Cidr, Taken(doc).Contains, int.MaxValue).Length));
     }
 
     /// <summary>As far as a ledger that has restarted has heard and read it again.</summary>
@@ -188,11 +188,10 @@ public sealed partial class SubnetGrain(
         return [.. doc.Reservations.Where(one => now - one.AskedAt < settings.Timing.ReservationLapse)];
     }
 
-    private static long Free(SubnetDocument doc)
-    {
-        var used = Used(doc).With(Addresses(doc.Reservations.SelectMany(one => one.Names)));
-        return Enumerable.Range(0, (int)doc.Subnet!.Cidr.Size).Count(offset => !AddressNamer.IsKeptByAws(doc.Subnet.Cidr, offset) && !used.Contains(offset));
-    }
+    private static SubnetMap Taken(SubnetDocument doc) => Used(doc).With(Addresses(doc.Reservations.SelectMany(one => one.Names)));
+
+    private static int Free(SubnetMap taken) =>
+        Enumerable.Range(0, (int)taken.Subnet.Size).Count(offset => !AddressNamer.IsKeptByAws(taken.Subnet, offset) && !taken.Contains(offset));
 
     private static SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, bool used) => doc with
     {

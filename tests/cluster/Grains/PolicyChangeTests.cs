@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
@@ -38,5 +39,27 @@ public sealed class PolicyChangeTests
 
         Assert.Empty(scattered.Names);
         Assert.Equal(27, scattered.Free);
+    }
+
+    [Fact]
+    public async Task What_has_just_left_an_interface_is_not_asked_for_in_circles()
+    {
+        // Eleven addresses; one is the node's own.
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9, MaxEnis = 1 }, "10.0.0.0/28");
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 9, "9 leased addresses");
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 2 };
+        world.Time.Shift(TimeSpan.FromMinutes(3));
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2, "2 leased addresses");
+
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 9 };
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 3, "the one that has never been there");
+        var writes = Writes();
+        var syncs = 0;
+        await GrainWorld.UntilAsync(executor, _ => ++syncs == 10, "a second");
+
+        Assert.InRange(Writes() - writes, 0, 20);
+        int Writes() => int.Parse(world.Documents.Read("node", GrainId.Create("node", id)).Etag, CultureInfo.InvariantCulture);
     }
 }

@@ -12,8 +12,12 @@ namespace AwsVpcCni.Tests.Simulation.Checkers;
 /// <remarks>Not checked here: what only healing shows (<see cref="Liveness"/>), times of the real kernel, and packets.</remarks>
 internal sealed class Invariants(World world)
 {
+    private const int MostWrites = 300;
+    private static readonly TimeSpan WritesWithin = TimeSpan.FromSeconds(10);
+
     private readonly Dictionary<Ip, TimeSpan> _goneAt = []; // When a link with the address went last.
     private readonly Dictionary<string, NodeDocument> _documents = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (TimeSpan Since, int Count)> _writes = new(StringComparer.Ordinal);
     private bool _isDirty;
 
     /// <summary>By hand taken from an interface of ours: all that is promised about them is that nobody else's pod gets them while they are wired.</summary>
@@ -87,6 +91,7 @@ internal sealed class Invariants(World world)
     public void Stored(string instanceId, NodeDocument document)
     {
         _isDirty = true;
+        CountWrite(instanceId);
         var before = _documents.GetValueOrDefault(instanceId) ?? new NodeDocument();
         _documents[instanceId] = document;
         foreach (var taking in before.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface))
@@ -108,6 +113,17 @@ internal sealed class Invariants(World world)
             {
                 Fail($"{instanceId}: {leased.Address} is being returned, and leased");
             }
+        }
+    }
+
+    /// <summary>Nothing that a node has to do takes so many writes: whoever writes more runs in circles.</summary>
+    private void CountWrite(string instanceId)
+    {
+        var (since, count) = _writes.GetValueOrDefault(instanceId);
+        _writes[instanceId] = world.Scheduler.Now - since < WritesWithin ? (since, count + 1) : (world.Scheduler.Now, 1);
+        if (count >= MostWrites)
+        {
+            Fail($"the document of {instanceId} was written {count} times within {WritesWithin.TotalSeconds} s");
         }
     }
 
