@@ -556,6 +556,29 @@ public sealed class NodeGrainTests
         Assert.Single(world.Ec2.ByHand(vpc => vpc.Enis.ToList()));
     }
 
+    [Theory]
+    [InlineData(1, 12)] // An m5.large has room at 1 and 2.
+    [InlineData(2, 9)]
+    public async Task Interfaces_that_a_hand_has_attached_meanwhile_are_gone_round_or_leave_no_room_at_once(int byHand, int leased)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var (id, executor) = await JoinedAsync(world, 2);
+        var hands = world.Ec2.ByHand(vpc => Enumerable.Range(1, byHand).Select(device =>
+        {
+            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a" });
+            vpc.AttachNetworkInterface(eni.Id, id, device);
+            return eni.Id;
+        }).ToList());
+
+        world.Settings.Pool = new PoolPolicy { WarmIps = 12 };
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == leased && world.Ec2.ByHand(vpc => vpc.Enis.All(eni => eni.Attachment is not null)), $"{leased} leased addresses and no interface left over");
+        await executor.SyncAsync();
+        Assert.InRange(world.Ec2.Calls.Count(call => call.StartsWith("Attach", StringComparison.Ordinal)), 1, 2);
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("Create", StringComparison.Ordinal));
+        Assert.All(hands, hand => Assert.Equal((1, false), world.Ec2.ByHand(vpc => (vpc.FindEni(hand)!.Addresses.Count, vpc.FindEni(hand)!.Attachment!.DeleteOnTermination))));
+    }
+
     [Fact]
     public async Task A_lease_above_the_document_is_never_followed_by_an_older_one()
     {
