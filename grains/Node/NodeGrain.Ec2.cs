@@ -116,8 +116,8 @@ public sealed partial class NodeGrain
             case Ec2Fault.AddressTaken:
                 _refusals += IsAhead(_planNotBefore, time.GetUtcNow()) ? 0 : 1; // Those of one plan count once.
                 Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
+                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(_refusals - 1, 6)))); // Before the await: a plan may come in between.
                 await DropAsync(intent, intent.Names);
-                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(_refusals - 1, 6))));
                 break;
             default:
                 // What EC2 refuses for good may still have happened by an earlier try: look, then try again, ever more rarely.

@@ -88,8 +88,8 @@ public sealed partial class NodeGrain
 
                 Trouble(new Reason(refusal.Fault == Ec2Fault.NoRoom ? ReasonCode.SubnetEmpty : ReasonCode.Ec2Refused,
                     $"{InstanceId}: EC2 refused a new interface with {intent.Names.Length} addresses in {intent.SubnetId}: {refusal.Message}"));
+                _planNotBefore = refusal.Fault == Ec2Fault.NoRoom ? _planNotBefore : time.GetUtcNow() + TimeSpan.FromSeconds(10); // Before the await, too.
                 await DropAsync(intent, refusal.Fault == Ec2Fault.LimitExceeded ? [] : intent.Names);
-                _planNotBefore = refusal.Fault == Ec2Fault.NoRoom ? _planNotBefore : time.GetUtcNow() + TimeSpan.FromSeconds(10);
                 break;
             case Ec2Action.AttachNetworkInterface when refusal.Fault == Ec2Fault.LimitExceeded || tries >= AttachTries:
                 // EC2 allows fewer than the type's description: remembered, so that it is not made and refused in a loop.
