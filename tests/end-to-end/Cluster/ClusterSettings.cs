@@ -16,6 +16,9 @@ internal sealed record ClusterSettings(string Name)
     /// <summary>Another cluster in the same VPC and subnet, with a silo and nodes of its own, and another number.</summary>
     public ClusterSettings? Neighbour { get; init; }
 
+    /// <summary>Runs when the silos are there and before a node joins.</summary>
+    public Func<EmulatorProcess, Task>? BeforeJoins { get; init; }
+
     /// <summary>CLUSTER_NAME; the silo's access key too, so that the emulator's log tells callers apart.</summary>
     public string ClusterName => Number == 0 ? "end-to-end" : $"end-to-end-{Number}";
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using AwsVpcCni.VpcEmulator.Control;
 using AwsVpcCni.VpcEmulator.Model;
@@ -8,7 +9,7 @@ using AwsVpcCni.VpcEmulator.Model;
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
 
 /// <summary>The running VPC emulator with its fabric, and its control API.</summary>
-internal sealed class EmulatorProcess : IAsyncDisposable
+internal sealed partial class EmulatorProcess : IAsyncDisposable
 {
     private const string Ready = "vpc-emulator: ready at ";
 
@@ -55,11 +56,18 @@ internal sealed class EmulatorProcess : IAsyncDisposable
 
     public async Task ClearFaultsAsync() => (await control.DeleteAsync("faults")).EnsureSuccessStatusCode();
 
-    /// <summary>Someone in a console: an action of EC2's by its wire parameters, past budget and call log.</summary>
-    public async Task ByHandAsync(string action, params (string Name, string Value)[] parameters)
+    /// <summary>Someone in a console makes an interface with two secondary addresses and attaches it to an instance.</summary>
+    /// <param name="tag">Its one tag, with the value true; null: none.</param>
+    /// <returns>Its id.</returns>
+    public async Task<string> AttachByHandAsync(string instanceId, int deviceIndex, string? tag)
     {
-        var request = parameters.Append(("Action", action)).ToDictionary(parameter => parameter.Item1, parameter => parameter.Item2);
-        (await control.PostAsJsonAsync("hand", request, CallEntry.Json)).EnsureSuccessStatusCode();
+        string[] tags = tag is null ? [] : ["TagSpecification.1.ResourceType=network-interface", $"TagSpecification.1.Tag.1.Key={tag}", "TagSpecification.1.Tag.1.Value=true"];
+        var made = await ByHandAsync(["Action=CreateNetworkInterface", $"SubnetId={ClusterSettings.SubnetId}", "SecondaryPrivateIpAddressCount=2", .. tags]);
+        var id = InterfaceId().Match(made).Value;
+        await ByHandAsync(["Action=AttachNetworkInterface", $"NetworkInterfaceId={id}", $"InstanceId={instanceId}", string.Create(CultureInfo.InvariantCulture, $"DeviceIndex={deviceIndex}")]);
+        await Eventually.HoldsAsync($"{id} to be attached", TimeSpan.FromSeconds(10), async _ =>
+            (await StateAsync()).Interfaces.Single(eni => eni.Id == id).Attachment is var attachment && attachment == "attached" ? null : attachment ?? "detached");
+        return id;
     }
 
     /// <summary>Ends an instance, with everything that runs on it.</summary>
@@ -81,6 +89,17 @@ internal sealed class EmulatorProcess : IAsyncDisposable
         control.Dispose();
         await daemon.DisposeAsync();
     }
+
+    /// <summary>An action of EC2's by its wire parameters, past budget and call log.</summary>
+    private async Task<string> ByHandAsync(string[] parameters)
+    {
+        using var answer = await control.PostAsJsonAsync("hand", parameters.Select(parameter => parameter.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]), CallEntry.Json);
+        var said = await answer.Content.ReadAsStringAsync();
+        return answer.IsSuccessStatusCode ? said : throw new InvalidOperationException($"{string.Join('&', parameters)}: {said}");
+    }
+
+    [GeneratedRegex("eni-[0-9a-f]+")]
+    private static partial Regex InterfaceId();
 
     private static string CallLogIn(WorkFolder work) => work.Path("calls.jsonl");
 }

@@ -56,7 +56,9 @@ internal sealed class TestCluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         List<Exception> failures = [];
-        foreach (var part in Enumerable.Reverse(parts))
+        var ending = Enumerable.Reverse(parts).ToList();
+        parts.Clear(); // A neighbour may be ended earlier, by the test.
+        foreach (var part in ending)
         {
             try
             {
@@ -84,6 +86,11 @@ internal sealed class TestCluster : IAsyncDisposable
             parts.Add(node);
             Nodes = Nodes.Add(node);
             progress($"  containerd runs on {node.Name}");
+        }
+
+        if (settings.BeforeJoins is { } first)
+        {
+            await first(Emulator);
         }
 
         foreach (var node in Nodes)

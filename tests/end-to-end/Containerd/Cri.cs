@@ -56,28 +56,26 @@ internal sealed class Cri : IDisposable
     public async Task<bool> HasImageAsync(string name) =>
         (await images.ImageStatusAsync(new ImageStatusRequest { Image = new ImageSpec { Image = name } }, Within(TimeSpan.FromSeconds(10)))).Image is not null;
 
+    /// <summary>Runs a pod without a container: nothing works in it, but it has its address.</summary>
+    public Task<Pod> RunSandboxAsync(string name) => RunSandboxAsync(ConfigOf(name, "default"), KubeletPatience);
+
     /// <summary>Runs a pod with one container, whose command can be chosen.</summary>
     /// <param name="command">Null: it sleeps, and <see cref="ExecAsync"/> works in it.</param>
     /// <param name="patience">After which the runtime kills the CNI plugin; null: the kubelet's.</param>
     public async Task<Pod> RunPodAsync(string name, string podNamespace = "default", string[]? command = null, TimeSpan? patience = null)
     {
-        var config = new PodSandboxConfig
-        {
-            Metadata = new PodSandboxMetadata { Name = name, Namespace = podNamespace, Uid = $"uid-{podNamespace}-{name}" },
-            Hostname = name,
-            LogDirectory = "/tmp",
-        };
-        var sandbox = (await runtime.RunPodSandboxAsync(new RunPodSandboxRequest { Config = config }, Within(patience ?? KubeletPatience))).PodSandboxId;
+        var config = ConfigOf(name, podNamespace);
+        var pod = await RunSandboxAsync(config, patience ?? KubeletPatience);
         var create = new CreateContainerRequest
         {
-            PodSandboxId = sandbox,
+            PodSandboxId = pod.Sandbox,
             SandboxConfig = config,
             Config = new ContainerConfig { Metadata = new ContainerMetadata { Name = "main" }, Image = new ImageSpec { Image = PauseImage.Name } },
         };
         create.Config.Command.Add(command ?? []);
         var container = (await runtime.CreateContainerAsync(create, Within(KubeletPatience))).ContainerId;
         await runtime.StartContainerAsync(new ContainerIdMessage { ContainerId = container }, Within(KubeletPatience));
-        return new Pod(name, podNamespace, sandbox, container, await AddressAsync(sandbox));
+        return pod with { Container = container };
     }
 
     /// <summary>The pod's address as the runtime has it from the CNI result.</summary>
@@ -120,9 +118,22 @@ internal sealed class Cri : IDisposable
 
     public void Dispose() => channel.Dispose();
 
+    private async Task<Pod> RunSandboxAsync(PodSandboxConfig config, TimeSpan patience)
+    {
+        var sandbox = (await runtime.RunPodSandboxAsync(new RunPodSandboxRequest { Config = config }, Within(patience))).PodSandboxId;
+        return new Pod(config.Metadata.Name, config.Metadata.Namespace, sandbox, Container: "", await AddressAsync(sandbox));
+    }
+
+    private static PodSandboxConfig ConfigOf(string name, string podNamespace) => new()
+    {
+        Metadata = new PodSandboxMetadata { Name = name, Namespace = podNamespace, Uid = $"uid-{podNamespace}-{name}" },
+        Hostname = name,
+        LogDirectory = "/tmp",
+    };
+
     private static CallOptions Within(TimeSpan patience) => new(deadline: TimeProvider.System.GetUtcNow().UtcDateTime + patience);
 }
 
 /// <param name="Sandbox">Its id, which is the CNI container id.</param>
-/// <param name="Container">Id of its one container.</param>
+/// <param name="Container">Id of its one container; empty: it has none.</param>
 internal sealed record Pod(string Name, string Namespace, string Sandbox, string Container, string Address);
