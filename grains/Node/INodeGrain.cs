@@ -60,31 +60,35 @@ public sealed record WaitingPod(
 
 /// <summary>What one look at EC2 showed of an instance.</summary>
 /// <param name="Instance">Null when EC2 shows no such instance.</param>
-/// <param name="Limits">Of its type; null when unknown.</param>
+/// <param name="Limits">Of its type; null when there is no instance.</param>
 /// <param name="Interfaces">Those attached to it.</param>
 /// <param name="Subnets">Those that the interfaces are in.</param>
 /// <param name="StartedChange">The node's change number when the look began; 0 when the looker did not ask for it.</param>
+/// <param name="LimitsNote">Why the limits are careful guesses; null when they are EC2's.</param>
 [GenerateSerializer, Immutable]
 public sealed record InstanceView(
     [property: Id(0)] Ec2Instance? Instance, [property: Id(1)] InstanceLimits? Limits, [property: Id(2)] ImmutableArray<Ec2Interface> Interfaces,
-    [property: Id(3)] ImmutableArray<Ec2Subnet> Subnets, [property: Id(4)] long StartedChange);
+    [property: Id(3)] ImmutableArray<Ec2Subnet> Subnets, [property: Id(4)] long StartedChange,
+    [property: Id(5)] string? LimitsNote);
 
 /// <summary>What an operator sees of a node.</summary>
 /// <param name="OnPods">Addresses that a sandbox has.</param>
 /// <param name="Cooling">Freed and not yet rested.</param>
 /// <param name="Warm">Free, rested, ready.</param>
 /// <param name="Leased">All addresses that the executor may use.</param>
-/// <param name="Capacity">What the instance type allows for pods on the interfaces that we manage.</param>
+/// <param name="Capacity">What EC2 and the policy allow for pods on the interfaces that we manage.</param>
 /// <param name="Waiting">ADDs without an address.</param>
 /// <param name="LastReport">When the executor last reported; null for never. UTC.</param>
 /// <param name="Trouble">Why it does not have what it wants; null when it has.</param>
+/// <param name="MaxPods">For kubelet: the capacity, and two pods on the host's network, as in the reference's formula.</param>
+/// <param name="Limits">Why the capacity is not what the instance type's description says: guessed, or refused by EC2. Null when it is.</param>
 [GenerateSerializer, Immutable]
 public sealed record NodeSummary(
     [property: Id(0)] string InstanceId, [property: Id(1)] string? InstanceType, [property: Id(2)] string? Zone,
     [property: Id(3)] ImmutableSortedDictionary<string, SubnetShare> Subnets,
     [property: Id(4)] int OnPods, [property: Id(5)] int Cooling, [property: Id(6)] int Warm, [property: Id(7)] int Leased,
     [property: Id(8)] int Capacity, [property: Id(9)] int Waiting, [property: Id(10)] DateTimeOffset? LastReport,
-    [property: Id(11)] string? Trouble);
+    [property: Id(11)] string? Trouble, [property: Id(12)] int MaxPods, [property: Id(13)] string? Limits);
 
 /// <summary>What a node holds in one subnet, primary addresses apart.</summary>
 /// <param name="OnPods">On sandboxes.</param>

@@ -32,6 +32,12 @@ public sealed record NodeDocument
     /// <summary>Interfaces that the type has at most, on its default card. 0 before the first look.</summary>
     public int MaxInterfaces { get; init; }
 
+    /// <summary>Why the limits are careful guesses; null when they are EC2's.</summary>
+    public string? LimitsNote { get; init; }
+
+    /// <summary>What EC2 has shown to be less than that.</summary>
+    public ImmutableArray<LearnedLimit> Learned { get; init; } = [];
+
     /// <summary>Whether its type takes prefixes; null in a document of before they were drawn.</summary>
     public bool? TakesPrefixes { get; init; }
 
@@ -56,6 +62,25 @@ public sealed record NodeDocument
 
     /// <summary>The interface with this id; null when we manage none such.</summary>
     public EniDocument? Eni(string eniId) => Interfaces.FirstOrDefault(eni => eni.EniId == eniId);
+
+    /// <summary>What an interface can hold besides its own address: addresses and prefixes alike.</summary>
+    [JsonIgnore]
+    public int Slots => Math.Max(0, AddressesPerInterface - 1);
+
+    /// <summary>What EC2 has refused of one interface; of their number for the empty id. Null for nothing.</summary>
+    public LearnedLimit? LimitOf(string eniId) => Learned.FirstOrDefault(limit => limit.EniId == eniId);
+
+    /// <summary>How many interfaces it may have now.</summary>
+    public int InterfacesAllowed(DateTimeOffset now) => Math.Min(MaxInterfaces, LimitOf("")?.MostAt(now) ?? MaxInterfaces);
+
+    /// <summary>What the interface may hold now besides its own address.</summary>
+    public int SlotsOf(string eniId, DateTimeOffset now) => Math.Min(Slots, LimitOf(eniId)?.MostAt(now) ?? Slots);
+
+    /// <summary>This document with a limit learned, or disproved. Those of interfaces that are gone go.</summary>
+    public NodeDocument WithLearned(string eniId, LearnedLimit? limit) => this with
+    {
+        Learned = [.. Learned.Where(one => one.EniId != eniId && (one.EniId.Length == 0 || Eni(one.EniId) is not null)), .. limit is null ? (LearnedLimit[])[] : [limit]],
+    };
 
     /// <summary>This document with one interface changed.</summary>
     public NodeDocument WithEni(EniDocument changed) =>
@@ -115,6 +140,21 @@ public sealed record EniDocument
     public ImmutableArray<HeldAddress> Addresses => _addresses;
 
     private readonly ImmutableArray<HeldAddress> _addresses = [];
+}
+
+/// <summary>EC2 has refused what the type's description allows.</summary>
+/// <param name="EniId">The interface that it is about; empty: how many interfaces there may be.</param>
+/// <param name="Most">Slots of the interface, or interfaces on the default card.</param>
+/// <param name="At">UTC, the silo's clock.</param>
+/// <param name="Again">How long it holds; then one more is tried, which shows whether it is still so.</param>
+/// <param name="Why">EC2's words, for people.</param>
+public sealed record LearnedLimit(string EniId, int Most, DateTimeOffset At, TimeSpan Again, string Why)
+{
+    /// <summary>Whether it is not time yet to try again.</summary>
+    public bool Holds(DateTimeOffset now) => (now - At).Duration() < Again;
+
+    /// <summary>How many there may be now.</summary>
+    public int MostAt(DateTimeOffset now) => Holds(now) ? Most : Most + 1;
 }
 
 /// <summary>A subnet beside the node's own.</summary>

@@ -99,16 +99,7 @@ public sealed partial class NodeGrain
                 await DropAsync(intent, intent.Names);
                 break;
             case Ec2Fault.LimitExceeded:
-                // Someone else may have added to the interface, or its type allows less than EC2 says of it: fewer at once, and in the
-                // end the interface has no room. Not stored, so that a later activation tries again.
-                _largestDraw = Math.Max(1, intent.Count / 2);
-                if (intent.Count == 1)
-                {
-                    _fullEnis.Add(intent.EniId);
-                }
-
-                Trouble(new Reason(ReasonCode.NodeFull, $"{InstanceId} ({_doc.InstanceType}): EC2 allows no {intent.Count} addresses more on {intent.EniId}. {refusal.Message}"));
-                await DropAsync(intent, []);
+                await NoMoreFitAsync(intent, refusal);
                 break;
             case Ec2Fault.AddressTaken when intent.WasUnknown && _retries.GetValueOrDefault(intent.Id).Tries < TriesBeforeTaken:
                 await UnknownAsync(intent, refusal.Message); // Perhaps by the try whose answer was lost. A minute later a look proves that it is not.
@@ -120,9 +111,8 @@ public sealed partial class NodeGrain
                 await DropAsync(intent, intent.Names);
                 break;
             default:
-                // What EC2 refuses for good may still have happened by an earlier try: look, then try again, ever more rarely.
                 Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
-                await UnknownAsync(intent, refusal.Message);
+                await DrawRefusedAsync(intent, refusal);
                 break;
         }
     }
@@ -169,7 +159,7 @@ public sealed partial class NodeGrain
         var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
         next = intent.Kind == IntentKind.Return
             ? WithDeparted(next, intent)
-            : next.WithEni(Drawn(_doc.Eni(intent.EniId)!, intent.Names));
+            : WithDrawn(next, intent);
         if (!await StoreAsync(next))
         {
             return;

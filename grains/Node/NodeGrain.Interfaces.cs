@@ -81,21 +81,23 @@ public sealed partial class NodeGrain
         switch (action)
         {
             case Ec2Action.CreateNetworkInterface:
+                var why = Ec2Reason.Of(What(intent), action, refusal);
+                Trouble(refusal.Fault == Ec2Fault.NoRoom ? why with { Code = ReasonCode.SubnetEmpty } : why);
                 if (refusal.Fault == Ec2Fault.NoRoom)
                 {
                     NoRoom(intent);
                 }
+                else
+                {
+                    NotMade();
+                }
 
-                Trouble(new Reason(refusal.Fault == Ec2Fault.NoRoom ? ReasonCode.SubnetEmpty : ReasonCode.Ec2Refused,
-                    $"{InstanceId}: EC2 refused a new interface with {intent.Names.Length} addresses in {intent.SubnetId}: {refusal.Message}"));
-                _planNotBefore = refusal.Fault == Ec2Fault.NoRoom ? _planNotBefore : time.GetUtcNow() + TimeSpan.FromSeconds(10); // Before the await, too.
                 await DropAsync(intent, refusal.Fault == Ec2Fault.LimitExceeded ? [] : intent.Names);
                 break;
             case Ec2Action.AttachNetworkInterface when refusal.Fault == Ec2Fault.LimitExceeded || tries >= AttachTries:
-                // EC2 allows fewer than the type's description: remembered, so that it is not made and refused in a loop.
-                Trouble(new Reason(ReasonCode.NodeFull, $"{InstanceId} ({_doc.InstanceType}): EC2 attaches no further interface; {_doc.Interfaces.Length} are there. {refusal.Message}"));
+                // EC2 allows fewer than the type's description: else one would be made and refused in a loop.
                 var attached = _doc.Interfaces.Length + _doc.ForeignDevices.Length + _doc.Intents.Count(other => other.AttachmentId.Length > 0);
-                await StoreAsync((_doc with { MaxInterfaces = attached })
+                await StoreAsync(WithRefused(_doc, "", attached, $"EC2 attaches no more than {attached} interfaces to this {_doc.InstanceType}, which should have {_doc.MaxInterfaces}. {Ec2Reason.Short(refusal.Message)}")
                     .WithIntent(intent.Id, intent with { Kind = IntentKind.RemoveInterface }));
                 break;
             case Ec2Action.DetachNetworkInterface when refusal.Fault == Ec2Fault.NotFound:
@@ -160,11 +162,11 @@ public sealed partial class NodeGrain
         if (await StoreAsync((_doc with
         {
             LeaseVersion = _doc.LeaseVersion + 1, Interfaces = interfaces,
-            MaxInterfaces = Math.Max(_doc.MaxInterfaces, interfaces.Length + _doc.ForeignDevices.Length), // Another one's refusal may have come before.
+            Learned = [.. _doc.Learned.Where(limit => limit.EniId.Length > 0 || limit.Most >= interfaces.Length + _doc.ForeignDevices.Length)], // This one disproves it.
         }).WithIntent(intent.Id, null)))
         {
             _retries.Remove(intent.Id);
-            (_trouble, _refusals) = (null, 0);
+            (_trouble, _refusals, _notMade) = (null, 0, 0);
             LogAdded(InstanceId, intent.EniId, intent.DeviceIndex, added.Addresses.Length);
             Hint();
             await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, intent.Names, []);

@@ -50,6 +50,12 @@ public sealed partial class NodeGrain
     [LoggerMessage(EventId = 2117, Level = LogLevel.Warning, Message = "{InstanceId}: someone else has taken {Blocks} from its interfaces. Pods that still have one of them have no network any more; delete them: {Pods}.")]
     private partial void LogTaken(string instanceId, string blocks, string pods);
 
+    [LoggerMessage(EventId = 2118, Level = LogLevel.Warning, Message = "{InstanceId}: {Why}")]
+    private partial void LogLimit(string instanceId, string why);
+
+    [LoggerMessage(EventId = 2119, Level = LogLevel.Warning, Message = "{InstanceId}: EC2 refuses every draw for {EniId}; the names are given up, and nothing is asked for it for {Seconds} s. {Text}")]
+    private partial void LogGivenUp(string instanceId, string eniId, double seconds, string text);
+
     [LoggerMessage(EventId = 2112, Level = LogLevel.Warning, Message = "{InstanceId}: {Code}: {Text}")]
     private partial void LogTrouble(string instanceId, ReasonCode code, string text);
 

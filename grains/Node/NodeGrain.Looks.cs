@@ -44,6 +44,11 @@ public sealed partial class NodeGrain
         {
             (_looks, _viewedAt) = (0, time.GetUtcNow());
             await CompareAsync(view);
+            if (_doc.LimitsNote is not null && view is { Limits: { } known, LimitsNote: null })
+            {
+                await StoreAsync(_doc with { AddressesPerInterface = known.AddressesPerInterface, MaxInterfaces = known.MaxInterfaces, TakesPrefixes = known.TakesPrefixes, LimitsNote = null });
+            }
+
             foreach (var intent in _doc.Intents.Where(intent => intent.EffectUnknown))
             {
                 var shown = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId);
@@ -83,19 +88,17 @@ public sealed partial class NodeGrain
                           Blocks = [.. eni.Held.Order().Select(block => new HeldBlock(block))],
                       };
         var interfaces = adopted.OrderBy(eni => eni.DeviceIndex).ToImmutableArray();
-        if (!interfaces.Any(eni => eni.DeviceIndex == 0) || view.Limits is null)
+        if (view.Limits is not { } limits || !interfaces.Any(eni => eni.DeviceIndex == 0))
         {
-            Trouble(new Reason(ReasonCode.NodeStarting, view.Limits is null
-                ? $"{InstanceId}: the limits of its type {instance.InstanceType} are not known yet."
-                : $"{InstanceId}: EC2 shows no primary interface yet."));
+            Trouble(new Reason(ReasonCode.NodeStarting, $"{InstanceId}: EC2 shows no primary interface yet."));
             return;
         }
 
         (_trouble, _looks) = (null, 0);
         if (await StoreAsync(_doc with
         {
-            InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = view.Limits.AddressesPerInterface, MaxInterfaces = view.Limits.MaxInterfaces,
-            TakesPrefixes = view.Limits.TakesPrefixes, Siblings = SiblingsIn(view, interfaces),
+            InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = limits.AddressesPerInterface, MaxInterfaces = limits.MaxInterfaces,
+            TakesPrefixes = limits.TakesPrefixes, LimitsNote = view.LimitsNote, Siblings = SiblingsIn(view, interfaces),
             ForeignDevices = [.. view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && !interfaces.Any(ours => ours.EniId == eni.EniId)).Select(eni => eni.Attachment!.DeviceIndex)],
             Interfaces = interfaces, LeaseVersion = _doc.LeaseVersion + 1,
         }))

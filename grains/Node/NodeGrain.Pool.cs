@@ -9,7 +9,6 @@ namespace AwsVpcCni.Grains.Node;
 /// <content>What is free, what rests, what is wanted: read from document, rows and the last report.</content>
 public sealed partial class NodeGrain
 {
-    private readonly HashSet<string> _fullEnis = new(StringComparer.Ordinal); // EC2 has refused one address more.
     private static readonly TimeSpan RoomStaysTrue = TimeSpan.FromSeconds(10); // Then the ledger is asked again: it costs no EC2 call.
 
     private const string ForNew = "a new interface in ";
@@ -77,12 +76,13 @@ public sealed partial class NodeGrain
     {
         Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface)
             .Select(intent => new EniState { EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes })],
-        Slots = Math.Max(0, _doc.AddressesPerInterface - 1),
+        Slots = _doc.Slots,
         TakesPrefixes = TakesPrefixes,
-        NewInterfaces = FreeDevices(_doc).Count(),
+        NewInterfaces = IsAhead(_noNewBefore, now) ? 0 : FreeDevices(_doc).Count(),
         NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(_doc.Siblings.Select(subnet => subnet.SubnetId)).Distinct().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
+        MaxPods = CapacityAt(now) + OnTheHostNetwork,
     };
 
     /// <summary>ADDs that 15 s bring, at the rate of the last minute.</summary>
@@ -108,7 +108,7 @@ public sealed partial class NodeGrain
     {
         var adding = document.Intents.Where(intent => intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface).Select(intent => intent.DeviceIndex).ToArray();
         int[] taken = [.. document.Interfaces.Select(eni => eni.DeviceIndex), .. adding, .. document.ForeignDevices];
-        return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, Math.Min(document.MaxInterfaces, Policy.MaxEnis ?? int.MaxValue) - taken.Length));
+        return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, Math.Min(document.InterfacesAllowed(time.GetUtcNow()), Policy.MaxEnis ?? int.MaxValue) - taken.Length));
     }
 
     private EniState StateOf(EniDocument eni, DateTimeOffset now)
@@ -122,7 +122,7 @@ public sealed partial class NodeGrain
             MayGo = eni is { DeviceIndex: not 0, IsPinned: false },
             ForPods = eni.DeviceIndex != 0 || !Policy.CustomNetworking,
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
-            Room = eni.IsLost || _fullEnis.Contains(eni.EniId) ? 0 : Math.Max(0, _doc.AddressesPerInterface - 1 - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
+            Room = eni.IsLost || Rests(eni.EniId, now) ? 0 : Math.Max(0, SlotsOf(eni, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
             Drawing = draw?.Drawing ?? 0,
             DrawingPrefixes = draw?.OfPrefixes ?? false,
             Leaving = eni.Blocks.Count(held => held.AskedBackAt is not null) + returning,
@@ -150,5 +150,5 @@ public sealed partial class NodeGrain
     }
 
     private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni =>
-        (eni.Blocks.Length >= _doc.AddressesPerInterface - 1 || _fullEnis.Contains(eni.EniId)) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
+        eni.Blocks.Length >= SlotsOf(eni, time.GetUtcNow()) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
 }

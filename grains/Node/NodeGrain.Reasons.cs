@@ -157,7 +157,7 @@ public sealed partial class NodeGrain
         var each = _doc.Interfaces.Any(eni => eni.Blocks.Any(held => held.Block.IsPrefix)) ? " slots for addresses or prefixes" : "";
         var most = Policy.MaxEnis < _doc.MaxInterfaces ? $" MAX_ENI allows {Policy.MaxEnis} of the type's {_doc.MaxInterfaces} interfaces." : "";
         return new Reason(ReasonCode.NodeFull,
-            $"{InstanceId} ({_doc.InstanceType}): all {room} pod addresses are on pods ({_doc.Interfaces.Length} interfaces x ({_doc.AddressesPerInterface} - 1){each}).{most} " +
+            $"{InstanceId} ({_doc.InstanceType}): all {room} pod addresses are on pods ({_doc.Interfaces.Length} interfaces x ({_doc.AddressesPerInterface} - 1){each}).{most}{(LimitsText() is { } learned ? $" {learned}" : "")} " +
             "Run the pod on another node, or lower this node's max-pods.");
     }
 
@@ -213,7 +213,7 @@ public sealed partial class NodeGrain
     /// <summary>When what EC2 refused is tried again.</summary>
     private string NextTry(DateTimeOffset now)
     {
-        DateTimeOffset[] ahead = [.. _doc.Intents.Where(intent => intent.Drawing > 0).Select(intent => _retries.GetValueOrDefault(intent.Id).NotBefore).Append(_planNotBefore).Where(at => IsAhead(at, now))];
+        DateTimeOffset[] ahead = [.. _doc.Intents.Where(intent => intent.Drawing > 0).Select(intent => _retries.GetValueOrDefault(intent.Id).NotBefore).Append(_planNotBefore).Append(_noNewBefore).Concat(_restsUntil.Values).Where(at => IsAhead(at, now))];
         return ahead.Length == 0 ? "" : $" Tried again in {Seconds(ahead.Min() - now)} s.";
     }
 

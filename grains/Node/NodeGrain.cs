@@ -195,8 +195,8 @@ public sealed partial class NodeGrain(
         return Task.FromResult(new NodeSummary(
             InstanceId, _doc.InstanceType, _doc.Zone, shares,
             shares.Values.Sum(share => share.OnPods), shares.Values.Sum(share => share.Cooling), shares.Values.Sum(share => share.Warm),
-            _doc.Interfaces.Sum(eni => eni.Addresses.Length), Math.Max(_doc.Interfaces.Length, _doc.MaxInterfaces - _doc.ForeignDevices.Length) * Math.Max(0, _doc.AddressesPerInterface - 1),
-            waiting.Length, _report is null ? null : _reportAt, TroubleToShow(waiting)));
+            _doc.Interfaces.Sum(eni => eni.Addresses.Length), CapacityAt(now), waiting.Length, _report is null ? null : _reportAt, TroubleToShow(waiting),
+            CapacityAt(now) + OnTheHostNetwork, LimitsText()));
     }
 
     /// <inheritdoc/>

@@ -45,6 +45,7 @@ public sealed partial class VpcGrain(
     private const int InstancesPerCall = 200; // EC2 takes at most 200 filter values (ec2.md section 4).
     private const int TypesPerCall = 100; // EC2's largest page of them.
     private static readonly TimeSpan SubnetsStayTrue = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan TypesAgain = TimeSpan.FromMinutes(4); // Less than between two looks at a node.
     private const string ActionKey = "action"; // In a refusal's data.
     private static readonly TimeSpan MendingTakes = TimeSpan.FromSeconds(10); // A permission, or credentials: until then nothing is asked.
     private static readonly TimeSpan LongestPermitWait = TimeSpan.FromSeconds(30);
@@ -52,6 +53,7 @@ public sealed partial class VpcGrain(
     private readonly SortedDictionary<string, long> _asking = new(StringComparer.Ordinal); // Instance -> its change number.
     private readonly SortedSet<string> _subnetsToRead = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, InstanceLimits> _types = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, (DateTimeOffset At, string Why)> _typesNotDescribed = new(StringComparer.Ordinal);
     private ImmutableArray<Ec2Subnet> _subnets = [];
     private DateTimeOffset _subnetsAt = DateTimeOffset.MinValue;
     private DateTimeOffset _sweptAt = DateTimeOffset.MinValue;
@@ -230,25 +232,50 @@ public sealed partial class VpcGrain(
             await ReadSubnetsAsync(cancellation); // One was made since.
         }
 
-        var unknown = instances.Select(instance => instance.InstanceType).Where(type => LimitsOf(type) is null).Distinct().Take(TypesPerCall).ToImmutableArray();
-        if (!unknown.IsEmpty)
-        {
-            // Newer than the table: asked once, all of a batch together.
-            foreach (var limits in await CallAsync(Ec2Action.DescribeInstanceTypes, CallPriority.NodeStarting, token => ec2.DescribeInstanceTypesAsync(unknown, token), cancellation))
-            {
-                _types[limits.Type] = limits;
-            }
-        }
-
+        await LearnTypesAsync(instances, cancellation);
         foreach (var (instanceId, change) in batch)
         {
             var instance = instances.FirstOrDefault(one => one.InstanceId == instanceId && one.VpcId == VpcId);
             var mine = interfaces.Where(eni => eni.Attachment?.InstanceId == instanceId).ToImmutableArray();
             var view = new InstanceView(
-                instance, instance is null ? null : LimitsOf(instance.InstanceType), mine,
+                instance, instance is null ? null : LimitsOf(instance.InstanceType) ?? InstanceLimits.Careful(instance.InstanceType), mine,
                 [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId)), .. settings.Pool.Subnets.Join(_subnets, id => id, subnet => subnet.SubnetId, (_, subnet) => subnet)],
-                change);
+                change, instance is null || LimitsOf(instance.InstanceType) is not null ? null : _typesNotDescribed.GetValueOrDefault(instance.InstanceType).Why);
             grains.GetGrain<INodeGrain>(instanceId).DescribedAsync(view).Ignore();
+        }
+    }
+
+    /// <summary>Types newer than the table: asked once, all of a batch together. A node whose type EC2 does not describe, or not for us, gets
+    /// careful limits and runs; so much is not worth a node. It is asked again with a later look.</summary>
+    private async Task LearnTypesAsync(ImmutableArray<Ec2Instance> instances, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        var unknown = instances.Select(instance => instance.InstanceType).Distinct()
+            .Where(type => LimitsOf(type) is null && (now - _typesNotDescribed.GetValueOrDefault(type).At).Duration() > TypesAgain).Take(TypesPerCall).ToImmutableArray();
+        if (unknown.IsEmpty)
+        {
+            return;
+        }
+
+        var why = "EC2 knows no such type.";
+        try
+        {
+            foreach (var limits in await CallAsync(Ec2Action.DescribeInstanceTypes, CallPriority.NodeStarting, token => ec2.DescribeInstanceTypesAsync(unknown, token), cancellation))
+            {
+                _types[limits.Type] = limits;
+                _typesNotDescribed.Remove(limits.Type);
+            }
+        }
+        catch (Ec2Exception refusal) when (refusal.Fault is not (Ec2Fault.Throttled or Ec2Fault.EffectUnknown))
+        {
+            why = Ec2Reason.Of(VpcId, Ec2Action.DescribeInstanceTypes, refusal).Text;
+        }
+
+        foreach (var type in unknown.Where(type => LimitsOf(type) is null))
+        {
+            var guess = InstanceLimits.Careful(type);
+            _typesNotDescribed[type] = (now, $"The limits of {type} are not known, so {guess.MaxInterfaces} interfaces with {guess.AddressesPerInterface} addresses each and no prefixes are taken for them. {why}");
+            LogGuessed(_typesNotDescribed[type].Why);
         }
     }
 
@@ -341,6 +368,9 @@ public sealed partial class VpcGrain(
 
     [LoggerMessage(EventId = 2302, Level = LogLevel.Warning, Message = "{VpcId}: reading EC2 failed ({Fault}): {Text}")]
     private partial void LogRefused(string vpcId, Ec2Fault fault, string text);
+
+    [LoggerMessage(EventId = 2305, Level = LogLevel.Warning, Message = "{Why}")]
+    private partial void LogGuessed(string why);
 
     [LoggerMessage(EventId = 2304, Level = LogLevel.Warning, Message = "{VpcId}: this activation ends: {Why}")]
     private partial void LogLost(string vpcId, string why);

@@ -19,8 +19,8 @@ internal static class NodesCommand
     private static void Show(NodeSummary[] nodes, TextWriter output) => Output.WriteTable(
         nodes, output,
         ("NODE", node => node.InstanceId), ("TYPE", node => node.InstanceType), ("ZONE", node => node.Zone), ("LEASED", node => node.Leased),
-        ("ON-PODS", node => node.OnPods), ("WARM", node => node.Warm), ("COOLING", node => node.Cooling), ("CAPACITY", node => node.Capacity),
+        ("ON-PODS", node => node.OnPods), ("WARM", node => node.Warm), ("COOLING", node => node.Cooling), ("CAPACITY", node => node.Capacity), ("MAX-PODS", node => node.MaxPods),
         ("WAITING", node => node.Waiting), ("REPORT", node => Output.Ago(node.LastReport)),
         ("SUBNETS", node => string.Join(' ', node.Subnets.Select(subnet => $"{subnet.Key}={subnet.Value.OnPods + subnet.Value.Cooling + subnet.Value.Warm}"))),
-        ("TROUBLE", node => node.Trouble));
+        ("TROUBLE", node => node.Trouble), ("LIMITS", node => node.Limits));
 }

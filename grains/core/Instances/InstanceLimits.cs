@@ -32,6 +32,16 @@ public sealed record InstanceLimits(
     /// <summary>The type as the table has it; null for one that is newer than the table.</summary>
     public static InstanceLimits? Find(string type) => Table.Value.GetValueOrDefault(type);
 
+    /// <summary>For a type that nobody describes: what every type of the same size in the table has at least, or every type at all. Families
+    /// of one size differ little, and a guess that is too low serves pods, while one that is too high only meets refusals. No prefixes.</summary>
+    public static InstanceLimits Careful(string type)
+    {
+        var size = type[(type.IndexOf('.', StringComparison.Ordinal) + 1)..];
+        InstanceLimits[] alike = [.. All.Where(one => one.Type.EndsWith($".{size}", StringComparison.Ordinal))];
+        var among = alike.Length > 0 ? alike : [.. All];
+        return new InstanceLimits(type, among.Min(one => one.AddressesPerInterface), "unknown", BareMetal: false, [among.Min(one => one.MaxInterfaces)]);
+    }
+
     private static ImmutableSortedDictionary<string, InstanceLimits> Read()
     {
         using var file = typeof(InstanceLimits).Assembly.GetManifestResourceStream("instance-limits.json")!;

@@ -67,7 +67,7 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
     private bool CanGrow(int missing, int otherFree)
     {
         var primary = document.Interfaces[0].SubnetId;
-        var another = Math.Min(document.MaxInterfaces, _policy.MaxEnis ?? int.MaxValue) > document.Interfaces.Length + document.ForeignDevices.Length;
+        var another = Math.Min(document.LimitOf("")?.Most ?? document.MaxInterfaces, _policy.MaxEnis ?? int.MaxValue) > document.Interfaces.Length + document.ForeignDevices.Length;
         bool Can(bool prefixes, int least) => document.Interfaces.Any(eni => HasRoom(eni) && Has(eni.SubnetId, prefixes, least)) || (another && Has(primary, prefixes, least + 1));
         return (Prefixes && Can(prefixes: true, least: 0)) || ((!Prefixes || missing > otherFree) && Can(prefixes: false, least: 2));
     }
@@ -75,7 +75,7 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
     private bool Has(string subnetId, bool prefixes, int least) => world.RoomIn(subnetId) is var room && room.Addresses >= least && (!prefixes || room.Prefixes);
 
     /// <summary>By the document and by EC2: hands may have put something there.</summary>
-    private bool HasRoom(EniDocument eni) => eni.Blocks.Length < Slots && world.Vpc.FindEni(eni.EniId) is { } shown && shown.Slots < _instance.Type.Ipv4PerEni;
+    private bool HasRoom(EniDocument eni) => eni.Blocks.Length < Math.Min(Slots, document.LimitOf(eni.EniId)?.Most ?? Slots) && world.Vpc.FindEni(eni.EniId) is { } shown && shown.Slots < _instance.Type.Ipv4PerEni;
 
     /// <summary>What it holds and keeps.</summary>
     private static IEnumerable<Block> BlocksOf(EniDocument eni) => eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => held.Block);
