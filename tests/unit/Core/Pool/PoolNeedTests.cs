@@ -77,6 +77,8 @@ public sealed class PoolNeedTests
     [InlineData(0, 10, 10, 0, 10, 3, 0)] // Three of the ten are about to be taken: nobody waits for the target's sake.
     [InlineData(0, 12, 12, 12, 0, 1, 1)] // Where the reference freezes at its minimum.
     [InlineData(1, 0, 9, 5, 0, 0, 1)] // Four cool: they are not free.
+    [InlineData(2, 23, 23, 19, 0, 0, 2)] // F5: of a minimum of 23, 19 are in use and 4 cool.
+    [InlineData(2, 23, 23, 19, 0, 1, 3)]
     public void Waiting_pods_are_demand_and_cooling_addresses_are_not_free(int warm, int minimum, int total, int assigned, int free, int waiting, int shortOf) =>
         Assert.Equal(shortOf, PoolNeed.Of(new PoolTarget.OfAddresses(warm, minimum), new PoolCounts(total, assigned, free, 0, waiting), false, 9).Short);
 
