@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Cluster;
@@ -13,10 +14,11 @@ namespace AwsVpcCni.Silo.Api;
 /// <summary><c>/v1/policy</c> and <c>/v1/nodes/ID/policy</c>: what nodes should hold, read and changed at run time.</summary>
 /// <remarks>The version is the ETag; a change must name the version that it has read (If-Match), so that no operator undoes another's
 /// change unseen. On the health port, which listens on loopback.</remarks>
-internal static class PolicyApi
+internal static partial class PolicyApi
 {
+    private const string HowToMatch = "Read the policy first, and send its ETag as If-Match, such as If-Match: \"3\"";
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>Adds both.</summary>
     public static void MapPolicy(this IEndpointRouteBuilder routes)
@@ -29,11 +31,8 @@ internal static class PolicyApi
         }
     }
 
-    /// <summary>What a change brings.</summary>
-    /// <param name="Policy">The whole policy; what is left out has its default.</param>
-    /// <param name="Who">Is behind it.</param>
-    /// <param name="Why">For those who read it later.</param>
-    internal sealed record Body(PoolOptions? Policy, string? Who, string? Why);
+    [GeneratedRegex("^i-[0-9a-f]{8,17}$")]
+    private static partial Regex InstanceId();
 
     /// <summary>What an answer shows.</summary>
     /// <param name="Source">node, cluster or settings: where the policy is set.</param>
@@ -45,26 +44,26 @@ internal static class PolicyApi
         private IClusterGrain Cluster => grains.GetGrain<IClusterGrain>(settings.ClusterName);
 
         /// <summary>What holds.</summary>
-        public Task<IResult> ReadAsync(HttpContext http) => GuardedAsync(async () => Show(http, await Cluster.ReadAsync().WaitAsync(CallDeadline, time, http.RequestAborted)));
+        public Task<IResult> ReadAsync(HttpContext http) => GuardedAsync(http, async () => Show(http, await Cluster.ReadAsync().WaitAsync(CallDeadline, time, http.RequestAborted)));
 
         /// <summary>A change of just the version that the caller has read.</summary>
-        public Task<IResult> ChangeAsync(HttpContext http, bool takesAway) => GuardedAsync(async () =>
+        public Task<IResult> ChangeAsync(HttpContext http, bool takesAway) => GuardedAsync(http, async () =>
         {
-            if (Version(http) is not { } expected)
+            var read = http.Request.Headers.IfMatch.ToString();
+            if (read.Length == 0)
             {
-                return Problem(StatusCodes.Status428PreconditionRequired, "If-Match is missing", "Read the policy first, and send its ETag as If-Match, such as If-Match: \"3\".");
+                return Problem(StatusCodes.Status428PreconditionRequired, "If-Match is missing", $"{HowToMatch}.");
             }
 
-            var body = await http.Request.ReadFromJsonAsync<Body>(Json, http.RequestAborted);
-            if (body is not { Who.Length: > 0, Why.Length: > 0 } || (body.Policy is null) != takesAway)
+            if (!long.TryParse(read.Trim('"'), NumberStyles.None, CultureInfo.InvariantCulture, out var expected))
             {
-                return Problem(StatusCodes.Status400BadRequest, "incomplete", takesAway
-                    ? "Send {\"who\":\"...\",\"why\":\"...\"}." : "Send {\"policy\":{\"warmIps\":2},\"who\":\"...\",\"why\":\"...\"}.");
+                return Problem(StatusCodes.Status412PreconditionFailed, "If-Match is no version", $"If-Match is {read}. {HowToMatch}; a change of whatever there is would undo another's unseen.");
             }
 
-            if (body.Policy is { } wanted && new PoolOptionsValidator().Validate(null, wanted) is { Failed: true } refused)
+            var (body, errors) = await PolicyBody.ReadAsync(http.Request.Body, takesAway, http.RequestAborted);
+            if (body is null)
             {
-                return Problem(StatusCodes.Status400BadRequest, "refused", string.Join(' ', refused.Failures!));
+                return Problem(StatusCodes.Status400BadRequest, "refused", string.Join(' ', errors));
             }
 
             var change = new PolicyChange(expected, (string?)http.Request.RouteValues["instanceId"], body.Policy?.ToPolicy(), body.Who, body.Why);
@@ -75,9 +74,6 @@ internal static class PolicyApi
                 : Problem(StatusCodes.Status412PreconditionFailed, "changed meanwhile", $"The policy has version {now.Version}, by {now.Last?.Who ?? "nobody"}; yours is for {expected}. Read it again.");
         });
 
-        private static long? Version(HttpContext http) =>
-            long.TryParse(http.Request.Headers.IfMatch.ToString().Trim('"'), NumberStyles.None, CultureInfo.InvariantCulture, out var version) ? version : null;
-
         private IResult Show(HttpContext http, ClusterPolicies policies)
         {
             follower.Follow(policies);
@@ -86,15 +82,17 @@ internal static class PolicyApi
             return Results.Json(new Shown(policies.Version, node is not null ? "node" : policies.Pool is not null ? "cluster" : "settings", node ?? settings.Pool, policies.Last), Json);
         }
 
-        private static async Task<IResult> GuardedAsync(Func<Task<IResult>> call)
+        private static async Task<IResult> GuardedAsync(HttpContext http, Func<Task<IResult>> call)
         {
             try
             {
-                return await call();
+                return http.Request.RouteValues["instanceId"] is string id && !InstanceId().IsMatch(id)
+                    ? Problem(StatusCodes.Status400BadRequest, "no such node", $"{id} is no instance id, such as i-0123456789abcdef0.")
+                    : await call();
             }
-            catch (Exception e) when (e is JsonException or BadHttpRequestException or InvalidOperationException)
+            catch (Exception e) when (e is JsonException or BadHttpRequestException)
             {
-                return Problem(StatusCodes.Status400BadRequest, "no such policy", e.Message);
+                return Problem(StatusCodes.Status400BadRequest, "no JSON", e.Message);
             }
             catch (Exception e) when (e is TimeoutException or StoreException or InconsistentStateException or OrleansException)
             {

@@ -8,24 +8,19 @@ namespace AwsVpcCni.Silo.Options;
 /// <summary>What a node should hold; section <c>Pool</c>. Targets that are not set: the node's demand decides.</summary>
 public sealed class PoolOptions : IValidatableObject
 {
-    /// <summary>As many free addresses as so many interfaces hold are kept ready on a node. Unset. amazon-vpc-cni-k8s: WARM_ENI_TARGET.</summary>
-    [Range(0, 64)]
+    /// <summary>As many free addresses as so many interfaces hold are kept ready on a node. Unset. 0 to 64. amazon-vpc-cni-k8s: WARM_ENI_TARGET.</summary>
     public int? WarmEnis { get; set; }
 
-    /// <summary>Free, rested addresses kept ready on a node. Unset. amazon-vpc-cni-k8s: WARM_IP_TARGET.</summary>
-    [Range(0, 1024)]
+    /// <summary>Free, rested addresses kept ready on a node. Unset. 0 to 1024. amazon-vpc-cni-k8s: WARM_IP_TARGET.</summary>
     public int? WarmIps { get; set; }
 
-    /// <summary>Addresses that a node holds at least. Unset. amazon-vpc-cni-k8s: MINIMUM_IP_TARGET.</summary>
-    [Range(0, 1024)]
+    /// <summary>Addresses that a node holds at least. Unset. 0 to 1024. amazon-vpc-cni-k8s: MINIMUM_IP_TARGET.</summary>
     public int? MinimumIps { get; set; }
 
-    /// <summary>Free prefixes kept ready on a node. Unset. amazon-vpc-cni-k8s: WARM_PREFIX_TARGET.</summary>
-    [Range(0, 64)]
+    /// <summary>Free prefixes kept ready on a node. Unset. 0 to 64. amazon-vpc-cni-k8s: WARM_PREFIX_TARGET.</summary>
     public int? WarmPrefixes { get; set; }
 
-    /// <summary>Interfaces that a node has at most. Unset: what its type allows. amazon-vpc-cni-k8s: MAX_ENI.</summary>
-    [Range(1, 64)]
+    /// <summary>Interfaces that a node has at most. Unset: what its type allows. 1 to 64. amazon-vpc-cni-k8s: MAX_ENI.</summary>
     public int? MaxEnis { get; set; }
 
     /// <summary>Draw /28 prefixes where the type takes them. Default false. amazon-vpc-cni-k8s: ENABLE_PREFIX_DELEGATION.</summary>
@@ -57,9 +52,28 @@ public sealed class PoolOptions : IValidatableObject
         AdditionalTags = AdditionalTags.ToImmutableSortedDictionary(StringComparer.Ordinal),
     };
 
+    /// <summary>What a number may be; null: this is none.</summary>
+    internal static (int Least, int Most)? BoundsOf(string name) => name switch
+    {
+        nameof(WarmEnis) or nameof(WarmPrefixes) => (0, 64),
+        nameof(WarmIps) or nameof(MinimumIps) => (0, 1024),
+        nameof(MaxEnis) => (1, 64),
+        _ => null,
+    };
+
     /// <inheritdoc/>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
+        (string Name, int? Value)[] numbers =
+            [(nameof(WarmEnis), WarmEnis), (nameof(WarmIps), WarmIps), (nameof(MinimumIps), MinimumIps), (nameof(WarmPrefixes), WarmPrefixes), (nameof(MaxEnis), MaxEnis)];
+        foreach (var (name, value) in numbers)
+        {
+            if (BoundsOf(name) is var (least, most) && (value < least || value > most))
+            {
+                yield return new($"Pool:{name} is {value}; it must be a whole number from {least} to {most}, such as Pool__{name}=2.");
+            }
+        }
+
         if (Cooldown < TimeSpan.Zero || Cooldown > TimeSpan.FromHours(1))
         {
             yield return new($"Pool:Cooldown is {Cooldown}; it must be 0 to 1 hour, such as Pool__Cooldown=00:00:30.");
@@ -75,11 +89,20 @@ public sealed class PoolOptions : IValidatableObject
             yield return new($"Pool:AdditionalTags has {AdditionalTags.Count} tags; EC2 takes 50 on an interface, of which 10 are ours. Leave out {AdditionalTags.Count - 40}.");
         }
 
-        foreach (var subnet in Subnets.Where(subnet => !subnet.StartsWith("subnet-", StringComparison.Ordinal)))
+        foreach (var (key, value) in AdditionalTags.Where(tag => tag.Key.Length is 0 or > 128 || tag.Value is not { Length: <= 256 } || IsReserved(tag.Key)))
+        {
+            yield return new($"Pool:AdditionalTags has '{key}'='{value}'; a key has 1 to 128 characters, does not start with aws: or aws-vpc-cni/ and has no k8s.amazonaws.com; a value has at most 256.");
+        }
+
+        foreach (var subnet in Subnets.Where(subnet => subnet?.StartsWith("subnet-", StringComparison.Ordinal) != true))
         {
             yield return new($"Pool:Subnets has '{subnet}', which is no subnet id; set Pool__Subnets__0 and so on to ids such as subnet-0123456789abcdef0.");
         }
     }
+
+    /// <summary>EC2's own, and those by which an interface is known to be ours or nobody's.</summary>
+    private static bool IsReserved(string key) =>
+        key.StartsWith("aws:", StringComparison.Ordinal) || key.StartsWith("aws-vpc-cni/", StringComparison.Ordinal) || key.Contains("k8s.amazonaws.com", StringComparison.Ordinal);
 }
 
 /// <summary>Checks <see cref="PoolOptions"/>.</summary>

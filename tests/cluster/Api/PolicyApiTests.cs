@@ -78,10 +78,19 @@ public sealed class PolicyApiTests
 
     [Theory]
     [InlineData(null, """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionRequired, "Read the policy first")]
-    [InlineData("\"0\"", """{"policy":{"warmIps":-1},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "WarmIps must be between 0 and 1024")]
-    [InlineData("\"0\"", """{"policy":{"warmIp":2},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "warmIp")]
-    [InlineData("\"0\"", """{"policy":{"warmIps":2},"who":"ada"}""", HttpStatusCode.BadRequest, "Send {")]
-    [InlineData("\"0\"", "many", HttpStatusCode.BadRequest, "no such policy")]
+    [InlineData("\"old\"", """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionFailed, "If-Match is \"old\". Read the policy first")]
+    [InlineData("\"7\"", """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionFailed, "The policy has version 0, by nobody; yours is for 7")]
+    [InlineData("\"0\"", """{"policy":{"warmIps":-1},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "Pool:WarmIps is -1; it must be a whole number from 0 to 1024")]
+    [InlineData("\"0\"", """{"policy":{"warmIps":"two"},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy.warmIps is \"two\"; it must be a whole number from 0 to 1024")]
+    [InlineData("\"0\"", """{"policy":{"cooldown":5,"prefixes":"yes"},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy.cooldown is 5; it must be a time such as \"00:00:30\". policy.prefixes is \"yes\"; it must be true or false.")]
+    [InlineData("\"0\"", """{"policy":{"warmIp":2},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy.warmIp is no setting; a policy has warmEnis, warmIps, ")]
+    [InlineData("\"0\"", """{"policy":{"subnets":null},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy.subnets is null; it must be a list of subnet ids")]
+    [InlineData("\"0\"", """{"policy":{"subnets":[null]},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "Pool:Subnets has ''")]
+    [InlineData("\"0\"", """{"policy":{"additionalTags":{"team":null}},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "Pool:AdditionalTags has 'team'=''")]
+    [InlineData("\"0\"", """{"policy":{"warmIps":2},"who":"ada"}""", HttpStatusCode.BadRequest, "why must be a text of 1 to 500 characters. Send {")]
+    [InlineData("\"0\"", """{"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy must be an object. Send {")]
+    [InlineData("\"0\"", "[]", HttpStatusCode.BadRequest, "The body is []; send {")]
+    [InlineData("\"0\"", "many", HttpStatusCode.BadRequest, "no JSON")]
     public async Task A_bad_change_is_refused_and_changes_nothing(string? ifMatch, string body, HttpStatusCode status, string said)
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
@@ -92,8 +101,23 @@ public sealed class PolicyApiTests
         var refused = await SendAsync(http, HttpMethod.Put, "/v1/policy", ifMatch, content);
 
         Assert.Equal(status, refused.StatusCode);
-        Assert.Contains(said, await refused.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        using var problem = await JsonDocument.ParseAsync(await refused.Content.ReadAsStreamAsync(Cancellation), default, Cancellation);
+        Assert.Contains(said, $"{problem.RootElement.GetProperty("title")}: {problem.RootElement.GetProperty("detail")}", StringComparison.Ordinal);
         Assert.Equal((0, "settings", 2), await ShownAsync(http, "/v1/policy"));
+    }
+
+    [Fact]
+    public async Task A_form_as_curl_calls_it_is_read_and_a_node_that_none_can_be_is_refused()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        await using var door = await DoorAsync(world);
+        using var http = Client(door);
+
+        using var form = new StringContent("""{"policy":{"warmIps":3},"who":"ada","why":"x"}""", new MediaTypeHeaderValue("application/x-www-form-urlencoded"));
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(http, HttpMethod.Put, "/v1/policy", "\"0\"", form)).StatusCode);
+        var refused = await SendAsync(http, HttpMethod.Put, "/v1/nodes/nodea/policy", "\"1\"", new { policy = new { warmIps = 3 }, who = "ada", why = "x" });
+        Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        Assert.Contains("nodea is no instance id", await refused.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
     }
 
     private static async Task<WebApplication> DoorAsync(GrainWorld world)
