@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 
 namespace AwsVpcCni.Core.Pool;
 
@@ -44,6 +45,20 @@ public sealed record PoolPolicy
 
     /// <summary>Among free addresses those that rested this long come first: peers' conntrack remembers SYN_SENT for 120 s.</summary>
     public TimeSpan PreferredRest { get; init; } = TimeSpan.FromSeconds(120);
+
+    /// <summary>What differs from the defaults, and the rests, for logs.</summary>
+    public override string ToString()
+    {
+        (string Name, object? Value)[] said =
+        [
+            (nameof(WarmEnis), WarmEnis), (nameof(WarmIps), WarmIps), (nameof(MinimumIps), MinimumIps), (nameof(WarmPrefixes), WarmPrefixes), (nameof(MaxEnis), MaxEnis),
+            (nameof(Prefixes), Prefixes ? true : null), (nameof(ManageUntagged), ManageUntagged ? null : false), (nameof(Provisions), Provisions ? null : false),
+            (nameof(CustomNetworking), CustomNetworking ? true : null),
+            (nameof(AdditionalTags), AdditionalTags.IsEmpty ? null : string.Join(',', AdditionalTags.Select(tag => $"{tag.Key}:{tag.Value}"))),
+            (nameof(Subnets), Subnets.IsDefaultOrEmpty ? null : string.Join(',', Subnets)), (nameof(Cooldown), Cooldown), (nameof(PreferredRest), PreferredRest),
+        ];
+        return string.Join(' ', said.Where(one => one.Value is not null).Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Name}={one.Value}")));
+    }
 
     /// <summary>Which of the targets holds.</summary>
     /// <param name="prefixes">Whether the node draws prefixes.</param>
