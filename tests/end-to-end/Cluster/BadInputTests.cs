@@ -56,7 +56,7 @@ public sealed class BadInputTests
     [Theory]
     [InlineData("avcempty", null, "0 free addresses")]
     [InlineData("avcthrottle", "RequestLimitExceeded", "throttles AssignPrivateIpAddresses")]
-    [InlineData("avcdenied", "UnauthorizedOperation", "may not call AssignPrivateIpAddresses")]
+    [InlineData("avcdenied", "UnauthorizedOperation", "may not call ec2:AssignPrivateIpAddresses")]
     public async Task A_pod_that_gets_no_address_is_told_which_cause_it_has(string name, string? code, string text)
     {
         // One address is kept ready, so the second ADD needs EC2 at the latest; a /28 has 9 besides those of node and silo.
