@@ -124,10 +124,8 @@ public sealed partial class NodeGrain
             next = next with { AttachmentId = shown?.Attachment?.AttachmentId ?? "" };
             if (intent.Kind == IntentKind.AddInterface && shown is null && view.Interfaces.Any(eni => eni.Attachment is { NetworkCard: 0 } other && other.DeviceIndex == intent.DeviceIndex))
             {
-                // Someone else's is there. Those of ours that come and go are in intents.
-                var foreign = view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && _doc.Eni(eni.EniId) is null && !_doc.Intents.Any(one => one.EniId == eni.EniId));
-                _doc = _doc with { ForeignDevices = [.. foreign.Select(eni => eni.Attachment!.DeviceIndex)] };
-                var device = FreeDevices(_doc.WithIntent(intent.Id, null)).FirstOrDefault(); // Without this one, whose place is taken.
+                // Someone else's is there, as ForeignDevices has it since the look's beginning. Its own place counts as taken, too.
+                var device = FreeDevices(_doc.WithIntent(intent.Id, null)).FirstOrDefault();
                 next = device > 0 ? next with { DeviceIndex = device } : next with { Kind = IntentKind.RemoveInterface };
             }
         }

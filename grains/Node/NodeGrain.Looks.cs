@@ -124,7 +124,7 @@ public sealed partial class NodeGrain
         var now = time.GetUtcNow();
         var shown = view.Interfaces.ToDictionary(eni => eni.EniId, eni => eni.Held.Append(new Block(eni.Addresses[0])).ToHashSet(), StringComparer.Ordinal);
         bool IsShown(string eniId, Block block) => shown.TryGetValue(eniId, out var blocks) && blocks.Contains(block);
-        var next = WithLost(WithLate(_doc, IsShown, now), IsShown, now);
+        var next = WithLost(WithLate(WithNeighbours(_doc, view), IsShown, now), IsShown, now);
         if (next == _doc)
         {
             return;
@@ -148,6 +148,25 @@ public sealed partial class NodeGrain
             Hint();
         }
     }
+
+    /// <summary>What is not ours and may change: where else the node may get interfaces, and the places that others have taken on it.</summary>
+    private static NodeDocument WithNeighbours(NodeDocument document, InstanceView view)
+    {
+        var siblings = SiblingsIn(view, document.Interfaces);
+        var foreign = ForeignIn(view, document);
+        return document with
+        {
+            Siblings = siblings.SequenceEqual(document.Siblings) ? document.Siblings : siblings,
+            ForeignDevices = foreign.SequenceEqual(document.ForeignDevices) ? document.ForeignDevices : foreign,
+        };
+    }
+
+    /// <summary>Device indexes of interfaces on the default card that are neither ours nor becoming it.</summary>
+    private static ImmutableArray<int> ForeignIn(InstanceView view, NodeDocument document) =>
+        [.. from eni in view.Interfaces
+            where eni.Attachment is { NetworkCard: 0 } && document.Eni(eni.EniId) is null && !document.Intents.Any(intent => intent.EniId == eni.EniId)
+            orderby eni.Attachment!.DeviceIndex
+            select eni.Attachment!.DeviceIndex];
 
     /// <summary>A draw whose answer was lost can happen after its addresses were found, taken and returned. Only what an intent of ours named
     /// can have come so; what hands have added stays theirs.</summary>

@@ -81,12 +81,16 @@ public sealed class GrainWorld : IAsyncDisposable
     }
 
     /// <summary>Syncs on each hint, and each tenth of a second as an executor does each ten, until the orders are as wanted.</summary>
-    public static async Task<NodeOrders> UntilAsync(FakeExecutor executor, Func<NodeOrders, bool> wanted, string what)
+    public static Task<NodeOrders> UntilAsync(FakeExecutor executor, Func<NodeOrders, bool> wanted, string what) =>
+        UntilAsync(executor, orders => Task.FromResult(wanted(orders)), what);
+
+    /// <inheritdoc cref="UntilAsync(FakeExecutor, Func{NodeOrders, bool}, string)"/>
+    public static async Task<NodeOrders> UntilAsync(FakeExecutor executor, Func<NodeOrders, Task<bool>> wanted, string what)
     {
         using var patience = new CancellationTokenSource(Patience);
         while (true)
         {
-            if (await executor.SyncAsync() is var orders && wanted(orders))
+            if (await executor.SyncAsync() is var orders && await wanted(orders))
             {
                 return orders;
             }

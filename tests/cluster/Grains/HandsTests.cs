@@ -75,6 +75,21 @@ public sealed class HandsTests
         await UntilAsync(world, executor, _ => world.Ec2.ByHand(vpc => vpc.Enis.All(eni => eni.Id != taken)), "the detached one to be deleted");
     }
 
+    [Fact]
+    public async Task An_interface_that_someone_else_attaches_takes_a_place()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var executor = await JoinedAsync(world, 2);
+        world.Ec2.ByHand(vpc => vpc.AttachNetworkInterface(
+            vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a" }).Id, executor.Node.GetPrimaryKeyString(), 1, 0).Id);
+
+        await GrainWorld.UntilAsync(executor, async _ =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(10));
+            return (await executor.Node.SummarizeAsync()).Capacity == 18;
+        }, "2 of 3 interfaces to be left for pods");
+    }
+
     private static bool Take(Vpc vpc, Ip address)
     {
         vpc.UnassignPrivateIpAddresses(vpc.Enis.Single().Id, [address.ToIPAddress()]);
