@@ -95,7 +95,7 @@ public sealed partial class NodeGrain
             case Ec2Fault.NoRoom:
                 Trouble(new Reason(intent.OfPrefixes ? ReasonCode.SubnetScattered : ReasonCode.SubnetEmpty,
                     $"{intent.SubnetId}: EC2 has no room for {What(intent)}. Add a subnet or a CIDR. {Ec2Reason.Short(refusal.Message)}"));
-                NoRoom(intent);
+                await NoRoomAsync(intent);
                 await DropAsync(intent, intent.Names);
                 break;
             case Ec2Fault.LimitExceeded:
@@ -238,8 +238,12 @@ public sealed partial class NodeGrain
         await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true, WasUnknown = true }));
     }
 
-    /// <summary>EC2 knows better than the ledger: so long nothing is asked of that subnet.</summary>
-    private void NoRoom(Intent intent) => _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, HasAddresses: intent.OfPrefixes, HasPrefixes: false), time.GetUtcNow());
+    /// <summary>EC2 knows better than the ledger: for a while nothing is asked of that subnet, by this node nor by another.</summary>
+    private Task NoRoomAsync(Intent intent)
+    {
+        _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, HasAddresses: intent.OfPrefixes, HasPrefixes: false), time.GetUtcNow());
+        return grains.GetGrain<ISubnetGrain>(intent.SubnetId).NoRoomAsync(InstanceId, intent.OfPrefixes);
+    }
 
     private TimeSpan WaitOf(Ec2Action action, DateTimeOffset now) => _waits.TryGetValue(action, out var until) && IsAhead(until, now) ? until - now : TimeSpan.Zero;
 

@@ -85,7 +85,7 @@ public sealed partial class NodeGrain
                 Trouble(refusal.Fault == Ec2Fault.NoRoom ? why with { Code = ReasonCode.SubnetEmpty } : why);
                 if (refusal.Fault == Ec2Fault.NoRoom)
                 {
-                    NoRoom(intent);
+                    await NoRoomAsync(intent);
                 }
                 else
                 {

@@ -174,7 +174,8 @@ public sealed partial class NodeGrain
     {
         try
         {
-            if ((IsNamed(intent) || await NameAsync(intent)) && _doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { EffectUnknown: false } due) // A look may have settled it meanwhile.
+            var mayTry = intent.Kind == IntentKind.DrawCounted ? await MayCountAsync(intent) : IsNamed(intent) || await NameAsync(intent);
+            if (mayTry && _doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { EffectUnknown: false } due) // A look may have settled it meanwhile.
             {
                 await TryAsync(due, cancellation);
             }
@@ -224,18 +225,37 @@ public sealed partial class NodeGrain
 
         if (reservation.Names.Length < (isNew ? 2 : 1))
         {
-            // The ledger's word costs no call: the planner looks for another way at once, and asks here again when this has become old.
-            _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, HasAddresses: reservation.Free > (isNew ? 1 : 0), HasPrefixes: reservation.FreePrefixes > 0), now);
-            // What the subnet has, this interface may be kept from: it has left it, or is leaving us, not long ago.
-            var here = isNew ? ForNew + intent.SubnetId : intent.EniId;
-            _rooms[here] = (RoomOf(here, now) with { HasAddresses = intent.OfPrefixes && RoomOf(here, now).HasAddresses, HasPrefixes = !intent.OfPrefixes && RoomOf(here, now).HasPrefixes }, now);
-            Trouble(WhyDry(intent, reservation));
-            await DropAsync(intent, []);
-            Kick();
+            await HasNoRoomAsync(intent, reservation);
             return false;
         }
 
         return Stands(intent) && await StoreAsync(_doc.WithIntent(intent.Id, intent with { Names = reservation.Names, Count = reservation.Names.Length - (isNew ? 1 : 0) }));
+    }
+
+    /// <summary>A counted draw is for what the ledger does not know; but one node's refusal is enough for all.</summary>
+    private async Task<bool> MayCountAsync(Intent intent)
+    {
+        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, 0, [], intent.OfPrefixes, WithPrimary: false));
+        if (reservation.IsRefused)
+        {
+            await HasNoRoomAsync(intent, reservation);
+        }
+
+        return !reservation.IsRefused;
+    }
+
+    /// <summary>The ledger's word costs no call: the planner looks for another way at once, and asks here again when this has become old.</summary>
+    private async Task HasNoRoomAsync(Intent intent, Reservation found)
+    {
+        var hasAddresses = found.Free > (intent.Kind == IntentKind.AddInterface ? 1 : 0) && (!found.IsRefused || intent.OfPrefixes);
+        var now = time.GetUtcNow();
+        _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, hasAddresses, HasPrefixes: found.FreePrefixes > 0 && !found.IsRefused), now);
+        // What the subnet has, this interface may be kept from: it has left it, or is leaving us, not long ago.
+        var here = intent.Kind == IntentKind.AddInterface ? ForNew + intent.SubnetId : intent.EniId;
+        _rooms[here] = (RoomOf(here, now) with { HasAddresses = intent.OfPrefixes && RoomOf(here, now).HasAddresses, HasPrefixes = !intent.OfPrefixes && RoomOf(here, now).HasPrefixes }, now);
+        Trouble(WhyDry(intent, found));
+        await DropAsync(intent, []);
+        Kick();
     }
 
     private void Trouble(Reason reason)

@@ -16,6 +16,10 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// <remarks>Any suspect makes the ledger ask for a fresh read of the subnet, for all nodes.</remarks>
     Task SettleAsync(string intentId, string nodeId, ImmutableArray<Block> drawn, ImmutableArray<Block> suspect);
 
+    /// <summary>EC2 has no room, though the ledger shows some: for a sweep's time nobody is named any.</summary>
+    /// <param name="onlyPrefixes">It has no whole /28; addresses it may have.</param>
+    Task NoRoomAsync(string nodeId, bool onlyPrefixes);
+
     /// <summary>These are returned to EC2.</summary>
     Task ReturnedAsync(string nodeId, ImmutableArray<Block> blocks);
 
@@ -34,7 +38,7 @@ public interface ISubnetGrain : IGrainWithStringKey
 }
 
 /// <summary>Names wanted.</summary>
-/// <param name="Count">How many addresses or prefixes.</param>
+/// <param name="Count">How many addresses or prefixes; 0 only asks what is free.</param>
 /// <param name="NotThese">Names that must not be chosen for this interface again yet.</param>
 /// <param name="Prefixes">Whether prefixes are wanted.</param>
 /// <param name="WithPrimary">Whether one address more is wanted, for the interface itself; it comes first.</param>
@@ -48,10 +52,11 @@ public sealed record ReserveRequest(
 /// <param name="Free">Addresses that nobody holds.</param>
 /// <param name="FreePrefixes">Whole /28s among them.</param>
 /// <param name="Holders">Who holds most, when there are fewer names than asked.</param>
+/// <param name="IsRefused">EC2 has refused lately what the ledger shows free: nothing is named.</param>
 [GenerateSerializer, Immutable]
 public sealed record Reservation(
     [property: Id(0)] bool Known, [property: Id(1)] ImmutableArray<Block> Names, [property: Id(2)] int Free, [property: Id(3)] int FreePrefixes,
-    [property: Id(4)] ImmutableArray<SubnetHolder> Holders);
+    [property: Id(4)] ImmutableArray<SubnetHolder> Holders, [property: Id(5)] bool IsRefused = false);
 
 /// <summary>Who holds addresses of a subnet.</summary>
 /// <param name="Id">A node's instance id; of others the interface, when it is on no instance.</param>

@@ -22,6 +22,8 @@ public sealed partial class SubnetGrain(
     private const int LargestHoldersShown = 3;
 
     private readonly SortedDictionary<string, (SubnetShare Share, ImmutableArray<Ip> Held)> _shares = new(StringComparer.Ordinal);
+    private DateTimeOffset? _noAddressesSince; // In memory: a new activation costs one refused call.
+    private DateTimeOffset? _noPrefixesSince;
     private ImmutableArray<UsedAddress> _lastUsed = []; // Of the last sweep: who holds what, for operators.
 
     /// <inheritdoc/>
@@ -43,7 +45,8 @@ public sealed partial class SubnetGrain(
         var standing = Standing(doc);
         var mine = standing.FirstOrDefault(one => one.IntentId == request.IntentId);
         var taken = Taken(doc with { Reservations = standing });
-        var names = mine?.Names ?? Choose(subnet.Cidr, taken.With(Addresses(request.NotThese)), request);
+        var isRefused = IsLately(_noAddressesSince, now) || (request.Prefixes && IsLately(_noPrefixesSince, now));
+        var names = mine?.Names ?? (isRefused ? [] : Choose(subnet.Cidr, taken.With(Addresses(request.NotThese)), request));
         if (!names.IsEmpty)
         {
             // Stored before the answer: no other activation names them too.
@@ -54,7 +57,7 @@ public sealed partial class SubnetGrain(
         }
 
         var isShort = names.Length < request.Count + (request.WithPrimary ? 1 : 0);
-        return new Reservation(true, names, Free(taken), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length, isShort ? LargestHolders() : []);
+        return new Reservation(true, names, Free(taken), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length, isShort ? LargestHolders() : [], isRefused);
     }
 
     /// <inheritdoc/>
@@ -78,6 +81,16 @@ public sealed partial class SubnetGrain(
             LogSuspect(SubnetId, Addresses(suspect).Count(), nodeId);
             ReadMe();
         }
+    }
+
+    /// <inheritdoc/>
+    public Task NoRoomAsync(string nodeId, bool onlyPrefixes)
+    {
+        var now = time.GetUtcNow();
+        (_noAddressesSince, _noPrefixesSince) = (onlyPrefixes ? _noAddressesSince : now, now);
+        LogNoRoom(SubnetId, nodeId, onlyPrefixes ? "whole /28" : "address");
+        ReadMe();
+        return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
@@ -199,6 +212,8 @@ public sealed partial class SubnetGrain(
         Recent = [.. doc.Recent.Where(one => !addresses.Contains(one.Address)), .. addresses.Select(address => new RecentChange(address, doc.Change + 1, used))],
     };
 
+    private bool IsLately(DateTimeOffset? refusal, DateTimeOffset now) => refusal is { } then && (now - then).Duration() < settings.Timing.SweepPeriod;
+
     private void ReadMe() => grains.GetGrain<IVpcGrain>(settings.VpcId).ReadSubnetAsync(SubnetId).Ignore();
 
     private async Task StoreAsync(SubnetDocument next)
@@ -219,6 +234,9 @@ public sealed partial class SubnetGrain(
 
     [LoggerMessage(EventId = 2200, Level = LogLevel.Warning, Message = "{SubnetId}: EC2 refused {Count} names that the ledger showed free, for {NodeId}; reading the subnet again.")]
     private partial void LogSuspect(string subnetId, int count, string nodeId);
+
+    [LoggerMessage(EventId = 2202, Level = LogLevel.Warning, Message = "{SubnetId}: EC2 has no {What} more, it told {NodeId}; so long no node asks it again. Reading the subnet again.")]
+    private partial void LogNoRoom(string subnetId, string nodeId, string what);
 
     [LoggerMessage(EventId = 2201, Level = LogLevel.Warning, Message = "{SubnetId}: this activation ends: {Why}")]
     private partial void LogLost(string subnetId, string why);

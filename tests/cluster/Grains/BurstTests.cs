@@ -1,5 +1,6 @@
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Ec2;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Grains;
@@ -40,6 +41,24 @@ public sealed class BurstTests
         Assert.Equal((1, 0), (Calls(world, "Detach"), Calls(world, "Delete"))); // It is still under way.
         detaches.SetResult();
         await GrainWorld.UntilAsync(executor, _ => Calls(world, "Delete") > 0, "the interface to be deleted");
+    }
+
+    [Fact]
+    public async Task What_EC2_refuses_one_node_for_want_of_room_no_other_node_asks_for()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        var (first, second) = (await JoinedAsync(world), await JoinedAsync(world));
+        var before = Draws(world);
+        world.Ec2.Fail("Assign", Ec2Fault.NoRoom);
+        Wait(first, 3);
+        await GrainWorld.UntilAsync(first, _ => Draws(world) > before, "the refusal");
+
+        Wait(second, 5);
+        await GrainWorld.UntilAsync(second, async _ => (await second.Node.SummarizeAsync()).Trouble?.Contains("EC2 has said that it has no room", StringComparison.Ordinal) == true, "the ledger's word");
+        Assert.Equal(before + 1, Draws(world));
+
+        world.Time.Shift(TimeSpan.FromSeconds(61));
+        await GrainWorld.UntilAsync(second, orders => orders.Lease.Length == 6, "addresses again");
     }
 
     private static async Task<FakeExecutor> JoinedAsync(GrainWorld world)
