@@ -148,7 +148,7 @@ public sealed partial class NodeGrain
         var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
         if (intent.Kind == IntentKind.Return)
         {
-            await subnet.ReturnedAsync(InstanceId, intent.Names); // First: while the intent stands, it is repeated, and its names are not drawn by us.
+            await subnet.ReturnedAsync(InstanceId, _stored.Change, intent.Names); // First: while the intent stands, it is repeated, and its names are not drawn by us.
         }
 
         if (!Stands(intent))
@@ -180,7 +180,7 @@ public sealed partial class NodeGrain
             (_trouble, _refusals, _largestDraw) = (null, 0, int.MaxValue);
             LogDrawn(InstanceId, intent.Names.Sum(name => name.Size), intent.EniId);
             Hint();
-            await subnet.SettleAsync(intent.Id, InstanceId, intent.Names, []);
+            await subnet.SettleAsync(intent.Id, InstanceId, _stored.Change, intent.Names, []);
         }
     }
 
@@ -222,7 +222,7 @@ public sealed partial class NodeGrain
         var next = _doc.WithIntent(intent.Id, null);
         if (await StoreAsync(intent is { Kind: IntentKind.Draw, WasUnknown: true } ? WithDeparted(next, intent) : next)) // An earlier try may yet come to effect.
         {
-            await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, [], suspect);
+            await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, _stored.Change, [], suspect);
         }
     }
 

@@ -167,7 +167,7 @@ public sealed partial class NodeGrain
             (_trouble, _refusals, _notMade) = (null, 0, 0);
             LogAdded(InstanceId, intent.EniId, intent.DeviceIndex, added.Addresses.Length);
             Hint();
-            await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, intent.Names, []);
+            await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, _stored.Change, intent.Names, []);
         }
     }
 
@@ -175,8 +175,8 @@ public sealed partial class NodeGrain
     {
         // The ledger first: while the intent stands, this is repeated.
         var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
-        await subnet.ReturnedAsync(InstanceId, intent.Names);
-        await subnet.SettleAsync(intent.Id, InstanceId, [], []); // One that was never attached still had its names set aside.
+        await subnet.ReturnedAsync(InstanceId, _stored.Change, intent.Names);
+        await subnet.SettleAsync(intent.Id, InstanceId, _stored.Change, [], []); // One that was never attached still had its names set aside.
         if (await StoreAsync(_doc.WithIntent(intent.Id, null)))
         {
             _retries.Remove(intent.Id);

@@ -280,7 +280,7 @@ public sealed partial class NodeGrain
             if (last.Share != share || last.LeaseVersion != _stored.LeaseVersion || now - last.At >= ShareAgain)
             {
                 _shared[subnet.Key] = (share, _stored.LeaseVersion, now);
-                grains.GetGrain<ISubnetGrain>(subnet.Key).ShareAsync(InstanceId, share, [.. held.Select(one => one.Address)]).Ignore();
+                grains.GetGrain<ISubnetGrain>(subnet.Key).ShareAsync(InstanceId, _stored.Change, share, [.. held.Select(one => one.Address)]).Ignore();
             }
         }
     }

@@ -14,18 +14,22 @@ public interface ISubnetGrain : IGrainWithStringKey
 
     /// <summary>Ends the intent's reservation: some names are drawn now, some turned out to be held by others.</summary>
     /// <remarks>Any suspect makes the ledger ask for a fresh read of the subnet, for all nodes.</remarks>
-    Task SettleAsync(string intentId, string nodeId, ImmutableArray<Block> drawn, ImmutableArray<Block> suspect);
+    /// <param name="change">The number of the node document's last write: what a node says of an address is passed over when it arrives
+    /// after something later about that address.</param>
+    Task SettleAsync(string intentId, string nodeId, long change, ImmutableArray<Block> drawn, ImmutableArray<Block> suspect);
 
     /// <summary>EC2 has no room, though the ledger shows some: for a sweep's time nobody is named any.</summary>
     /// <param name="onlyPrefixes">It has no whole /28; addresses it may have.</param>
     Task NoRoomAsync(string nodeId, bool onlyPrefixes);
 
     /// <summary>These are returned to EC2.</summary>
-    Task ReturnedAsync(string nodeId, ImmutableArray<Block> blocks);
+    /// <param name="change">As in <see cref="SettleAsync"/>.</param>
+    Task ReturnedAsync(string nodeId, long change, ImmutableArray<Block> blocks);
 
     /// <summary>The node's share in this subnet and every address it holds, so that a restart of the ledger is not blind. Counted, never added up.</summary>
+    /// <param name="change">As in <see cref="SettleAsync"/>.</param>
     [OneWay]
-    Task ShareAsync(string nodeId, SubnetShare share, ImmutableArray<Ip> held);
+    Task ShareAsync(string nodeId, long change, SubnetShare share, ImmutableArray<Ip> held);
 
     /// <summary>The number of the ledger's last change; asked for before a sweep's first page.</summary>
     Task<long> ChangeNumberAsync();

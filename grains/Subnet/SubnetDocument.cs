@@ -30,7 +30,7 @@ public sealed record SubnetDocument
     /// <summary>Names set aside.</summary>
     public ImmutableArray<ReservedNames> Reservations { get; init; } = [];
 
-    /// <summary>Changes that a sweep may not have seen yet.</summary>
+    /// <summary>Changes that a sweep may not have seen yet, or that a late message of before could undo: the last of each address.</summary>
     public ImmutableArray<RecentChange> Recent { get; init; } = [];
 
     /// <summary>What a newer silo wrote and this one does not know.</summary>
@@ -45,4 +45,7 @@ public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArra
 /// <summary>An address that was drawn or returned by us.</summary>
 /// <param name="Change">The ledger's change number.</param>
 /// <param name="Used">True when drawn.</param>
-public sealed record RecentChange(Ip Address, long Change, bool Used);
+/// <param name="NodeId">Who has said so.</param>
+/// <param name="NodeChange">The number of that node document's last write.</param>
+/// <param name="At">UTC.</param>
+public sealed record RecentChange(Ip Address, long Change, bool Used, string NodeId = "", long NodeChange = 0, DateTimeOffset At = default);

@@ -20,8 +20,9 @@ public sealed partial class SubnetGrain(
     ILogger<SubnetGrain> logger) : IGrainBase, ISubnetGrain
 {
     private const int LargestHoldersShown = 3;
+    private static readonly TimeSpan MessagesTake = TimeSpan.FromMinutes(2); // At most: an answer is waited for 30 s, and what was sent twice comes a moment later.
 
-    private readonly SortedDictionary<string, (SubnetShare Share, ImmutableArray<Ip> Held)> _shares = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, (long Change, SubnetShare Share, ImmutableArray<Ip> Held)> _shares = new(StringComparer.Ordinal);
     private DateTimeOffset? _noAddressesSince; // In memory: a new activation costs one refused call.
     private DateTimeOffset? _noPrefixesSince;
     private ImmutableArray<UsedAddress> _lastUsed = []; // Of the last sweep: who holds what, for operators.
@@ -61,7 +62,7 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
-    public async Task SettleAsync(string intentId, string nodeId, ImmutableArray<Block> drawn, ImmutableArray<Block> suspect)
+    public async Task SettleAsync(string intentId, string nodeId, long change, ImmutableArray<Block> drawn, ImmutableArray<Block> suspect)
     {
         var doc = document.State;
         if (doc.Subnet is not { } subnet)
@@ -70,10 +71,11 @@ public sealed partial class SubnetGrain(
         }
 
         // A suspect counts as used until the next sweep says what it is.
-        await StoreAsync(Changed(doc, [.. Addresses(drawn)], used: true) with
+        var addresses = NotLate(doc, Addresses(drawn), nodeId, change);
+        await StoreAsync(Changed(doc, addresses, nodeId, change, used: true) with
         {
-            Used = [.. Map(subnet.Cidr, doc.Used).With(Addresses(drawn)).With(Addresses(suspect)).Bits],
-            Ours = [.. Map(subnet.Cidr, doc.Ours).With(Addresses(drawn)).Bits],
+            Used = [.. Map(subnet.Cidr, doc.Used).With(addresses).With(Addresses(suspect)).Bits],
+            Ours = [.. Map(subnet.Cidr, doc.Ours).With(addresses).Bits],
             Reservations = [.. doc.Reservations.Where(one => one.IntentId != intentId)],
         });
         if (!suspect.IsEmpty)
@@ -94,13 +96,13 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
-    public async Task ReturnedAsync(string nodeId, ImmutableArray<Block> blocks)
+    public async Task ReturnedAsync(string nodeId, long change, ImmutableArray<Block> blocks)
     {
-        ImmutableArray<Ip> addresses = [.. Addresses(blocks)];
         var doc = document.State;
         if (doc.Subnet is { } subnet)
         {
-            await StoreAsync(Changed(doc, addresses, used: false) with
+            var addresses = NotLate(doc, Addresses(blocks), nodeId, change);
+            await StoreAsync(Changed(doc, addresses, nodeId, change, used: false) with
             {
                 Used = [.. Map(subnet.Cidr, doc.Used).Without(addresses).Bits],
                 Ours = [.. Map(subnet.Cidr, doc.Ours).Without(addresses).Bits],
@@ -109,13 +111,18 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
-    public async Task ShareAsync(string nodeId, SubnetShare share, ImmutableArray<Ip> held)
+    public async Task ShareAsync(string nodeId, long change, SubnetShare share, ImmutableArray<Ip> held)
     {
-        _shares[nodeId] = (share, held);
-        var doc = document.State;
-        if (doc.Subnet is { } subnet && Map(subnet.Cidr, doc.Ours) is var ours && !held.All(ours.Contains))
+        if (_shares.TryGetValue(nodeId, out var known) && known.Change > change)
         {
-            await StoreAsync(Changed(doc, [], used: true) with { Ours = [.. ours.With(held).Bits] });
+            return; // Late: it has said something newer.
+        }
+
+        _shares[nodeId] = (change, share, held);
+        var doc = document.State;
+        if (doc.Subnet is { } subnet && Map(subnet.Cidr, doc.Ours) is var ours && NotLate(doc, held, nodeId, change) is var news && !news.All(ours.Contains))
+        {
+            await StoreAsync(Changed(doc, [], nodeId, change, used: true) with { Ours = [.. ours.With(news).Bits] });
         }
     }
 
@@ -131,8 +138,13 @@ public sealed partial class SubnetGrain(
         var later = doc.Recent.Where(one => one.Change > sweep.StartedChange).ToImmutableArray();
         var used = SubnetMap.Empty(cidr).With(sweep.Used.Select(one => one.Address))
             .With(later.Where(one => one.Used).Select(one => one.Address)).Without(later.Where(one => !one.Used).Select(one => one.Address));
-        var next = doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. Map(cidr, doc.Ours).Bits], Recent = later, ReadAt = time.GetUtcNow() };
-        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || doc.Recent.Length != later.Length;
+        var now = time.GetUtcNow();
+        var next = doc with
+        {
+            Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. Map(cidr, doc.Ours).Bits], ReadAt = now,
+            Recent = [.. doc.Recent.Where(one => one.Change > sweep.StartedChange || (now - one.At).Duration() < MessagesTake)],
+        };
+        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || doc.Recent.Length != next.Recent.Length;
         if (isNews)
         {
             await StoreAsync(next);
@@ -206,13 +218,18 @@ public sealed partial class SubnetGrain(
     private static int Free(SubnetMap taken) =>
         Enumerable.Range(0, (int)taken.Subnet.Size).Count(offset => !AddressNamer.IsKeptByAws(taken.Subnet, offset) && !taken.Contains(offset));
 
-    private static SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, bool used) => doc with
+    private SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool used) => doc with
     {
         Change = doc.Change + 1,
-        Recent = [.. doc.Recent.Where(one => !addresses.Contains(one.Address)), .. addresses.Select(address => new RecentChange(address, doc.Change + 1, used))],
+        Recent = [.. doc.Recent.Where(one => !addresses.Contains(one.Address)), .. addresses.Select(address => new RecentChange(address, doc.Change + 1, used, nodeId, change, time.GetUtcNow()))],
     };
 
     private bool IsLately(DateTimeOffset? refusal, DateTimeOffset now) => refusal is { } then && (now - then).Duration() < settings.Timing.SweepPeriod;
+
+    /// <summary>Without those of which the ledger has heard something later: a message that came late, or twice, must not bring back what
+    /// was returned since, nor take away what another node has drawn since.</summary>
+    private static ImmutableArray<Ip> NotLate(SubnetDocument doc, IEnumerable<Ip> addresses, string nodeId, long change) =>
+        [.. addresses.Where(address => doc.Recent.FirstOrDefault(one => one.Address == address) is not { } last || (last.NodeId == nodeId ? change > last.NodeChange : !last.Used))];
 
     private void ReadMe() => grains.GetGrain<IVpcGrain>(settings.VpcId).ReadSubnetAsync(SubnetId).Ignore();
 

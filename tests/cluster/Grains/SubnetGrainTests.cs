@@ -1,0 +1,68 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Subnet;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>Messages to a subnet's ledger that come late or twice. The simulation has found these, seed 131.</summary>
+public sealed class SubnetGrainTests
+{
+    private static readonly ImmutableArray<Block> Address = [new Block(Ip.Parse("10.0.0.9"))];
+
+    [Fact]
+    public async Task A_settlement_that_comes_after_the_return_of_its_address_does_not_take_it_from_everybody()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, free) = await ReadAsync(world);
+        await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
+        await ledger.ReturnedAsync("i-1", 8, Address);
+
+        await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
+        await ledger.ShareAsync("i-1", 7, new SubnetShare(0, 0, 1), [Address[0].First]);
+
+        Assert.Equal(free, (await ledger.SummarizeAsync()).Free);
+    }
+
+    [Fact]
+    public async Task A_return_that_comes_twice_leaves_the_address_to_the_node_that_has_drawn_it_since()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, free) = await ReadAsync(world);
+        await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
+        await ledger.ReturnedAsync("i-1", 8, Address);
+        await ledger.SettleAsync("i-2/1", "i-2", 2, Address, []);
+
+        await ledger.ReturnedAsync("i-1", 8, Address);
+
+        Assert.Equal(free - 1, (await ledger.SummarizeAsync()).Free);
+        Assert.DoesNotContain(Address[0], (await ledger.ReserveAsync(new ReserveRequest("i-3/1", "i-3", "eni-3", 250, [], Prefixes: false, WithPrimary: false))).Names);
+    }
+
+    [Fact]
+    public async Task A_look_that_comes_after_a_later_one_does_not_bring_a_returned_address_back()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, free) = await ReadAsync(world);
+        await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
+        var old = await SweepAsync(world, await ledger.ChangeNumberAsync(), Address[0].First);
+        await ledger.ReturnedAsync("i-1", 8, Address);
+        await ledger.SweptAsync(await SweepAsync(world, await ledger.ChangeNumberAsync()));
+
+        await ledger.SweptAsync(old);
+
+        Assert.Equal(free, (await ledger.SummarizeAsync()).Free);
+    }
+
+    private static async Task<(ISubnetGrain Ledger, long Free)> ReadAsync(GrainWorld world)
+    {
+        var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-a");
+        await ledger.SweptAsync(await SweepAsync(world, 0));
+        return (ledger, (await ledger.SummarizeAsync()).Free);
+    }
+
+    private static async Task<SubnetSweep> SweepAsync(GrainWorld world, long change, params Ip[] used) => new(
+        (await world.Ec2.DescribeSubnetsAsync(GrainWorld.VpcId, TestContext.Current.CancellationToken)).First(subnet => subnet.SubnetId == "subnet-a"),
+        [.. used.Select(address => new UsedAddress(address, "eni-1", "i-1"))], change);
+}
