@@ -49,8 +49,13 @@ public sealed partial class NodeGrain
                 await StoreAsync(_doc with { AddressesPerInterface = known.AddressesPerInterface, MaxInterfaces = known.MaxInterfaces, TakesPrefixes = known.TakesPrefixes, LimitsNote = null });
             }
 
-            foreach (var intent in _doc.Intents.Where(intent => intent.EffectUnknown))
+            foreach (var id in _doc.Intents.Where(intent => intent.EffectUnknown).Select(intent => intent.Id).ToArray())
             {
+                if (_doc.Intents.FirstOrDefault(one => one.Id == id) is not { EffectUnknown: true } intent)
+                {
+                    continue; // Another look has resolved it while this one waited, and it may have ended since.
+                }
+
                 var shown = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId);
                 await (intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface
                     ? ResolveInterfaceAsync(intent, shown, view)
