@@ -17,7 +17,11 @@ public sealed partial class ClusterGrain(
     public IGrainContext GrainContext => context;
 
     /// <inheritdoc/>
-    public Task<ClusterPolicies> ReadAsync() => Task.FromResult(Now(document.State));
+    public async Task<ClusterPolicies> ReadAsync()
+    {
+        await document.ReadStateAsync(); // An activation that another one has overtaken must not answer from its memory: it might never hear of it.
+        return Now(document.State);
+    }
 
     /// <inheritdoc/>
     public async Task<PolicyReply> ChangeAsync(PolicyChange change)
