@@ -24,7 +24,7 @@ built-bench := artifacts/.built-benchmarks
 built-sim := artifacts/.built-simulation
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate wiring e2e demo footprint bench-add bench-burst check clean
+.PHONY: help setup build publish test test-unit simulate mutations wiring e2e demo footprint bench-add bench-burst check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,10 @@ test-unit: ## The tests that need neither root nor another program; seconds.
 
 simulate: $(built-sim) ## The real grains and leases in virtual time, with faults: SEEDS=n of them from FIRST=n on, or SEED=n with its trace.
 	@$(simulation) $(if $(SEED),seed $(SEED),seeds $(or $(SEEDS),1000) $(or $(FIRST),1))
+
+mutations: ## What must not be missing is taken out, one thing after another: the seeds of `make test` must find each. NAMES=... for some.
+	@scripts/setup.sh sdk
+	@scripts/mutations.sh $(NAMES)
 
 wiring: build ## Netlink, wiring and the emulator's fabric, in namespaces of their own.
 	@scripts/test.sh wiring

@@ -3,11 +3,12 @@ using Xunit.Runner.InProc.SystemConsole;
 
 namespace AwsVpcCni.Tests.Simulation;
 
-/// <summary>Runs the tests, or seeds: <c>seeds COUNT [FIRST]</c>, or one with its trace: <c>seed NUMBER</c>, or the bursts: <c>burst</c>.</summary>
+/// <summary>Runs the tests, or seeds: <c>seeds COUNT [FIRST]</c>, those until one fails: <c>first COUNT</c>, one with its trace: <c>seed NUMBER</c>, or the bursts: <c>burst</c>.</summary>
 internal static class Program
 {
     private static Task<int> Main(string[] words) =>
         words is ["seeds", ..] ? Task.FromResult(Seeds.Run(int.Parse(words[1], null), words.Length > 2 ? int.Parse(words[2], null) : 1))
+        : words is ["first", var count] ? Task.FromResult(Seeds.RunToFirst(int.Parse(count, null)))
         : words is ["seed", var seed] ? Task.FromResult(Seeds.Replay(int.Parse(seed, null)))
         : words is ["burst"] ? Task.FromResult(Burst.Bursts.Run())
         // As xunit's own entry point has it: the first are how `dotnet test` calls.

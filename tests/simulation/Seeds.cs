@@ -48,6 +48,24 @@ internal static class Seeds
         return failed == 0 && (gaps.Count == 0 || count < LongRun) ? 0 : 1;
     }
 
+    /// <summary>For a mutation: which seed finds it, and how.</summary>
+    /// <returns>0 when one has.</returns>
+    public static int RunToFirst(int count)
+    {
+        Seed.Run(0);
+        for (var seed = 1; seed <= count; seed++)
+        {
+            if (Seed.Run(seed).Failure is { } failure)
+            {
+                Console.WriteLine($"seed {seed} FAILED {failure}");
+                return 0;
+            }
+        }
+
+        Console.WriteLine($"none of the seeds 1 to {count} has failed");
+        return 1;
+    }
+
     public static int Replay(int seed)
     {
         Seed.Run(0);

@@ -62,8 +62,9 @@ internal sealed class World
             Neighbour.Launch(new InstanceDescription { Type = "t3.small", Subnet = "subnet-a" });
         }
 
-        Store = new SimStore(Scheduler, Faults) { Written = (key, state) => { if (state is NodeDocument document) { Invariants!.Stored(key, document); } } };
         Invariants = new Invariants(this);
+        Ledgers = new Ledgers(this);
+        Store = new SimStore(Scheduler, Faults) { Written = Written, Released = Invariants.RowEnded };
         Vpc.Happened += _ => Invariants.Changed();
         for (var n = 0; n < 3; n++)
         {
@@ -105,6 +106,8 @@ internal sealed class World
 
     public Invariants Invariants { get; }
 
+    public Ledgers Ledgers { get; }
+
     public Transport Transport => _transport;
 
     public List<SiloNode> Silos { get; } = [];
@@ -143,7 +146,7 @@ internal sealed class World
         machine.Kernel.Gone = Invariants.LinkGone;
         Machines.Add(machine);
         StartExecutor(machine);
-        _runtimes[machine] = new Runtime(Scheduler, machine, _shape is not null ? 0 : random.Next(3, type == "t3.small" ? 8 : 12), () => PodEvents++);
+        _runtimes[machine] = new Runtime(Scheduler, Faults, machine, _shape is not null ? 0 : random.Next(3, type == "t3.small" ? 8 : 12), () => PodEvents++);
         return machine;
     }
 
@@ -178,6 +181,16 @@ internal sealed class World
         var cidr = Cidr.Parse(subnet.Cidr.ToString());
         return (subnet.AvailableIpAddressCount - kept.Count,
             !AddressNamer.ChoosePrefixes(cidr, offset => subnet.HolderOf((cidr.Base + offset).ToIPAddress()) is not null || kept.Contains(cidr.Base + offset), 1).IsEmpty);
+    }
+
+    private void Written(string key, object document)
+    {
+        switch (document)
+        {
+            case NodeDocument node: Invariants.Stored(key, node); break;
+            case SubnetDocument subnet: Ledgers.Stored(key, subnet); break;
+            default: break;
+        }
     }
 
     private IGrainBase Create(Activation activation)

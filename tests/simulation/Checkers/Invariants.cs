@@ -29,6 +29,11 @@ internal sealed class Invariants(World world)
     public void Wired(SimMachine machine, SandboxKey sandbox, Ip address)
     {
         _isDirty = true;
+        if (machine.Deleted.Contains(sandbox))
+        {
+            Fail($"{address} is wired for {sandbox} of {machine.InstanceId}, whose DEL has succeeded already");
+        }
+
         if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Cooldown - TimeSpan.FromMilliseconds(1))
         {
             Fail($"{address} is wired for {sandbox} of {machine.InstanceId} {(world.Scheduler.Now - gone).TotalSeconds:0.0} s after its last link went: the cool-down is {world.Cooldown.TotalSeconds} s");
@@ -39,6 +44,17 @@ internal sealed class Invariants(World world)
     {
         _isDirty = true;
         _goneAt[address] = world.Scheduler.Now;
+    }
+
+    /// <summary>A row says who has an address now: it does not end while its pod runs. But for what its executor has refused before:
+    /// such a request may arrive late, and the next report mends it.</summary>
+    public void RowEnded(string instanceId, Ip address, SandboxKey sandbox)
+    {
+        var machine = world.Machines.First(one => one.InstanceId == instanceId);
+        if (!machine.IsGone && !machine.Refused.Contains((sandbox, address)) && machine.Executor?.Link.IsClaimed(sandbox, address) == true && machine.Kernel.Links.Any(link => link.Owner == sandbox && link.Address == address && link.HasRoute))
+        {
+            Fail($"the row of {address} for {sandbox} of {instanceId} is ended, and the pod has the address still");
+        }
     }
 
     /// <summary>One effect of the product's on EC2: whose interface it touches, and what it takes away.</summary>
@@ -107,6 +123,11 @@ internal sealed class Invariants(World world)
             }
         }
 
+        if (document.Interfaces.DistinctBy(eni => eni.EniId).Count() < document.Interfaces.Length)
+        {
+            Fail($"{instanceId}: an interface is twice in its document: {string.Join(", ", document.Interfaces.Select(eni => eni.EniId))}");
+        }
+
         foreach (var taking in document.Intents.Where(one => one.Kind == IntentKind.Return))
         {
             foreach (var leased in document.Eni(taking.EniId)?.Addresses.Where(held => taking.Names.Any(name => name.Contains(held.Address))) ?? [])
@@ -136,6 +157,7 @@ internal sealed class Invariants(World world)
         }
 
         _isDirty = false;
+        world.Ledgers.Changed();
         var users = new Dictionary<Ip, string>();
         foreach (var machine in world.Machines.Where(one => !one.IsGone))
         {

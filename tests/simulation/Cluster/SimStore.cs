@@ -21,6 +21,9 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
     /// <summary>Told of each document as it is written.</summary>
     public Action<string, object>? Written { get; set; }
 
+    /// <summary>Told of each row that is ended.</summary>
+    public Action<string, Ip, SandboxKey>? Released { get; set; }
+
     public Task<(string? Json, string Etag)> ReadAsync(Activation activation, string name) =>
         CallAsync($"read {name} {activation.GrainId.Key}", () => Documents.Read(name, activation.GrainId), default);
 
@@ -60,7 +63,16 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
             store.CallAsync($"row {row.NodeId} {row.Address} {row.Sandbox}", () => store.Book.TryAssignAsync(row, default).GetAwaiter().GetResult(), cancellation);
 
         public Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation) =>
-            store.CallAsync($"release {nodeId} {address} {sandbox} {stamp.Incarnation}.{stamp.Number}", () => store.Book.TryReleaseAsync(nodeId, address, sandbox, stamp, released, default).GetAwaiter().GetResult(), cancellation);
+            store.CallAsync($"release {nodeId} {address} {sandbox} {stamp.Incarnation}.{stamp.Number}", () =>
+            {
+                var isReleased = store.Book.TryReleaseAsync(nodeId, address, sandbox, stamp, released, default).GetAwaiter().GetResult();
+                if (isReleased)
+                {
+                    store.Released?.Invoke(nodeId, address, sandbox);
+                }
+
+                return isReleased;
+            }, cancellation);
 
         public Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation) =>
             store.CallAsync($"remove row {nodeId} {address}", () => store.Book.TryRemoveAsync(nodeId, address, default).GetAwaiter().GetResult(), cancellation);

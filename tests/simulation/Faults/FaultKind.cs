@@ -36,6 +36,7 @@ internal enum FaultKind
     DiskRefuses,
     KernelRefuses,
     KernelHalf,
+    RuntimeRestarts,
 
     // By people and others.
     HandsTake,

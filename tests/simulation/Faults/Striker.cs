@@ -87,6 +87,7 @@ internal sealed class Striker(World world)
         if (_faults.Strikes(FaultKind.NeighbourActs))
         {
             world.Neighbour.Act();
+            world.Invariants.Changed();
         }
 
         if (_faults.Strikes(FaultKind.PolicyChanged))

@@ -112,7 +112,7 @@ internal sealed class Swarm
         FaultKind.Throttled or FaultKind.Ec2ErrorBefore or FaultKind.Ec2ErrorAfter or FaultKind.Ec2Silent or FaultKind.Ec2Late => 0.15,
         FaultKind.NotAuthorized => 0.03,
         FaultKind.DiskRefuses => 0.01,
-        FaultKind.KernelRefuses or FaultKind.KernelHalf => 0.05,
+        FaultKind.KernelRefuses or FaultKind.KernelHalf or FaultKind.RuntimeRestarts => 0.05,
         // Once a second.
         FaultKind.Partition => 0.03,
         FaultKind.StreamCut => 0.03,

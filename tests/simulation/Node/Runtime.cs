@@ -2,6 +2,7 @@ using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Cni;
+using AwsVpcCni.Tests.Simulation.Faults;
 using AwsVpcCni.Tests.Simulation.Scheduling;
 using Microsoft.Win32.SafeHandles;
 
@@ -11,14 +12,15 @@ namespace AwsVpcCni.Tests.Simulation.Node;
 internal sealed class Runtime
 {
     private readonly Scheduler _scheduler;
+    private readonly Swarm _faults;
     private readonly SimMachine _machine;
     private readonly Clock _clock;
     private readonly Action _counted;
     private int _sandboxes;
 
-    public Runtime(Scheduler scheduler, SimMachine machine, int slots, Action counted)
+    public Runtime(Scheduler scheduler, Swarm faults, SimMachine machine, int slots, Action counted)
     {
-        (_scheduler, _machine, _counted) = (scheduler, machine, counted);
+        (_scheduler, _faults, _machine, _counted) = (scheduler, faults, machine, counted);
         _clock = new Clock(scheduler, machine.Life, machine.Wall);
         for (var n = 0; n < slots; n++)
         {
@@ -76,6 +78,16 @@ internal sealed class Runtime
 
     private async Task<Ip?> AddAsync(string pod, SandboxKey sandbox, SafeFileHandle netns)
     {
+        if (_faults.Strikes(FaultKind.RuntimeRestarts))
+        {
+            // It knows nothing of its plugin any more, which goes on, and may yet have to write its request.
+            new SimLane(_scheduler, _machine.Life, $"runtime of {_machine.InstanceId}: plugin of {sandbox}") { Owner = this }.Start("a plugin without a runtime", () =>
+                CallAsync("ADD", sandbox, pod, netns, CancellationToken.None, late: _scheduler.Between(TimeSpan.Zero, TimeSpan.FromSeconds(2))));
+            await DelayAsync(0, 1);
+            Refused[pod] = "the runtime has started anew";
+            return null;
+        }
+
         using var patience = new CancellationTokenSource(_scheduler.Chance(0.1) ? _scheduler.Between(TimeSpan.Zero, TimeSpan.FromSeconds(3)) : TimeSpan.FromSeconds(240), _clock);
         var reply = await CallAsync("ADD", sandbox, pod, netns, patience.Token);
         if (patience.IsCancellationRequested || reply is not { ExitCode: 0 })
@@ -96,8 +108,14 @@ internal sealed class Runtime
             do
             {
                 // Without an executor the plugin's DEL succeeds: the executor cleans up at its start.
-                while (_machine.Executor is not null && await CallAsync("DEL", sandbox, pod, null, CancellationToken.None) is not { ExitCode: 0 })
+                while (_machine.Executor is not null)
                 {
+                    if (await CallAsync("DEL", sandbox, pod, null, CancellationToken.None) is { ExitCode: 0 })
+                    {
+                        _machine.Deleted.Add(sandbox);
+                        break;
+                    }
+
                     await DelayAsync(0.5, 2);
                 }
             }
@@ -108,7 +126,7 @@ internal sealed class Runtime
         _machine.Kernel.EndNamespace((long)netns.DangerousGetHandle());
     }
 
-    private async Task<PluginReply?> CallAsync(string command, SandboxKey sandbox, string pod, SafeFileHandle? netns, CancellationToken cancellation)
+    private async Task<PluginReply?> CallAsync(string command, SandboxKey sandbox, string pod, SafeFileHandle? netns, CancellationToken cancellation, TimeSpan late = default)
     {
         if (_machine.Executor is not { } executor)
         {
@@ -118,7 +136,7 @@ internal sealed class Runtime
 
         _counted();
         Pending++;
-        var reply = await executor.ServeAsync(command, sandbox, pod, netns, cancellation);
+        var reply = await executor.ServeAsync(command, sandbox, pod, netns, cancellation, late);
         Pending--;
         return reply;
     }

@@ -61,8 +61,9 @@ internal sealed class SimExecutor
     public SimNodeApi Api { get; }
 
     /// <summary>A plugin's request, on a lane of its own.</summary>
+    /// <param name="late">From its place in the order of arrival until the plugin has written it.</param>
     /// <returns>Null when the executor died meanwhile: the plugin's socket was reset.</returns>
-    public Task<PluginReply?> ServeAsync(string command, SandboxKey sandbox, string pod, SafeFileHandle? netns, CancellationToken cancellation)
+    public Task<PluginReply?> ServeAsync(string command, SandboxKey sandbox, string pod, SafeFileHandle? netns, CancellationToken cancellation, TimeSpan late = default)
     {
         var turn = ++_turns;
         var answer = new TaskCompletionSource<PluginReply?>(); // Plain: completed from the event loop.
@@ -72,7 +73,7 @@ internal sealed class SimExecutor
             $"CNI_COMMAND={command}\0CNI_CONTAINERID={sandbox.ContainerId}\0CNI_IFNAME={sandbox.IfName}\0CNI_NETNS=/run/netns/x\0" +
             $"CNI_ARGS=K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod};IgnoreUnknown=1\0");
         var lane = new SimLane(_scheduler, Life, $"{Life.Name}: {command} {sandbox} ({++_requests})") { Owner = this };
-        _scheduler.After(TimeSpan.FromMilliseconds(0.1), () => lane.Start(command, async () =>
+        _scheduler.After(TimeSpan.FromMilliseconds(0.1) + late, () => lane.Start(command, async () =>
         {
             var reply = await _commands.ServeAsync(new PluginRequest(environment, Config, netns, turn), cancellation);
             _served.Remove(answer);

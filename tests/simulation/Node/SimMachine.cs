@@ -1,3 +1,5 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Lease;
 using AwsVpcCni.NodeExecutor.Wiring;
 using AwsVpcCni.Tests.Simulation.Cluster;
@@ -26,6 +28,12 @@ internal sealed class SimMachine(Scheduler scheduler, Swarm faults, string insta
     /// <summary>Null while none runs.</summary>
     public SimExecutor? Executor { get; private set; }
 
+    /// <summary>What an executor of it has ever refused for a sandbox: silos may end such a row though the sandbox has got the address after all.</summary>
+    public HashSet<(SandboxKey Sandbox, Ip Address)> Refused { get; } = [];
+
+    /// <summary>Sandboxes whose DEL an executor has answered: nothing of them is wired any more.</summary>
+    public HashSet<SandboxKey> Deleted { get; } = [];
+
     public bool IsGone => Life.IsOver;
 
     /// <summary>What the disk says that the node may use: a consent must be there before anybody hears of it.</summary>
@@ -43,7 +51,7 @@ internal sealed class SimMachine(Scheduler scheduler, Swarm faults, string insta
         {
             try
             {
-                Executor = new SimExecutor(scheduler, life, this, new SimNodeApi(scheduler, faults, transport, silos, instanceId), new SimInterfaces(scheduler, faults, find), log);
+                Executor = new SimExecutor(scheduler, life, this, new SimNodeApi(scheduler, faults, transport, silos, instanceId, request => Refused.UnionWith(request.Refused.Select(refusal => (request.Sandbox, refusal.Address)))), new SimInterfaces(scheduler, faults, find), log);
             }
             catch (Exception e) when (e is IOException or WiringException)
             {

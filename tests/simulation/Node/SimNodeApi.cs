@@ -8,15 +8,18 @@ using AwsVpcCni.Tests.Simulation.Scheduling;
 namespace AwsVpcCni.Tests.Simulation.Node;
 
 /// <summary>The way from an executor to the silos' doors and back: each call lost, late, doubled; a silo that is down refuses at once.</summary>
-internal sealed class SimNodeApi(Scheduler scheduler, Swarm faults, Transport transport, List<SiloNode> silos, string instanceId) : INodeApi
+internal sealed class SimNodeApi(Scheduler scheduler, Swarm faults, Transport transport, List<SiloNode> silos, string instanceId, Action<AssignRequest> asked) : INodeApi
 {
     private static readonly TimeSpan DoorDeadline = TimeSpan.FromSeconds(1.5); // NodeApi:CallDeadline.
 
     private HintStream? _stream;
     private int _streams;
 
-    public Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation) =>
-        CallAsync("assign", node => node.AssignAsync(request), cancellation);
+    public Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation)
+    {
+        asked(request);
+        return CallAsync("assign", node => node.AssignAsync(request), cancellation);
+    }
 
     public Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation) =>
         CallAsync("release", node => node.ReleaseAsync(request), cancellation);

@@ -1,0 +1,59 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
+using AwsVpcCni.Grains.Subnet;
+
+namespace AwsVpcCni.Tests.Simulation.Checkers;
+
+/// <summary>What a subnet's ledger has stored of our own draws and returns stands until EC2 shows something else: no look that began
+/// earlier undoes it. Else an operator sees wrong numbers, and a pod waits for an address that is free.</summary>
+/// <remarks>Not checked: what others draw and return, which the ledger cannot but learn late.</remarks>
+internal sealed class Ledgers(World world)
+{
+    private readonly Dictionary<string, SubnetDocument> _documents = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<Ip, (bool IsUsed, string? Holder)> _settled = []; // As stored, and as EC2 has it ever since.
+
+    /// <summary>EC2 has changed: what is not as it was then says nothing any more.</summary>
+    public void Changed()
+    {
+        foreach (var (address, _) in _settled.Where(one => Holder(one.Key) != one.Value.Holder).ToArray())
+        {
+            _settled.Remove(address);
+        }
+    }
+
+    /// <summary>A ledger as it is written.</summary>
+    public void Stored(string subnetId, SubnetDocument document)
+    {
+        var before = _documents.GetValueOrDefault(subnetId) ?? new SubnetDocument();
+        _documents[subnetId] = document;
+        if (document.Subnet is not { Cidr: var cidr })
+        {
+            return;
+        }
+
+        var (used, ours, wasOurs) = (Map(cidr, document.Used), Map(cidr, document.Ours), Map(cidr, before.Ours));
+        for (var offset = 0; offset < cidr.Size; offset++)
+        {
+            var address = cidr.Base + offset;
+            var isUsed = used.Contains(offset);
+            if (_settled.TryGetValue(address, out var settled) && isUsed != settled.IsUsed)
+            {
+                _settled.Remove(address);
+                var isSuspect = isUsed && !ours.Contains(offset) && document.ReadAt == before.ReadAt; // EC2 has refused it, and nobody knows why.
+                if (!isSuspect)
+                {
+                    world.Scheduler.Fail($"INVARIANT {subnetId}: the ledger had {address} as {(settled.IsUsed ? "drawn" : "returned")}, EC2 has shown it so ever since, and now it is {(isUsed ? "used" : "free")} in the ledger");
+                }
+            }
+
+            if (ours.Contains(offset) != wasOurs.Contains(offset) && ours.Contains(offset) == isUsed && Holder(address) is var holder && holder is not null == isUsed)
+            {
+                _settled[address] = (isUsed, holder);
+            }
+        }
+    }
+
+    private string? Holder(Ip address) => world.Vpc.Subnets.First(subnet => subnet.Cidr.Contains(address.ToIPAddress())).HolderOf(address.ToIPAddress());
+
+    private static SubnetMap Map(Cidr cidr, byte[] bits) => bits.Length == 0 ? SubnetMap.Empty(cidr) : new SubnetMap(cidr, [.. bits]);
+}
