@@ -39,7 +39,7 @@ internal sealed class Ledgers(World world)
             if (_settled.TryGetValue(address, out var settled) && isUsed != settled.IsUsed)
             {
                 _settled.Remove(address);
-                var isSuspect = isUsed && !ours.Contains(offset) && document.ReadAt == before.ReadAt; // EC2 has refused it, and nobody knows why.
+                var isSuspect = isUsed && !ours.Contains(offset) && document.Change != before.Change; // EC2 has refused it, and nobody knows why. A look has no number of its own.
                 if (!isSuspect)
                 {
                     world.Scheduler.Fail($"INVARIANT {subnetId}: the ledger had {address} as {(settled.IsUsed ? "drawn" : "returned")}, EC2 has shown it so ever since, and now it is {(isUsed ? "used" : "free")} in the ledger");
