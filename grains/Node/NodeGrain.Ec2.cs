@@ -15,6 +15,9 @@ public sealed partial class NodeGrain
 {
     private const int TriesBeforeTaken = 7; // By their waits more than a minute: until then a look that does not show the names proves nothing.
 
+    private const int LooksBeforeRare = 4; // The next look is asked for half a minute later.
+
+    private readonly Dictionary<string, DateTimeOffset> _unknownSince = new(StringComparer.Ordinal);
     private readonly Dictionary<Ec2Action, DateTimeOffset> _waits = []; // Until when the budget last said to wait.
 
     private async Task TryAsync(Intent intent, CancellationToken cancellation)
@@ -134,9 +137,12 @@ public sealed partial class NodeGrain
             case IntentKind.DrawCounted when !beyond.IsEmpty:
                 await SettleAsync(intent with { Names = beyond });
                 break;
+            case IntentKind.DrawCounted when _lookAskedAt - UnknownSince(intent) < AbsenceProvesNothing:
+                _looks = LooksBeforeRare; // A count can be drawn twice: only a look that began a minute later shows that it was not.
+                break;
             default:
-                // Not there, or not shown yet. Names cannot be drawn twice, so they are simply sent again; a count could be.
-                Later(intent, intent.Kind == IntentKind.DrawCounted ? AbsenceProvesNothing : AskAgain);
+                // Not there, or not shown yet. Names cannot be drawn twice, so they are simply sent again.
+                Later(intent, AskAgain);
                 await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = false }));
                 break;
         }
@@ -166,6 +172,7 @@ public sealed partial class NodeGrain
         }
 
         _retries.Remove(intent.Id);
+        _unknownSince.Remove(intent.Id);
         if (intent.Kind == IntentKind.Return)
         {
             foreach (var address in intent.Names.SelectMany(name => name.Addresses))
@@ -219,6 +226,7 @@ public sealed partial class NodeGrain
     private async Task DropAsync(Intent intent, ImmutableArray<Block> suspect)
     {
         _retries.Remove(intent.Id);
+        _unknownSince.Remove(intent.Id);
         var next = _doc.WithIntent(intent.Id, null);
         if (await StoreAsync(intent is { Kind: IntentKind.Draw, WasUnknown: true } ? WithDeparted(next, intent) : next)) // An earlier try may yet come to effect.
         {
@@ -235,7 +243,19 @@ public sealed partial class NodeGrain
 
         LogUnknown(InstanceId, intent.Kind, intent.EniId, why);
         Backoff(intent);
+        _unknownSince[intent.Id] = time.GetUtcNow();
         await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = true, WasUnknown = true }));
+    }
+
+    /// <summary>When its last try ended without an answer; of an earlier activation's try, when this one first saw it.</summary>
+    private DateTimeOffset UnknownSince(Intent intent)
+    {
+        if (!_unknownSince.TryGetValue(intent.Id, out var since))
+        {
+            _unknownSince[intent.Id] = since = time.GetUtcNow();
+        }
+
+        return since;
     }
 
     /// <summary>EC2 knows better than the ledger: for a while nothing is asked of that subnet, by this node nor by another.</summary>

@@ -269,6 +269,28 @@ public sealed class NodeGrainTests
         Assert.Equal(5, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
     }
 
+    [Fact] // Simulation, seed 298.
+    public async Task A_counted_draw_is_not_sent_again_before_a_look_a_minute_later_has_shown_that_it_did_not_happen()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3);
+        world.Ec2.Fail("AssignCounted", Ec2Fault.EffectUnknown);
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, _ => Looks() > 1, "the look for the counted draw");
+
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, 4)); // Now it comes to effect.
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(5));
+            return orders.Lease.Length == 4;
+        }, "4 leased addresses");
+
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+        Assert.Equal(5, Held(world));
+
+        int Looks() => world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces i-", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_refusal_for_good_is_tried_ever_more_rarely_and_never_by_count()
     {
