@@ -75,7 +75,10 @@ public sealed partial class NodeGrain
     private NodeState State(DateTimeOffset now) => new()
     {
         Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface)
-            .Select(intent => new EniState { EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes })],
+            .Select(intent => new EniState
+            {
+                EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes, Room = Math.Max(0, _doc.Slots - intent.Count), Subnet = RoomOf(intent.SubnetId, now),
+            })],
         Slots = _doc.Slots,
         TakesPrefixes = TakesPrefixes,
         NewInterfaces = IsAhead(_noNewBefore, now) ? 0 : FreeDevices(_doc).Count(),

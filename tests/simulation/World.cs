@@ -42,7 +42,7 @@ internal sealed class World
         Scheduler = new Scheduler(seed) { Trace = trace };
         var random = Scheduler.Random;
         Faults = new Swarm(Scheduler, isCalm);
-        SettingsFile = Operators.Draw(random);
+        SettingsFile = shape?.Policy ?? Operators.Draw(random);
         var size = shape is not null ? "22" : random.Next(3) switch { 0 => "27", 1 => "26", _ => "24" };
         Vpc = new Vpc(new VpcDescription
         {
@@ -159,7 +159,7 @@ internal sealed class World
         return Vpc.FindEni(eniId);
     }
 
-    public void StartSilo(SiloNode silo) => silo.Start(file => new ClusterSettings(ClusterName, VpcId, QuotaKey, _shape?.Policy ?? file.ToPolicy(),
+    public void StartSilo(SiloNode silo) => silo.Start(file => new ClusterSettings(ClusterName, VpcId, QuotaKey, file.ToPolicy(),
         new Timing { ReservationLapse = TimeSpan.FromMinutes(10) })); // A lost settlement keeps names aside so long; effects here come within half a minute.
 
     /// <summary>Someone else's: not made by us, and no node's primary interface.</summary>

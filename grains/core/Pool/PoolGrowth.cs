@@ -22,6 +22,8 @@ internal static class PoolGrowth
         }
 
         missing = Draw(left, missing, prefixes, fills, actions);
+        // An interface that is on its way can be drawn for before yet another one would be there.
+        missing = Math.Max(0, missing - node.Enis.Where(eni => eni.EniId.Length == 0 && (prefixes ? eni.Subnet.HasPrefixes : eni.Subnet.HasAddresses)).Sum(eni => eni.Room));
         missing = Add(node, left, missing, prefixes, fills, actions);
         if (prefixes && missing > 0)
         {

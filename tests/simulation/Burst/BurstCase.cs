@@ -1,16 +1,16 @@
-using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Silo.Options;
 
 namespace AwsVpcCni.Tests.Simulation.Burst;
 
 /// <summary>A burst of pods on one node, and what amazon-vpc-cni-k8s makes of it.</summary>
 /// <param name="Setting">As it stands in the figures' names.</param>
 /// <param name="Theirs">Simulated from its source, release 1.23.1, by turns of 5 s with an EC2 that takes no time (vpc-cni.md 2.12 (c)).</param>
-internal sealed record BurstCase(string InstanceType, int Pods, string Setting, PoolPolicy Policy, Reference Theirs)
+internal sealed record BurstCase(string InstanceType, int Pods, string Setting, PoolOptions Policy, Reference Theirs)
 {
-    private static readonly PoolPolicy NothingSet = new();
-    private static readonly PoolPolicy W1 = new() { WarmIps = 1 };
-    private static readonly PoolPolicy W2M10 = new() { WarmIps = 2, MinimumIps = 10 };
-    private static readonly PoolPolicy Wp1 = new() { Prefixes = true, WarmPrefixes = 1 };
+    private static readonly PoolOptions NothingSet = new();
+    private static readonly PoolOptions W1 = new() { WarmIps = 1 };
+    private static readonly PoolOptions W2M10 = new() { WarmIps = 2, MinimumIps = 10 };
+    private static readonly PoolOptions Wp1 = new() { Prefixes = true, WarmPrefixes = 1 };
 
     public static IReadOnlyList<BurstCase> All { get; } =
     [

@@ -90,6 +90,20 @@ public sealed class PoolPlannerTests
         Assert.Equal((pods, 0, calls), (node.Pods, node.Waiting, node.Calls));
     }
 
+    [Theory] // bench-add saw pods that came one after another get an interface each, with an address or two.
+    [InlineData(3, true, 0)]
+    [InlineData(8, true, 3)]
+    [InlineData(3, false, 3)]
+    public void An_interface_that_is_on_its_way_is_waited_for_rather_than_joined_by_another(int waiting, bool subnetHasAddresses, int expected)
+    {
+        var coming = new EniState { EniId = "", Drawing = 2, Room = 5, Subnet = new SubnetRoom("subnet-0", subnetHasAddresses, false) };
+        var node = new NodeState { Slots = 9, Enis = [new EniState { EniId = "eni-0" }, coming], NewInterfaces = 2, NewIn = [new("subnet-1")], WaitingPods = 2 + waiting };
+
+        var plan = PoolPlanner.Plan(node, new PoolPolicy { WarmIps = 0 }, default);
+
+        Assert.Equal(expected, plan.OfType<PoolAction.AddInterface>().Sum(add => add.Count));
+    }
+
     [Fact]
     public void While_drawing_has_a_queue_a_waiting_pod_is_served_by_a_new_interface()
     {
