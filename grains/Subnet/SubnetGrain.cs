@@ -101,7 +101,9 @@ public sealed partial class SubnetGrain(
         var doc = document.State;
         if (doc.Subnet is { } subnet)
         {
-            var addresses = NotLate(doc, Addresses(blocks), nodeId, change);
+            // EC2 frees what a lost instance held at once, and its node learns of it late: another one may have drawn it long since.
+            var elsewhere = _shares.Where(one => one.Key != nodeId).SelectMany(one => one.Value.Held).ToHashSet();
+            var addresses = NotLate(doc, Addresses(blocks).Where(address => !elsewhere.Contains(address)), nodeId, change);
             await StoreAsync(Changed(doc, addresses, nodeId, change, used: false) with
             {
                 Used = [.. Map(subnet.Cidr, doc.Used).Without(addresses).Bits],

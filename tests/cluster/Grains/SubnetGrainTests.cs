@@ -40,6 +40,23 @@ public sealed class SubnetGrainTests
         Assert.DoesNotContain(Address[0], (await ledger.ReserveAsync(new ReserveRequest("i-3/1", "i-3", "eni-3", 250, [], Prefixes: false, WithPrimary: false))).Names);
     }
 
+    /// <summary>EC2 frees what a terminated instance held; its node's grain learns of it much later. Seed 158.</summary>
+    [Fact]
+    public async Task A_return_of_a_lost_instance_leaves_the_address_to_the_node_that_has_drawn_it_since()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, free) = await ReadAsync(world);
+        await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
+        await ledger.SettleAsync("i-2/1", "i-2", 2, Address, []);
+        await ledger.ShareAsync("i-2", 2, new SubnetShare(0, 1, 0), [Address[0].First]);
+        world.Time.Shift(TimeSpan.FromMinutes(10)); // The ledger keeps what was told it lately no longer than that.
+        await ledger.SweptAsync(await SweepAsync(world, await ledger.ChangeNumberAsync(), Address[0].First));
+
+        await ledger.ReturnedAsync("i-1", 8, Address);
+
+        Assert.Equal(free - 1, (await ledger.SummarizeAsync()).Free);
+    }
+
     [Fact]
     public async Task A_look_that_comes_after_a_later_one_does_not_bring_a_returned_address_back()
     {
