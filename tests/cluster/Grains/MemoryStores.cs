@@ -105,16 +105,23 @@ public sealed class MemoryDocuments : IGrainStorage
     /// <summary>Writes of this kind of document have no answer.</summary>
     public string? AwayFor { get; set; }
 
-    public Task WriteStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
+    /// <summary>Awaited before a document of this name is written.</summary>
+    public Func<string, Task>? BeforeWrite { get; set; }
+
+    public async Task WriteStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
     {
         if (stateName == AwayFor)
         {
             throw new StoreException("the store is away, as the test wished");
         }
 
+        if (BeforeWrite is { } before)
+        {
+            await before(stateName);
+        }
+
         grainState.ETag = Write(stateName, grainId, JsonSerializer.Serialize(grainState.State, DocumentJson.Options), grainState.ETag);
         grainState.RecordExists = true;
-        return Task.CompletedTask;
     }
 
     public Task ClearStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
