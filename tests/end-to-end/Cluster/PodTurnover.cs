@@ -15,10 +15,15 @@ internal sealed class PodTurnover(ClusterNode node)
 
     private readonly ConcurrentDictionary<string, CniCallOnNode> sandboxes = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, string> addresses = new(StringComparer.Ordinal);
-    private int addsInFlight, delsInFlight;
+    private int addsInFlight, delsInFlight, ended;
+    private (int Ended, Action Act) awaited = (-1, static () => { });
 
     /// <summary>Plugins that have their configuration and have not ended.</summary>
     public (int Adds, int Dels) InFlight => (Volatile.Read(ref addsInFlight), Volatile.Read(ref delsInFlight));
+
+    /// <summary>Does something, once, when so many plugins have ended from now on: on the thread that has seen the last one's end.</summary>
+    /// <remarks>Called while none runs.</remarks>
+    public void AfterEnds(int count, Action act) => awaited = (Volatile.Read(ref ended) + count, act);
 
     /// <summary>Sandboxes whose namespace is there.</summary>
     public IReadOnlyCollection<CniCallOnNode> Sandboxes => [.. sandboxes.Values];
@@ -86,6 +91,10 @@ internal sealed class PodTurnover(ClusterNode node)
         finally
         {
             Interlocked.Decrement(ref Counter(command));
+            if (Interlocked.Increment(ref ended) == awaited.Ended)
+            {
+                awaited.Act();
+            }
         }
     }
 
