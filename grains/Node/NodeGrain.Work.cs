@@ -40,7 +40,7 @@ public sealed partial class NodeGrain
             RunDue(cancellation);
             ShareWithSubnets();
             WatchWaiting();
-            await CheckRowsAsync(cancellation);
+            await RereadAsync(cancellation);
         }
         finally
         {

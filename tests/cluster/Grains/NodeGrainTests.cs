@@ -1,3 +1,4 @@
+using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
@@ -422,6 +423,32 @@ public sealed class NodeGrainTests
         }
 
         Assert.Equal(pod, Assert.Single(await world.Book.ReadNodeAsync(id, Token), row => row.Released is null).Address);
+    }
+
+    [Fact] // Simulation, seed 330: what it lists there, nobody carries out.
+    public async Task A_document_that_another_activation_has_left_is_found_and_carried_out()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (id, executor) = await JoinedAsync(world);
+        await executor.SyncAsync();
+        var name = GrainId.Create("node", id);
+        var (json, etag) = world.Documents.Read("node", name);
+        var left = JsonSerializer.Deserialize<NodeDocument>(json!, DocumentJson.Options)!;
+        world.Documents.Write("node", name, JsonSerializer.Serialize((left with { Change = left.Change + 1 }).WithIntent("", new Intent
+        {
+            Id = id + "/ghost", Kind = IntentKind.Draw, EniId = left.Interfaces[0].EniId, SubnetId = "subnet-a", Count = 1,
+        }), DocumentJson.Options), etag);
+
+        world.Time.Shift(TimeSpan.FromMinutes(6));
+
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        patience.CancelAfter(TimeSpan.FromSeconds(20));
+        while (world.Documents.Read("node", name).Json!.Contains("ghost", StringComparison.Ordinal))
+        {
+            await Task.Delay(100, patience.Token);
+        }
+
+        Assert.Equal(6, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
     }
 
     [Fact] // Simulation, seed 35: EC2 takes the naming of an interface's own address for done, and a pod got it.
