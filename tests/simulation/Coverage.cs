@@ -3,8 +3,8 @@ using AwsVpcCni.Tests.Simulation.Faults;
 
 namespace AwsVpcCni.Tests.Simulation;
 
-/// <summary>Which faults have struck in a run, and which of EC2's they have struck at which action.</summary>
-internal sealed class Coverage
+/// <summary>Which faults have struck in a run, which of EC2's they have struck at which action, and at which awaits of the node's grain it was killed.</summary>
+internal static class Coverage
 {
     private static readonly FaultKind[] OfEc2 =
         [FaultKind.Throttled, FaultKind.NotAuthorized, FaultKind.Ec2ErrorBefore, FaultKind.Ec2ErrorAfter, FaultKind.Ec2Silent, FaultKind.Ec2Late];
@@ -12,22 +12,16 @@ internal sealed class Coverage
     // Asked only for types that are newer than the table, and no such one is here.
     private static readonly Ec2Action[] Actions = [.. Enum.GetValues<Ec2Action>().Except([Ec2Action.DescribeInstanceTypes])];
 
-    private readonly HashSet<FaultKind> _kinds = [];
-    private readonly HashSet<(FaultKind, Ec2Action)> _pairs = [];
-
-    /// <summary>How many have struck.</summary>
-    public int Met => _kinds.Count + _pairs.Count;
-
-    public void Add(SeedResult result)
-    {
-        _kinds.UnionWith(result.Struck.Keys);
-        _pairs.UnionWith(result.OnEc2.Keys);
-    }
-
-    /// <summary>What has not.</summary>
-    public List<string> Gaps() =>
+    /// <summary>All that a long run must meet.</summary>
+    public static IReadOnlyCollection<string> Wanted { get; } =
     [
-        .. Enum.GetValues<FaultKind>().Except(_kinds).Select(kind => kind.ToString()),
-        .. from kind in OfEc2 from action in Actions where !_pairs.Contains((kind, action)) select $"{kind} x {action}",
+        .. Enum.GetNames<FaultKind>(), .. from kind in OfEc2 from action in Actions select $"{kind} x {action}",
+        .. Awaits.InOrder.Select(NameOf),
     ];
+
+    /// <summary>What a seed has met.</summary>
+    public static IEnumerable<string> Of(SeedResult result) =>
+        [.. result.Struck.Keys.Select(kind => kind.ToString()), .. result.OnEc2.Keys.Select(pair => $"{pair.Item1} x {pair.Item2}"), .. result.KilledAt.Select(NameOf)];
+
+    private static string NameOf((Type, int) at) => $"killed at {Awaits.All[at]}";
 }

@@ -7,7 +7,8 @@ namespace AwsVpcCni.Tests.Simulation;
 internal static class Program
 {
     private static Task<int> Main(string[] words) =>
-        words is ["seeds", ..] ? Task.FromResult(Seeds.Run(int.Parse(words[1], null), words.Length > 2 ? int.Parse(words[2], null) : 1))
+        words is ["seeds", var many, .. var rest] ? Seeds.RunAsync(int.Parse(many, null), rest is [var from] ? int.Parse(from, null) : 1)
+        : words is ["part", var all, var first, var part] ? Task.FromResult(Seeds.RunPart(int.Parse(all, null), int.Parse(first, null), int.Parse(part, null)))
         : words is ["first", var count] ? Task.FromResult(Seeds.RunToFirst(int.Parse(count, null)))
         : words is ["seed", var seed] ? Task.FromResult(Seeds.Replay(int.Parse(seed, null)))
         : words is ["burst"] ? Task.FromResult(Burst.Bursts.Run())

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 
 namespace AwsVpcCni.Tests.Simulation;
 
@@ -6,18 +7,47 @@ namespace AwsVpcCni.Tests.Simulation;
 internal static class Seeds
 {
     private const int LongRun = 1000; // So many must meet everything.
+    private const int Processes = 2; // A seed has one thread; a world more in a process would look like an escape to the first.
+    private const string PartLine = "part: ";
 
-    public static int Run(int count, int first)
+    /// <summary>What a part of a run has come to.</summary>
+    private sealed record Part(int Failed, long Steps, long Faults, ulong Hash, string[] Met);
+
+    /// <summary>Seeds from a first one on, told as they fail, with what they have met and the figures at the end.</summary>
+    /// <returns>0 when none has failed, and a long run has met everything.</returns>
+    public static async Task<int> RunAsync(int count, int first)
+    {
+        var watch = Stopwatch.StartNew();
+        var parts = await Task.WhenAll(Enumerable.Range(0, Math.Min(count, Processes)).Select(n => StartAsync(count, first, n)));
+        var met = parts.SelectMany(part => part.Met).ToHashSet(StringComparer.Ordinal);
+        var gaps = Coverage.Wanted.Where(one => !met.Contains(one)).ToList();
+        Console.WriteLine($"coverage: {Coverage.Wanted.Count - gaps.Count} of {Coverage.Wanted.Count} faults, pairs of fault and EC2 action, and awaits of the node's grain at which it was killed");
+        foreach (var gap in gaps)
+        {
+            Console.WriteLine($"  never met: {gap}");
+        }
+
+        var failed = parts.Sum(part => part.Failed);
+        Console.WriteLine($"hash: {parts.Aggregate(0UL, (hash, part) => hash ^ part.Hash):x16}"); // The same in every process.
+        Console.WriteLine($"seeds: {count}");
+        Console.WriteLine($"failed: {failed}");
+        Console.WriteLine($"steps: {parts.Sum(part => part.Steps)}");
+        Console.WriteLine($"faults: {parts.Sum(part => part.Faults)}");
+        Console.WriteLine($"seeds_per_minute: {count / watch.Elapsed.TotalMinutes:0}");
+        return failed == 0 && (gaps.Count == 0 || count < LongRun) ? 0 : 1;
+    }
+
+    /// <summary>Every so-manieth seed, in this process; the last line is for the one that has started it.</summary>
+    public static int RunPart(int count, int first, int part)
     {
         Seed.Run(0); // The runtime's own first work must not look like an escape.
-        var watch = Stopwatch.StartNew();
         var (failed, steps, faults, hash) = (0, 0L, 0L, 0UL);
-        var coverage = new Coverage();
-        for (var seed = first; seed < first + count; seed++)
+        var met = new SortedSet<string>(StringComparer.Ordinal);
+        for (var seed = first + part; seed < first + count; seed += Processes)
         {
             var result = Seed.Run(seed);
             (steps, faults, hash) = (steps + result.Steps, faults + result.Faults, hash ^ result.Hash);
-            coverage.Add(result);
+            met.UnionWith(Coverage.Of(result));
             if (result.Failure is { } failure)
             {
                 failed++;
@@ -32,20 +62,8 @@ internal static class Seeds
             }
         }
 
-        var gaps = coverage.Gaps();
-        Console.WriteLine($"coverage: {coverage.Met} of {coverage.Met + gaps.Count} faults and pairs of fault and EC2 action");
-        foreach (var gap in gaps)
-        {
-            Console.WriteLine($"  never struck: {gap}");
-        }
-
-        Console.WriteLine($"hash: {hash:x16}"); // The same in every process.
-        Console.WriteLine($"seeds: {count}");
-        Console.WriteLine($"failed: {failed}");
-        Console.WriteLine($"steps: {steps}");
-        Console.WriteLine($"faults: {faults}");
-        Console.WriteLine($"seeds_per_minute: {count / watch.Elapsed.TotalMinutes:0}");
-        return failed == 0 && (gaps.Count == 0 || count < LongRun) ? 0 : 1;
+        Console.WriteLine(PartLine + JsonSerializer.Serialize(new Part(failed, steps, faults, hash, [.. met])));
+        return 0;
     }
 
     /// <summary>For a mutation: which seed finds it, and how.</summary>
@@ -74,5 +92,25 @@ internal static class Seeds
         Console.WriteLine($"{result.Steps} steps, {result.PodEvents} pod events, {result.Faults} faults in {result.Time.TotalSeconds:0} s of virtual time; hash {result.Hash:x}");
         Console.WriteLine(string.Join(", ", result.Struck.Select(one => $"{one.Key} {one.Value}")));
         return result.Failure is null ? 0 : 1;
+    }
+
+    private static async Task<Part> StartAsync(int count, int first, int part)
+    {
+        using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["part", $"{count}", $"{first}", $"{part}"]) { RedirectStandardOutput = true })!;
+        Part? done = null;
+        while (await process.StandardOutput.ReadLineAsync() is { } line)
+        {
+            if (line.StartsWith(PartLine, StringComparison.Ordinal))
+            {
+                done = JsonSerializer.Deserialize<Part>(line[PartLine.Length..]);
+            }
+            else
+            {
+                Console.WriteLine(line);
+            }
+        }
+
+        await process.WaitForExitAsync();
+        return done ?? throw new InvalidOperationException($"the process for seed {first + part} and each second one after it ended with {process.ExitCode} and without its figures");
     }
 }

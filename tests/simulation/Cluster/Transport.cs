@@ -56,6 +56,7 @@ internal sealed class Transport
             return Task.FromResult<T?>(default);
         }
 
+        lane.Awaits(answer.Task);
         Scheduler.After(ResponseTimeout, () => answer.TrySetException(new TimeoutException($"no answer to {name} within {ResponseTimeout.TotalSeconds} s")));
         return answer.Task;
     }

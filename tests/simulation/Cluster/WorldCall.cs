@@ -17,6 +17,7 @@ internal static class WorldCall
     {
         var lane = scheduler.RequireLane(what);
         var answer = new TaskCompletionSource<T>(); // Plain: completed from the event loop, where no lane is current.
+        lane.Awaits(answer.Task);
         scheduler.Trace?.Invoke($"{lane.Name} calls {what}");
         scheduler.After(fate.Before, () =>
         {

@@ -1,4 +1,5 @@
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Tests.Simulation.Cluster;
 using AwsVpcCni.Tests.Simulation.Node;
 using AwsVpcCni.Tests.Simulation.Scheduling;
@@ -9,14 +10,21 @@ namespace AwsVpcCni.Tests.Simulation.Faults;
 /// <summary>Faults that strike a machine, a silo or the VPC, not one call: at a turn, or each second.</summary>
 internal sealed class Striker(World world)
 {
+    private const int AimedSeeds = 4, Aims = 30; // One seed of so many, and how many awaits it aims at.
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private readonly Scheduler _scheduler = world.Scheduler;
     private readonly Swarm _faults = world.Faults;
     private readonly Operators _operators = new(world);
+    private readonly HashSet<(Type, int)> _aims = []; // Awaits of the node's grain at which an activation is to be killed, once each: rare ones would hardly ever be met by chance.
     private readonly Hands _hands = new(world.Vpc, new Random(world.Scheduler.Random.Next()));
 
     public void Begin()
     {
+        if (_scheduler.Random.Next(AimedSeeds) == 0)
+        {
+            _aims.UnionWith(Enumerable.Range(0, Aims).Select(_ => Awaits.InOrder[_scheduler.Random.Next(Awaits.InOrder.Length)]));
+        }
+
         _scheduler.BeforeTurn = BeforeTurn;
         _scheduler.After(Second, EachSecond);
     }
@@ -37,13 +45,14 @@ internal sealed class Striker(World world)
     {
         switch (lane.Owner)
         {
-            case Activation activation when _faults.Strikes(FaultKind.ActivationKilled):
-                activation.Life.End();
+            case Activation activation when IsAimed(activation) || _faults.Strikes(FaultKind.ActivationKilled):
+                Kill(activation);
                 break;
             case Activation when _faults.Strikes(FaultKind.ActivationStalled):
                 lane.Stall(_scheduler.Between(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(20)));
                 break;
             case Activation { Silo: var silo } when _faults.Strikes(FaultKind.SiloCrashed):
+                world.Transport.Live.Where(one => one.Silo == silo).ToList().ForEach(Kill);
                 silo.Life.End();
                 _scheduler.After(_scheduler.Between(Second, 20 * Second), () => Restart(silo));
                 break;
@@ -53,6 +62,28 @@ internal sealed class Striker(World world)
                 _scheduler.After(_scheduler.Between(Second, 10 * Second), () => Start(machine));
                 break;
         }
+    }
+
+    private bool IsAimed(Activation activation)
+    {
+        if (_aims.Count == 0 || !_faults.IsOn || activation.GrainInstance is not NodeGrain || Awaits.Of(activation).Where(_aims.Contains).ToList() is not { Count: > 0 } met)
+        {
+            return false;
+        }
+
+        _aims.ExceptWith(met);
+        _faults.Add(FaultKind.ActivationKilled);
+        return true;
+    }
+
+    private void Kill(Activation activation)
+    {
+        if (activation.GrainInstance is NodeGrain)
+        {
+            _faults.KilledAt.UnionWith(Awaits.Of(activation));
+        }
+
+        activation.Life.End();
     }
 
     private void Restart(SiloNode silo)

@@ -36,6 +36,9 @@ internal sealed class Swarm
     /// <summary>How often each fault met each EC2 action.</summary>
     public SortedDictionary<(FaultKind Kind, Ec2Action Action), int> OnEc2 { get; } = [];
 
+    /// <summary>Awaits of the node's grain at which an activation was killed.</summary>
+    public HashSet<(Type Machine, int Await)> KilledAt { get; } = [];
+
     public int Count => Struck.Values.Sum();
 
     /// <summary>Decides about one occasion, and counts it.</summary>
@@ -44,7 +47,7 @@ internal sealed class Swarm
         var strikes = IsOn && _scheduler.Chance(_rates.GetValueOrDefault(kind));
         if (strikes)
         {
-            Count1(kind);
+            Add(kind);
         }
 
         return strikes;
@@ -59,7 +62,8 @@ internal sealed class Swarm
         }
     }
 
-    private void Count1(FaultKind kind)
+    /// <summary>One that somebody else has decided about.</summary>
+    public void Add(FaultKind kind)
     {
         Struck[kind] = Struck.GetValueOrDefault(kind) + 1;
         _scheduler.Trace?.Invoke($"FAULT {kind}");

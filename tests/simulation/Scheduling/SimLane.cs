@@ -17,6 +17,7 @@ internal sealed class Life(string name, Life? parent = null)
 internal sealed class SimLane(Scheduler scheduler, Life life, string name) : TaskScheduler
 {
     private readonly Queue<Task> _queue = [];
+    private readonly List<Task> _awaited = [];
     private bool _isReady;
 
     public int Number { get; } = scheduler.NextLane();
@@ -31,6 +32,20 @@ internal sealed class SimLane(Scheduler scheduler, Life life, string name) : Tas
     public bool HasWork => _queue.Count > 0;
 
     public bool IsStalled { get; private set; }
+
+    /// <summary>What its code waits for out in the world, and what of it is about to go on: where to look for the awaits that it is at.</summary>
+    public IEnumerable<object?> Waiting => [.. _awaited.Where(task => !task.IsCompleted), .. _queue.Select(task => task.AsyncState)];
+
+    /// <summary>Its code waits for this from now on.</summary>
+    public void Awaits(Task task)
+    {
+        if (_awaited.Count >= 64)
+        {
+            _awaited.RemoveAll(one => one.IsCompleted);
+        }
+
+        _awaited.Add(task);
+    }
 
     /// <summary>Starts it. What it throws, and nobody can await, is a failure of the seed.</summary>
     public void Start(string what, Func<Task> work) => Task.Factory.StartNew(() => GuardAsync(what, work), CancellationToken.None, TaskCreationOptions.DenyChildAttach, this);
