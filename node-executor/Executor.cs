@@ -48,7 +48,8 @@ internal static partial class Executor
 
         var gate = new SandboxGate(time);
         var commands = new CniCommands(
-            new AddCommand(lane, link, links, gate, settings.Mtu, time, log), new DelCommand(lane, link, links, gate, time, log), lane, link, log);
+            new AddCommand(lane, link, links, gate, settings.Mtu, time, log), new DelCommand(lane, link, links, gate, time, log),
+            new CheckCommand(link, gate, settings.Mtu, log), lane, link, log);
         using var socket = PluginSocket.Listen(settings.Socket, time, log, commands.ServeAsync);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         LogStarted(log, instanceId, lease.Incarnation, lease.Slots.Count, lease.Claims.Count);

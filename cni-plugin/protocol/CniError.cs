@@ -46,6 +46,9 @@ public enum CniErrorCode
 
     /// <summary>A defect of ours; the executor's log has more.</summary>
     Internal = 103,
+
+    /// <summary>CHECK: something of what the ADD made is missing or changed; the message names each.</summary>
+    CheckFailed = 104,
 }
 
 /// <summary>What a failed CNI command prints.</summary>

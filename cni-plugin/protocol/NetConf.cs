@@ -42,6 +42,16 @@ public sealed record NetConf(CniVersion Version, string Name, string Type, int? 
         }
     }
 
+    /// <summary>The same for a command that not every version of the specification has.</summary>
+    /// <exception cref="CniException">As above; code 1 also for a version that is too old for the command.</exception>
+    public static NetConf Parse(ReadOnlyMemory<byte> stdin, CniCommand command)
+    {
+        var conf = Parse(stdin);
+        return conf.Version >= command.Since() ? conf : throw CniException.Of(
+            CniErrorCode.IncompatibleVersion,
+            $"the network configuration has cniVersion {conf.Version.Text()}, and {command.ToString().ToUpperInvariant()} came with {command.Since().Text()}. Raise the list's cniVersion to use it");
+    }
+
     /// <summary>The config's version if it can be had at all: for an error about the rest of it.</summary>
     public static CniVersion? VersionOf(ReadOnlyMemory<byte> stdin)
     {

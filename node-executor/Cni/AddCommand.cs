@@ -20,14 +20,14 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         var conf = NetConf.Parse(request.Stdin);
         if (request.Netns is null)
         {
-            throw CniException.Of(CniErrorCode.InvalidEnvironment, $"CNI_NETNS={call.NetnsPath} could not be opened: the pod's network namespace is gone, or the path is wrong");
+            throw NoNetns(call);
         }
 
         var sandbox = new SandboxKey(call.ContainerId, call.IfName);
         var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
         using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation)
-            ?? throw CniException.Of(CniErrorCode.TryAgainLater, $"{sandbox}: an earlier request for this sandbox has not ended within {Deadline.TotalSeconds:0} s");
-        var veth = VethOf(sandbox, pod, conf);
+            ?? throw TooEarly(sandbox, Deadline);
+        var veth = VethOf(sandbox, pod, conf.Mtu ?? mtu);
         var asked = time.GetTimestamp();
         // Beside the question, so that what needs no address costs no time; not for a pod that will wait.
         var making = link.Lease.HasUnclaimed ? links.MakeAsync(veth, request.Netns) : Task.FromResult<IPodPair?>(null);
@@ -66,11 +66,18 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         }
     }
 
-    private PodVeth VethOf(SandboxKey sandbox, PodName pod, NetConf conf)
+    internal static CniException NoNetns(CniCall call) => CniException.Of(
+        CniErrorCode.InvalidEnvironment, $"CNI_NETNS={call.NetnsPath} could not be opened: the pod's network namespace is gone, or the path is wrong");
+
+    internal static CniException TooEarly(SandboxKey sandbox, TimeSpan waited) => CniException.Of(
+        CniErrorCode.TryAgainLater, $"{sandbox}: an earlier request for this sandbox has not ended within {waited.TotalSeconds:0} s");
+
+    /// <exception cref="CniException">A name that the kernel cannot hold.</exception>
+    internal static PodVeth VethOf(SandboxKey sandbox, PodName pod, int mtu)
     {
         try
         {
-            return PodVeth.Of(sandbox, pod, conf.Mtu ?? mtu);
+            return PodVeth.Of(sandbox, pod, mtu);
         }
         catch (ArgumentException e)
         {
@@ -78,15 +85,17 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         }
     }
 
+    /// <summary>The table of the interface that an address belongs to.</summary>
+    internal static int TableOf(NodeLease lease, string eniId) =>
+        lease.Interfaces.GetValueOrDefault(eniId) is { } order ? PodWiring.TableOf(order.NetworkCard, order.DeviceIndex) : PodWiring.MainTable;
+
     private async Task<WiredPod> WireAsync(PodVeth veth, IPodPair? made, Grant grant, long? number, PluginRequest request)
     {
         var sandbox = veth.Sandbox;
         WiredPod wiredPod;
         try
         {
-            var order = link.Lease.Interfaces.GetValueOrDefault(grant.EniId);
-            var table = order is null ? PodWiring.MainTable : PodWiring.TableOf(order.NetworkCard, order.DeviceIndex);
-            wiredPod = links.Wire(PodWiring.Of(veth, grant.Address, table, time.GetUtcNow()), request.Netns!, made);
+            wiredPod = links.Wire(PodWiring.Of(veth, grant.Address, TableOf(link.Lease, grant.EniId), time.GetUtcNow()), request.Netns!, made);
         }
         catch (WiringException e)
         {

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>From a plugin's request to its reply: which command, and how an error is told.</summary>
-internal sealed partial class CniCommands(AddCommand add, DelCommand del, Lane lane, LeaseLink link, ILogger log)
+internal sealed partial class CniCommands(AddCommand add, DelCommand del, CheckCommand check, Lane lane, LeaseLink link, ILogger log)
 {
     internal async Task<PluginReply> ServeAsync(PluginRequest request, CancellationToken cancellation)
     {
@@ -17,9 +17,10 @@ internal sealed partial class CniCommands(AddCommand add, DelCommand del, Lane l
             {
                 CniCommand.Add => await add.RunAsync(call, request, cancellation),
                 CniCommand.Del => await del.RunAsync(call, request),
+                CniCommand.Check => await check.RunAsync(call, request, cancellation),
                 CniCommand.Status => await StatusAsync(request),
                 _ => throw CniException.Of(CniErrorCode.UnsupportedCommand,
-                    $"{call.Command.ToString().ToUpperInvariant()} is not served by this version of aws-vpc-cni. ADD, DEL, STATUS and VERSION are"),
+                    $"{call.Command.ToString().ToUpperInvariant()} is not served by this version of aws-vpc-cni. ADD, DEL, CHECK, STATUS and VERSION are"),
             };
         }
         catch (CniException e)

@@ -8,12 +8,11 @@ internal static class Conflist
 {
     private const UnixFileMode AllMayRead = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    // 1.0.0: containerd 1.x takes no newer one. No mtu: the executor's setting holds. disableCheck: CHECK is not served yet.
+    // 1.0.0: containerd 1.x takes no newer one. No mtu: the executor's setting holds.
     private const string Content = """
         {
           "cniVersion": "1.0.0",
           "name": "aws-cni",
-          "disableCheck": true,
           "plugins": [
             {
               "name": "aws-cni",

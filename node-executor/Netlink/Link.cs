@@ -18,6 +18,9 @@ internal sealed record Link(int Index, string Name, string Kind, MacAddress? Mac
 
     internal const string Veth = "veth";
 
+    /// <summary>The index of a veth's other end, in that one's namespace; 0 for a link that has no other one.</summary>
+    internal int Peer { get; init; }
+
     /// <summary>Null when there is no link of that name.</summary>
     internal static Link? Find(NetlinkSocket socket, string name, Deadline deadline)
     {
@@ -96,6 +99,7 @@ internal sealed record Link(int Index, string Name, string Kind, MacAddress? Mac
                 IFLA_IFNAME => link with { Name = MessageReader.Text(value) },
                 IFLA_ADDRESS => link with { Mac = MacAddress.From(value) },
                 IFLA_MTU => link with { Mtu = (int)MessageReader.UInt32(value) },
+                IFLA_LINK => link with { Peer = (int)MessageReader.UInt32(value) },
                 IFLA_IFALIAS => link with { Alias = MessageReader.Text(value) },
                 IFLA_LINKINFO => link with { Kind = ParseKind(new MessageReader(value)) },
                 _ => link,

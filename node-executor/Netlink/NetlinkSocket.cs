@@ -178,7 +178,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
             header.Sequence = ++_sequence;
             header.Port = _port;
             header.Flags |= NLM_F_REQUEST;
-            if (header.Type is not (RTM_GETLINK or RTM_GETADDR or RTM_GETROUTE or RTM_GETRULE) || (header.Flags & NLM_F_DUMP) != NLM_F_DUMP)
+            if (header.Type is not (RTM_GETLINK or RTM_GETADDR or RTM_GETROUTE or RTM_GETNEIGH or RTM_GETRULE) || (header.Flags & NLM_F_DUMP) != NLM_F_DUMP)
             {
                 header.Flags |= NLM_F_ACK;
             }

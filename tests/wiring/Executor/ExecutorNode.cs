@@ -27,6 +27,9 @@ internal sealed class ExecutorNode : IAsyncDisposable
 
     public FakeSilo Silo { get; }
 
+    /// <summary>Of its namespace.</summary>
+    public string Name => node.Name;
+
     public string Socket => Path("run/executor.sock");
 
     public string Conflist => Path("net.d/10-aws.conflist");

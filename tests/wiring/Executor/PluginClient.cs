@@ -37,10 +37,10 @@ internal static partial class PluginClient
         return socket;
     }
 
-    public static string Environment(string command, string container, string? netns, string pod) =>
+    public static string Environment(string command, string container, string? netns, string pod, string ifName = "eth0") =>
         string.Concat(new[]
         {
-            $"CNI_COMMAND={command}", $"CNI_CONTAINERID={container}", $"CNI_NETNS={netns}", "CNI_IFNAME=eth0", "CNI_PATH=/opt/cni/bin",
+            $"CNI_COMMAND={command}", $"CNI_CONTAINERID={container}", $"CNI_NETNS={netns}", $"CNI_IFNAME={ifName}", "CNI_PATH=/opt/cni/bin",
             $"CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod};K8S_POD_UID=uid",
         }.Select(variable => variable + '\0'));
 

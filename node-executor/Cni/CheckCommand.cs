@@ -1,0 +1,100 @@
+using System.Net.Sockets;
+using AwsVpcCni.CniProtocol;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Netlink;
+using AwsVpcCni.NodeExecutor.Wiring;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor.Cni;
+
+/// <summary>CHECK: is what the ADD made still so, in the lease and in the kernel? One error names all that is not. What others have made is theirs.</summary>
+internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, int mtu, ILogger log)
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
+
+    /// <exception cref="CniException">Code 104: something is missing or changed. Others: it cannot be looked at.</exception>
+    internal async Task<PluginReply> RunAsync(CniCall call, PluginRequest request, CancellationToken cancellation)
+    {
+        var conf = NetConf.Parse(request.Stdin, call.Command);
+        var previous = PrevResult.Parse(
+            conf.PrevResult ?? throw CniException.Of(CniErrorCode.InvalidNetworkConfig, "CHECK needs prevResult, the result of the container's ADD, and the network configuration has none. The runtime gives it"),
+            conf.Version);
+        var netns = request.Netns ?? throw AddCommand.NoNetns(call);
+        var sandbox = new SandboxKey(call.ContainerId, call.IfName);
+        var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
+        var veth = AddCommand.VethOf(sandbox, pod, conf.Mtu ?? mtu);
+        using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation) ?? throw AddCommand.TooEarly(sandbox, Deadline);
+
+        List<string> wrong = [];
+        var given = AddressOf(call, previous);
+        var lease = link.Lease;
+        var held = lease.Claims.TryGetValue(sandbox, out var claimed) ? claimed : (Ip?)null;
+        if (held is null || !given.Contains(held.Value))
+        {
+            wrong.Add($"the sandbox holds {held?.ToString() ?? "no address"} on this node, and prevResult gives {call.IfName} {(given.Length == 0 ? "none" : string.Join(", ", given))}");
+        }
+
+        if ((held ?? given.Cast<Ip?>().FirstOrDefault()) is { } address)
+        {
+            // Of an address that nobody holds the interface is not known, so neither is its table.
+            var table = lease.Slots.GetValueOrDefault(address) is { } slot ? AddCommand.TableOf(lease, slot.EniId) : PodWiring.MainTable;
+            var wiring = PodWiring.Of(veth, address, table, default);
+            wrong.AddRange(await Task.Run(() => Compare(wiring, previous, netns), cancellation));
+        }
+
+        if (wrong.Count > 0)
+        {
+            var text = string.Join("; ", wrong);
+            LogWrong(pod, sandbox, text);
+            throw CniException.Of(CniErrorCode.CheckFailed, $"{sandbox} ({pod}) is not as its ADD made it: {text}. Restart the pod if it has no network");
+        }
+
+        LogRight(pod, sandbox);
+        return PluginReply.Nothing;
+    }
+
+    private static List<string> Compare(PodWiring wiring, PrevResult previous, Microsoft.Win32.SafeHandles.SafeFileHandle netns)
+    {
+        List<string> wrong = [];
+        var host = previous.Interfaces.FirstOrDefault(link => link.Sandbox is null && link.Name == wiring.HostVeth);
+        var pod = previous.Interfaces.FirstOrDefault(link => link.Sandbox is not null && link.Name == wiring.Sandbox.IfName);
+        if (host is null)
+        {
+            wrong.Add($"prevResult has no interface {wiring.HostVeth} of the host");
+        }
+
+        if (pod is null)
+        {
+            wrong.Add($"prevResult has no interface {wiring.Sandbox.IfName} of the pod");
+        }
+
+        try
+        {
+            wrong.AddRange(PodFound.Read(wiring.Veth, netns, KernelDeadline).DifferencesTo(wiring, MacOf(host), MacOf(pod)));
+        }
+        catch (WiringException e)
+        {
+            throw new CniException(new CniError(CniErrorCode.TryAgainLater, e.Message), e);
+        }
+
+        return wrong;
+    }
+
+    /// <summary>The pod interface's IPv4 addresses in the result. A plugin after us may have added one of its own.</summary>
+    private static Ip[] AddressOf(CniCall call, PrevResult previous) =>
+    [
+        .. previous.Ips.Where(ip => ip.Address.AddressFamily is AddressFamily.InterNetwork
+            && ip.Interface is { } at && previous.Interfaces[at] is { Sandbox: not null } link && link.Name == call.IfName).Select(ip => Ip.From(ip.Address)),
+    ];
+
+    private static MacAddress? MacOf(PrevInterface? link) => MacAddress.TryParse(link?.Mac ?? "", out var mac) ? mac : null;
+
+    [LoggerMessage(EventId = 3261, Level = LogLevel.Debug, Message = "CHECK {Pod} sandbox {Sandbox}: as it was made.")]
+    private partial void LogRight(PodName pod, SandboxKey sandbox);
+
+    [LoggerMessage(EventId = 3262, Level = LogLevel.Warning, Message = "CHECK {Pod} sandbox {Sandbox}: {Wrong}.")]
+    private partial void LogWrong(PodName pod, SandboxKey sandbox, string wrong);
+}
