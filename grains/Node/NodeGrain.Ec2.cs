@@ -60,7 +60,7 @@ public sealed partial class NodeGrain
                     return;
             }
 
-            await SettleAsync(intent);
+            await SettleAsync(intent, isSeen: false);
         }
         catch (OperationCanceledException)
         {
@@ -129,13 +129,13 @@ public sealed partial class NodeGrain
         {
             case IntentKind.Draw when there.Length == intent.Names.Length:
             case IntentKind.Return when there.IsEmpty:
-                await SettleAsync(intent);
+                await SettleAsync(intent, isSeen: true);
                 break;
             case IntentKind.Return:
                 await StoreAsync(_doc.WithIntent(intent.Id, intent with { Names = there, Count = there.Length, EffectUnknown = false }));
                 break;
             case IntentKind.DrawCounted when !beyond.IsEmpty:
-                await SettleAsync(intent with { Names = beyond });
+                await SettleAsync(intent with { Names = beyond }, isSeen: true);
                 break;
             case IntentKind.DrawCounted when _lookAskedAt - UnknownSince(intent) < AbsenceProvesNothing:
                 _looks = LooksBeforeRare; // A count can be drawn twice: only a look that began a minute later shows that it was not.
@@ -149,12 +149,13 @@ public sealed partial class NodeGrain
     }
 
     /// <summary>EC2 has done it: into the document first, then to the ledger and the executor.</summary>
-    private async Task SettleAsync(Intent intent)
+    /// <param name="isSeen">A look has shown it, who knows how much later; else EC2 has answered so.</param>
+    private async Task SettleAsync(Intent intent, bool isSeen)
     {
         var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
         if (intent.Kind == IntentKind.Return)
         {
-            await subnet.ReturnedAsync(InstanceId, _stored.Change, intent.Names); // First: while the intent stands, it is repeated, and its names are not drawn by us.
+            await subnet.ReturnedAsync(InstanceId, _stored.Change, intent.Names, isFree: !isSeen); // First: while the intent stands, it is repeated, and its names are not drawn by us.
         }
 
         if (!Stands(intent))

@@ -69,7 +69,7 @@ public sealed partial class NodeGrain
                 break;
             default:
                 await ec2.DeleteInterfaceAsync(intent.EniId, cancellation);
-                await RemovedAsync(intent);
+                await RemovedAsync(intent, isFree: true);
                 break;
         }
     }
@@ -104,7 +104,7 @@ public sealed partial class NodeGrain
                 await NextStepAsync(intent with { AttachmentId = "" });
                 break;
             case Ec2Action.DeleteNetworkInterface when refusal.Fault == Ec2Fault.NotFound:
-                await RemovedAsync(intent);
+                await RemovedAsync(intent, isFree: false);
                 break;
             case Ec2Action.DeleteNetworkInterface when tries < DeleteTriesBeforeALook:
                 break; // Detaching takes seconds, and so long it is in use.
@@ -171,11 +171,11 @@ public sealed partial class NodeGrain
         }
     }
 
-    private async Task RemovedAsync(Intent intent)
+    private async Task RemovedAsync(Intent intent, bool isFree)
     {
         // The ledger first: while the intent stands, this is repeated.
         var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
-        await subnet.ReturnedAsync(InstanceId, _stored.Change, intent.Names);
+        await subnet.ReturnedAsync(InstanceId, _stored.Change, intent.Names, isFree);
         await subnet.SettleAsync(intent.Id, InstanceId, _stored.Change, [], []); // One that was never attached still had its names set aside.
         if (await StoreAsync(_doc.WithIntent(intent.Id, null)))
         {

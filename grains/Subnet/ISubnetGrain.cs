@@ -22,9 +22,11 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// <param name="onlyPrefixes">It has no whole /28; addresses it may have.</param>
     Task NoRoomAsync(string nodeId, bool onlyPrefixes);
 
-    /// <summary>These are returned to EC2.</summary>
+    /// <summary>These are not the node's any more.</summary>
     /// <param name="change">As in <see cref="SettleAsync"/>.</param>
-    Task ReturnedAsync(string nodeId, long change, ImmutableArray<Block> blocks);
+    /// <param name="isFree">EC2 has freed them just now, at our word. Else nobody knows since when they are gone, nor who has drawn them since:
+    /// they count as used until a look, which is asked for, shows that they are not.</param>
+    Task ReturnedAsync(string nodeId, long change, ImmutableArray<Block> blocks, bool isFree);
 
     /// <summary>The node's share in this subnet and every address it holds, so that a restart of the ledger is not blind. Counted, never added up.</summary>
     /// <param name="change">As in <see cref="SettleAsync"/>.</param>

@@ -96,19 +96,23 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
-    public async Task ReturnedAsync(string nodeId, long change, ImmutableArray<Block> blocks)
+    public async Task ReturnedAsync(string nodeId, long change, ImmutableArray<Block> blocks, bool isFree)
     {
         var doc = document.State;
         if (doc.Subnet is { } subnet)
         {
-            // EC2 frees what a lost instance held at once, and its node learns of it late: another one may have drawn it long since.
-            var elsewhere = _shares.Where(one => one.Key != nodeId).SelectMany(one => one.Value.Held).ToHashSet();
-            var addresses = NotLate(doc, Addresses(blocks).Where(address => !elsewhere.Contains(address)), nodeId, change);
-            await StoreAsync(Changed(doc, addresses, nodeId, change, used: false) with
+            var addresses = NotLate(doc, Addresses(blocks), nodeId, change);
+            var next = isFree ? Changed(doc, addresses, nodeId, change, used: false) : doc with { Change = doc.Change + 1 };
+            var used = Map(subnet.Cidr, doc.Used);
+            await StoreAsync(next with
             {
-                Used = [.. Map(subnet.Cidr, doc.Used).Without(addresses).Bits],
+                Used = [.. (isFree ? used.Without(addresses) : used.With(addresses)).Bits],
                 Ours = [.. Map(subnet.Cidr, doc.Ours).Without(addresses).Bits],
             });
+            if (!isFree)
+            {
+                ReadMe();
+            }
         }
     }
 

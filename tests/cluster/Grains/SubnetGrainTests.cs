@@ -17,7 +17,7 @@ public sealed class SubnetGrainTests
         await using var world = await GrainWorld.StartAsync(new());
         var (ledger, free) = await ReadAsync(world);
         await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
-        await ledger.ReturnedAsync("i-1", 8, Address);
+        await ledger.ReturnedAsync("i-1", 8, Address, isFree: true);
 
         await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
         await ledger.ShareAsync("i-1", 7, new SubnetShare(0, 0, 1), [Address[0].First]);
@@ -31,16 +31,16 @@ public sealed class SubnetGrainTests
         await using var world = await GrainWorld.StartAsync(new());
         var (ledger, free) = await ReadAsync(world);
         await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
-        await ledger.ReturnedAsync("i-1", 8, Address);
+        await ledger.ReturnedAsync("i-1", 8, Address, isFree: true);
         await ledger.SettleAsync("i-2/1", "i-2", 2, Address, []);
 
-        await ledger.ReturnedAsync("i-1", 8, Address);
+        await ledger.ReturnedAsync("i-1", 8, Address, isFree: true);
 
         Assert.Equal(free - 1, (await ledger.SummarizeAsync()).Free);
         Assert.DoesNotContain(Address[0], (await ledger.ReserveAsync(new ReserveRequest("i-3/1", "i-3", "eni-3", 250, [], Prefixes: false, WithPrimary: false))).Names);
     }
 
-    /// <summary>EC2 frees what a terminated instance held; its node's grain learns of it much later. Seed 158.</summary>
+    /// <summary>EC2 frees what a terminated instance held; its node's grain learns of it much later. Seeds 158 and 213.</summary>
     [Fact]
     public async Task A_return_of_a_lost_instance_leaves_the_address_to_the_node_that_has_drawn_it_since()
     {
@@ -48,13 +48,14 @@ public sealed class SubnetGrainTests
         var (ledger, free) = await ReadAsync(world);
         await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
         await ledger.SettleAsync("i-2/1", "i-2", 2, Address, []);
-        await ledger.ShareAsync("i-2", 2, new SubnetShare(0, 1, 0), [Address[0].First]);
         world.Time.Shift(TimeSpan.FromMinutes(10)); // The ledger keeps what was told it lately no longer than that.
         await ledger.SweptAsync(await SweepAsync(world, await ledger.ChangeNumberAsync(), Address[0].First));
 
-        await ledger.ReturnedAsync("i-1", 8, Address);
-
+        await ledger.ReturnedAsync("i-1", 8, Address, isFree: false);
         Assert.Equal(free - 1, (await ledger.SummarizeAsync()).Free);
+
+        await ledger.SweptAsync(await SweepAsync(world, await ledger.ChangeNumberAsync()));
+        Assert.Equal(free, (await ledger.SummarizeAsync()).Free); // It was nobody's.
     }
 
     [Fact]
@@ -64,7 +65,7 @@ public sealed class SubnetGrainTests
         var (ledger, free) = await ReadAsync(world);
         await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
         var old = await SweepAsync(world, await ledger.ChangeNumberAsync(), Address[0].First);
-        await ledger.ReturnedAsync("i-1", 8, Address);
+        await ledger.ReturnedAsync("i-1", 8, Address, isFree: true);
         await ledger.SweptAsync(await SweepAsync(world, await ledger.ChangeNumberAsync()));
 
         await ledger.SweptAsync(old);
