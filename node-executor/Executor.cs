@@ -49,7 +49,7 @@ internal static partial class Executor
         var gate = new SandboxGate(time);
         var commands = new CniCommands(
             new AddCommand(lane, link, links, gate, settings.Mtu, time, log), new DelCommand(lane, link, links, gate, time, log),
-            new CheckCommand(link, gate, settings.Mtu, log), lane, link, log);
+            new CheckCommand(link, gate, settings.Mtu, log), new GcCommand(lane, link, links, gate, log), new StatusCommand(lane, link, time), log);
         using var socket = PluginSocket.Listen(settings.Socket, time, log, commands.ServeAsync);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         LogStarted(log, instanceId, lease.Incarnation, lease.Slots.Count, lease.Claims.Count);

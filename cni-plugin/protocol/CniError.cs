@@ -41,9 +41,6 @@ public enum CniErrorCode
     /// <summary>This pod can have no address on this node, however often it is tried.</summary>
     NoAddressPossible = 101,
 
-    /// <summary>The command is not served by this version.</summary>
-    UnsupportedCommand = 102,
-
     /// <summary>A defect of ours; the executor's log has more.</summary>
     Internal = 103,
 

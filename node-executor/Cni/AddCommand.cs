@@ -34,7 +34,7 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         IPodPair? made = null;
         try
         {
-            var outcome = await lane.RunAsync(() => link.AssignAsync(sandbox, pod, request.Turn, time.GetElapsedTime(began), cancellation));
+            var outcome = await lane.RunAsync(() => link.AssignAsync(sandbox, pod, conf.Name, request.Turn, time.GetElapsedTime(began), cancellation));
             var claimed = time.GetTimestamp();
             if (outcome is not AddOutcome.Granted(var grant, var number))
             {

@@ -1,11 +1,11 @@
 using AwsVpcCni.CniProtocol;
-using AwsVpcCni.NodeExecutor.Lease;
 using Microsoft.Extensions.Logging;
 
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>From a plugin's request to its reply: which command, and how an error is told.</summary>
-internal sealed partial class CniCommands(AddCommand add, DelCommand del, CheckCommand check, Lane lane, LeaseLink link, ILogger log)
+internal sealed partial class CniCommands(
+    AddCommand add, DelCommand del, CheckCommand check, GcCommand gc, StatusCommand status, ILogger log)
 {
     internal async Task<PluginReply> ServeAsync(PluginRequest request, CancellationToken cancellation)
     {
@@ -18,9 +18,9 @@ internal sealed partial class CniCommands(AddCommand add, DelCommand del, CheckC
                 CniCommand.Add => await add.RunAsync(call, request, cancellation),
                 CniCommand.Del => await del.RunAsync(call, request),
                 CniCommand.Check => await check.RunAsync(call, request, cancellation),
-                CniCommand.Status => await StatusAsync(request),
-                _ => throw CniException.Of(CniErrorCode.UnsupportedCommand,
-                    $"{call.Command.ToString().ToUpperInvariant()} is not served by this version of aws-vpc-cni. ADD, DEL, CHECK, STATUS and VERSION are"),
+                CniCommand.Gc => await gc.RunAsync(call, request),
+                CniCommand.Status => await status.RunAsync(call, request, cancellation),
+                _ => throw CniException.Of(CniErrorCode.InvalidEnvironment, "VERSION is answered by the plugin itself"),
             };
         }
         catch (CniException e)
@@ -38,14 +38,6 @@ internal sealed partial class CniCommands(AddCommand add, DelCommand del, CheckC
             return PluginReply.Of(new CniError(CniErrorCode.Internal, "the node executor has a defect; its log says more", e.Message), version);
         }
 #pragma warning restore CA1031
-    }
-
-    private async Task<PluginReply> StatusAsync(PluginRequest request)
-    {
-        NetConf.Parse(request.Stdin);
-        return link.Lease.CanServe
-            ? PluginReply.Nothing
-            : throw CniException.Of(CniErrorCode.NotAvailable, await lane.RunAsync(link.WhyNotServable));
     }
 
     [LoggerMessage(EventId = 3241, Level = LogLevel.Error, Message = "A request of the plugin has met a defect.")]

@@ -28,6 +28,16 @@ internal sealed class SandboxGate(TimeProvider time)
         return await turn.Task ? door : null;
     }
 
+    /// <returns>Dispose it to let the next one in. Null when somebody is inside.</returns>
+    internal IDisposable? TryEnter(SandboxKey sandbox)
+    {
+        lock (doors)
+        {
+            var door = new Door(this, sandbox);
+            return doors.TryAdd(sandbox, door) ? door : null;
+        }
+    }
+
     private sealed class Door(SandboxGate gate, SandboxKey sandbox) : IDisposable
     {
         internal readonly Queue<TaskCompletionSource<bool>> Waiting = []; // Those that have given up too, until their turn.

@@ -116,7 +116,7 @@ public sealed partial class LeaseLink
         if (result is ClaimResult.Claimed(var grant))
         {
             store.Append(new LeaseEntry.Claimed(grant.Address, next.Slots[grant.Address].Hold!), next);
-            Lease = next;
+            (Lease, isUnwritten) = (next, false);
             return new Answer.Claimed(grant);
         }
 

@@ -73,7 +73,7 @@ public sealed partial class LeaseLink
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            LogNotWritten(e); // The next start lets it go once more.
+            NotWritten(e); // The next start lets it go once more.
         }
     }
 

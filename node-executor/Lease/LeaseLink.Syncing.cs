@@ -63,10 +63,11 @@ public sealed partial class LeaseLink
             try
             {
                 store.Save(next); // Before anybody hears of the consent, or uses what was granted.
+                isUnwritten = false;
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                LogNotWritten(e);
+                NotWritten(e);
                 return false; // As if the orders had been lost: the next ones say the same.
             }
         }

@@ -37,29 +37,15 @@ public sealed partial class LeaseLink
 
     private TimeSpan Now => BootClock.Now(time);
 
-    /// <summary>Ends when a sandbox could be given an address.</summary>
-    public async Task WhenServableAsync(CancellationToken cancellation)
-    {
-        while (!Lease.CanServe)
-        {
-            var changed = news.Next;
-            await time.ForAsync(changed, options.SyncPeriod, cancellation);
-            cancellation.ThrowIfCancellationRequested();
-        }
-    }
-
-    /// <summary>For people: what is missing until <see cref="NodeLease.CanServe"/>.</summary>
-    public string WhyNotServable() =>
-        $"This node has {Lease.Slots.Values.Count(slot => slot.Leased)} leased addresses and {Lease.InterfacesSetUp.Count} interfaces set up, "
-        + $"so no pod can get an address yet. {lastFailure ?? "Its grain draws addresses; see 'ipam nodes'."}";
-
     /// <summary>An ADD: waits for an address within its deadline, and has claimed it when it returns one.</summary>
+    /// <param name="network">That the config names.</param>
     /// <param name="turn">Its place in the order in which requests arrived.</param>
     /// <param name="waited">How much of its deadline has gone by.</param>
     /// <param name="cancellation">The runtime has given up. Nothing is left of the ADD then.</param>
-    public async Task<AddOutcome> AssignAsync(SandboxKey sandbox, PodName pod, long turn, TimeSpan waited, CancellationToken cancellation)
+    public async Task<AddOutcome> AssignAsync(
+        SandboxKey sandbox, PodName pod, string network, long turn, TimeSpan waited, CancellationToken cancellation)
     {
-        (Lease, var start) = Lease.Begin(sandbox, pod, turn, Now);
+        (Lease, var start) = Lease.Begin(sandbox, pod, turn, Now, network);
         return start switch
         {
             AddStart.Asks(var number) => await AskUntilAsync(new Adding(sandbox, pod, number, []), Now + options.AddDeadline - waited, cancellation),
@@ -94,6 +80,10 @@ public sealed partial class LeaseLink
     /// <summary>A sandbox has gone without a DEL, and its link with it.</summary>
     /// <returns>False when its claim has ended meanwhile.</returns>
     public bool Vanish(SandboxKey sandbox, Ip address) => TellEnd(sandbox, Lease.Vanish(sandbox, address));
+
+    /// <summary>The runtime has no such sandbox any more.</summary>
+    /// <returns>Whether it had the address, or its link has it still.</returns>
+    public bool Collect(SandboxKey sandbox, Ip address) => Vanish(sandbox, address) || Lease.HeldBy(sandbox)?.Address == address;
 
     /// <summary>The kernel has confirmed that the link is gone: the address rests.</summary>
     public void LinkGone(SandboxKey sandbox, Ip address)
@@ -145,7 +135,8 @@ public sealed partial class LeaseLink
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return new AddOutcome.Failed(CanRetry: true, $"The lease file cannot be written, so no address can be claimed: {e.Message} Check the disk of the state directory.");
+            isUnwritten = true;
+            return new AddOutcome.Failed(CanRetry: true, NotClaimed(e));
         }
         finally
         {
@@ -176,10 +167,11 @@ public sealed partial class LeaseLink
         try
         {
             store.Append(entry, Lease);
+            isUnwritten = false;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            LogNotWritten(e);
+            NotWritten(e);
         }
     }
 

@@ -15,13 +15,21 @@ public sealed record Slot(string EniId, bool Leased, Hold? Hold, TimeSpan? Freed
 /// <param name="Since">Boot-clock time of the claim.</param>
 /// <param name="Turn">The ADD's place in the order of arrival; 0 when it was before this start.</param>
 /// <param name="Leaving">The sandbox has let go, and the kernel has not confirmed yet that the link is gone.</param>
-public sealed record Hold(SandboxKey Sandbox, PodName Pod, Stamp Stamp, TimeSpan Since, long Turn, bool Leaving);
+public sealed record Hold(SandboxKey Sandbox, PodName Pod, Stamp Stamp, TimeSpan Since, long Turn, bool Leaving)
+{
+    /// <summary>The runtime's network that the address was asked for; null when only the kernel knows of it.</summary>
+    public string? Network { get; init; }
+}
 
 /// <summary>An ADD that has no address yet. Its number stays the same however often it asks.</summary>
 /// <param name="Since">Boot-clock time.</param>
 /// <param name="Turn">Its place in the order of arrival.</param>
 /// <param name="Waits">It has been told "not yet", so it is demand.</param>
-public sealed record Asking(PodName Pod, long Number, TimeSpan Since, long Turn, bool Waits);
+public sealed record Asking(PodName Pod, long Number, TimeSpan Since, long Turn, bool Waits)
+{
+    /// <inheritdoc cref="Hold.Network"/>
+    public string? Network { get; init; }
+}
 
 /// <summary>An assignment that is over, and whose end no reply has acknowledged.</summary>
 /// <param name="Address">Null when none was claimed.</param>

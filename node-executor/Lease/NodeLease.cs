@@ -96,7 +96,8 @@ public sealed partial record NodeLease
 
     /// <summary>An ADD arrives.</summary>
     /// <param name="turn">Its place in the order in which requests arrived.</param>
-    public (NodeLease Lease, AddStart Start) Begin(SandboxKey sandbox, PodName pod, long turn, TimeSpan now)
+    /// <param name="network">That the runtime's config names.</param>
+    public (NodeLease Lease, AddStart Start) Begin(SandboxKey sandbox, PodName pod, long turn, TimeSpan now, string? network = null)
     {
         if (Tombstones.TryGetValue(sandbox, out var tombstone) && tombstone.Turn > turn)
         {
@@ -122,7 +123,7 @@ public sealed partial record NodeLease
         var next = this with
         {
             LastNumber = number,
-            Adds = Adds.Add(sandbox, new Asking(pod, number, now, turn, Waits: false)),
+            Adds = Adds.Add(sandbox, new Asking(pod, number, now, turn, Waits: false) { Network = network }),
         };
         return (next, new AddStart.Asks(number));
     }
@@ -172,7 +173,7 @@ public sealed partial record NodeLease
         }
 
         var slot = Slots[address];
-        var hold = new Hold(sandbox, asking.Pod, new Stamp(Incarnation, number), now, asking.Turn, Leaving: false);
+        var hold = new Hold(sandbox, asking.Pod, new Stamp(Incarnation, number), now, asking.Turn, Leaving: false) { Network = asking.Network };
         var next = this with
         {
             Adds = Adds.Remove(sandbox),

@@ -13,10 +13,11 @@ internal sealed class PluginOnNode(TestCluster cluster, ClusterNode node)
 
     private readonly string ptp = Path.Combine(ContainerdNode.DebianPlugins, "ptp");
     private readonly string ourConfig = Config(cluster, "ours.json", CniCallOnNode.Config);
+    private readonly string statusConfig = Config(cluster, "status.json", CniCallOnNode.Config.Replace("1.0.0", "1.1.0", StringComparison.Ordinal)); // Since 1.1.0.
     private readonly string ptpConfig = Config(cluster, "ptp.json",
         $$"""{"cniVersion":"1.0.0","name":"ptp","type":"ptp","ipMasq":false,"ipam":{"type":"host-local","subnet":"10.99.0.0/16","dataDir":"{{cluster.Work.Path("host-local")}}"} }""");
 
-    public Timed Ours(string command, string netns) => Call(PluginProcess.Program, command, netns, ourConfig);
+    public Timed Ours(string command, string netns) => Call(PluginProcess.Program, command, netns, command is "STATUS" ? statusConfig : ourConfig);
 
     public Timed Ptp(string command, string netns) => Call(ptp, command, netns, ptpConfig);
 

@@ -28,7 +28,7 @@ public sealed class LeaseLinkTests : IDisposable
     private Task<AddOutcome> Add(int sandbox, long turn = 0) => AddUntil(sandbox, turn, CancellationToken.None);
 
     private Task<AddOutcome> AddUntil(int sandbox, long turn, CancellationToken killed, TimeSpan waited = default) =>
-        lane.Start(() => link.AssignAsync(Sandbox(sandbox), Pod, turn, waited, killed));
+        lane.Start(() => link.AssignAsync(Sandbox(sandbox), Pod, "aws-cni", turn, waited, killed));
 
     private static AddOutcome? OutcomeOf(Task<AddOutcome> add) => add.IsCompletedSuccessfully ? add.Result : null;
 
@@ -46,6 +46,20 @@ public sealed class LeaseLinkTests : IDisposable
 
         Assert.Equal(Address(1), AddressOf(Add(1)));
         Assert.Equal(Sandbox(1), Assert.IsType<LeaseEntry.Claimed>(Assert.Single(store.Appended)).Hold.Sandbox);
+    }
+
+    [Fact]
+    public void A_node_whose_lease_file_cannot_be_written_says_so_until_it_can()
+    {
+        Begin();
+        silo.OnAssign = _ => Task.FromResult<AssignReply>(Offer(1));
+        Assert.Null(link.WhyNotServable());
+        store.Fails = true;
+        Add(1);
+
+        Assert.Contains("lease file cannot be written", link.WhyNotServable()!.Text, StringComparison.Ordinal);
+        store.Fails = false; // No ADD comes to try it: the runtime knows.
+        Assert.Null(link.WhyNotServable());
     }
 
     [Fact]
