@@ -11,29 +11,30 @@ namespace AwsVpcCni.CniProtocol;
 public sealed record CniResult(ImmutableArray<CniInterface> Interfaces, ImmutableArray<CniIp> Ips, ImmutableArray<CniRoute> Routes)
 {
     /// <summary>In the shape of the config's version: 0.x names the IP family, 1.1.0 adds a link's MTU.</summary>
+    /// <param name="previous">Of the plugins before us, in the same version: what they gave comes first, as they gave it. Null: we are the first.</param>
     /// <exception cref="ArgumentException">A defect of the caller: an address on no interface of the result, or a link whose MAC is none.</exception>
-    public byte[] ToJson(CniVersion version)
+    public byte[] ToJson(CniVersion version, PrevResult? previous = null)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))
         {
             json.WriteStartObject();
             json.WriteString("cniVersion"u8, version.Text());
-            json.WriteStartArray("interfaces"u8);
+            Begin(json, "interfaces", previous);
             foreach (var link in Interfaces)
             {
                 Write(json, link, version);
             }
 
             json.WriteEndArray();
-            json.WriteStartArray("ips"u8);
+            Begin(json, "ips", previous);
             foreach (var ip in Ips)
             {
-                Write(json, ip, version);
+                Write(json, ip, version, previous?.Interfaces.Length ?? 0);
             }
 
             json.WriteEndArray();
-            json.WriteStartArray("routes"u8);
+            Begin(json, "routes", previous);
             foreach (var route in Routes)
             {
                 Write(json, route);
@@ -41,12 +42,30 @@ public sealed record CniResult(ImmutableArray<CniInterface> Interfaces, Immutabl
 
             // Names are resolved as the kubelet says; a CNI plugin's word would come second.
             json.WriteEndArray();
-            json.WriteStartObject("dns"u8);
-            json.WriteEndObject();
+            json.WritePropertyName("dns"u8);
+            if (previous is not null && previous.Root.TryGetProperty("dns"u8, out var dns) && dns.ValueKind is JsonValueKind.Object)
+            {
+                dns.WriteTo(json);
+            }
+            else
+            {
+                json.WriteStartObject();
+                json.WriteEndObject();
+            }
+
             json.WriteEndObject();
         }
 
         return buffer.ToArray();
+    }
+
+    private static void Begin(Utf8JsonWriter json, string key, PrevResult? previous)
+    {
+        json.WriteStartArray(key);
+        foreach (var element in previous is null ? [] : PrevResult.Array(previous.Root, key))
+        {
+            element.WriteTo(json);
+        }
     }
 
     private static void Write(Utf8JsonWriter json, CniInterface link, CniVersion version)
@@ -72,7 +91,7 @@ public sealed record CniResult(ImmutableArray<CniInterface> Interfaces, Immutabl
         json.WriteEndObject();
     }
 
-    private void Write(Utf8JsonWriter json, CniIp ip, CniVersion version)
+    private void Write(Utf8JsonWriter json, CniIp ip, CniVersion version, int interfacesBefore)
     {
         if (ip.InterfaceIndex < 0 || ip.InterfaceIndex >= Interfaces.Length)
         {
@@ -85,7 +104,7 @@ public sealed record CniResult(ImmutableArray<CniInterface> Interfaces, Immutabl
             json.WriteString("version"u8, ip.Address.BaseAddress.AddressFamily is System.Net.Sockets.AddressFamily.InterNetworkV6 ? "6"u8 : "4"u8);
         }
 
-        json.WriteNumber("interface"u8, ip.InterfaceIndex);
+        json.WriteNumber("interface"u8, interfacesBefore + ip.InterfaceIndex);
         json.WriteString("address"u8, ip.Address.ToString());
         if (ip.Gateway is not null)
         {

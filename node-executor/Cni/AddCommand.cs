@@ -23,6 +23,7 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
             throw NoNetns(call);
         }
 
+        var previous = PreviousOf(call, conf);
         var sandbox = new SandboxKey(call.ContainerId, call.IfName);
         var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
         using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation)
@@ -55,7 +56,7 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
             }
 
             LogAdded(pod, sandbox, grant.Address, grant.EniId, wiredPod.HostVeth, Microseconds(began), Microseconds(asked, claimed), Microseconds(claimed));
-            return new PluginReply(0, ResultOf(call, conf, grant, wiredPod).ToJson(conf.Version), () => UndoUntoldAsync(sandbox, number));
+            return new PluginReply(0, ResultOf(call, veth, grant, wiredPod).ToJson(conf.Version, previous), () => UndoUntoldAsync(sandbox, number));
         }
         finally
         {
@@ -134,16 +135,27 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         }
     }
 
-    private static CniResult ResultOf(CniCall call, NetConf conf, Grant grant, WiredPod pod)
+    /// <summary>What the plugins before us have made stays in the result, unless it stands where ours must be.</summary>
+    private static PrevResult? PreviousOf(CniCall call, NetConf conf)
     {
-        var gateway = PodWiring.Gateway.ToIPAddress();
+        var previous = conf.PrevResult is { } json ? PrevResult.Parse(json, conf.Version) : null;
+        return previous?.Interfaces.Any(link => link.Sandbox is not null && link.Name == call.IfName) is true
+            ? throw CniException.Of(
+                CniErrorCode.InvalidNetworkConfig,
+                $"prevResult has an interface {call.IfName} in the pod already, and {conf.Type} makes that interface: put it first in the list's plugins, before others that change it")
+            : previous;
+    }
+
+    private static CniResult ResultOf(CniCall call, PodVeth veth, Grant grant, WiredPod pod)
+    {
+        var gateway = pod.Routing.Gateway.ToIPAddress();
         return new CniResult(
             [
-                new CniInterface(pod.HostVeth, pod.HostMac),
-                new CniInterface(call.IfName, pod.PodMac, call.NetnsPath, conf.Mtu),
+                new CniInterface(pod.HostVeth, pod.HostMac, Mtu: veth.Mtu),
+                new CniInterface(call.IfName, pod.PodMac, call.NetnsPath, veth.Mtu),
             ],
             [new CniIp(new IPNetwork(grant.Address.ToIPAddress(), grant.Address.IsV6 ? 128 : 32), InterfaceIndex: 1, gateway)],
-            [new CniRoute(new IPNetwork(IPAddress.Any, 0), gateway)]);
+            pod.Routing.Index == 0 ? [new CniRoute(new IPNetwork(IPAddress.Any, 0), gateway)] : []);
     }
 
     private long Microseconds(long from, long? to = null) => (long)time.GetElapsedTime(from, to ?? time.GetTimestamp()).TotalMicroseconds;

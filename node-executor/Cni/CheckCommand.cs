@@ -6,6 +6,7 @@ using AwsVpcCni.NodeExecutor.Lease;
 using AwsVpcCni.NodeExecutor.Netlink;
 using AwsVpcCni.NodeExecutor.Wiring;
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 
 namespace AwsVpcCni.NodeExecutor.Cni;
 
@@ -29,20 +30,26 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, int
         using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation) ?? throw AddCommand.TooEarly(sandbox, Deadline);
 
         List<string> wrong = [];
-        var given = AddressOf(call, previous);
+        var given = AddressesOf(call, previous);
         var lease = link.Lease;
         var held = lease.Claims.TryGetValue(sandbox, out var claimed) ? claimed : (Ip?)null;
-        if (held is null || !given.Contains(held.Value))
+        if (held is null || !given.ContainsKey(held.Value))
         {
-            wrong.Add($"the sandbox holds {held?.ToString() ?? "no address"} on this node, and prevResult gives {call.IfName} {(given.Length == 0 ? "none" : string.Join(", ", given))}");
+            wrong.Add($"the sandbox holds {held?.ToString() ?? "no address"} on this node, and prevResult gives {call.IfName} {(given.Count == 0 ? "none" : string.Join(", ", given.Keys))}");
         }
 
-        if ((held ?? given.Cast<Ip?>().FirstOrDefault()) is { } address)
+        if ((held ?? given.Keys.Cast<Ip?>().FirstOrDefault()) is { } address)
         {
             // Of an address that nobody holds the interface is not known, so neither is its table.
             var table = lease.Slots.GetValueOrDefault(address) is { } slot ? AddCommand.TableOf(lease, slot.EniId) : PodWiring.MainTable;
             var wiring = PodWiring.Of(veth, address, table, default);
-            wrong.AddRange(await Task.Run(() => Compare(wiring, previous, netns), cancellation));
+            var routing = RoutingOf(given.GetValueOrDefault(address));
+            if (routing is null)
+            {
+                wrong.Add($"prevResult gives {address} the gateway {given[address]}, which is none of ours");
+            }
+
+            wrong.AddRange(await Task.Run(() => Compare(wiring, routing ?? PodRouting.First, previous, netns), cancellation));
         }
 
         if (wrong.Count > 0)
@@ -56,7 +63,7 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, int
         return PluginReply.Nothing;
     }
 
-    private static List<string> Compare(PodWiring wiring, PrevResult previous, Microsoft.Win32.SafeHandles.SafeFileHandle netns)
+    private static List<string> Compare(PodWiring wiring, PodRouting routing, PrevResult previous, SafeFileHandle netns)
     {
         List<string> wrong = [];
         var host = previous.Interfaces.FirstOrDefault(link => link.Sandbox is null && link.Name == wiring.HostVeth);
@@ -73,7 +80,7 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, int
 
         try
         {
-            wrong.AddRange(PodFound.Read(wiring.Veth, netns, KernelDeadline).DifferencesTo(wiring, MacOf(host), MacOf(pod)));
+            wrong.AddRange(PodFound.Read(wiring.Veth, routing, netns, KernelDeadline).DifferencesTo(wiring, routing, MacOf(host), MacOf(pod)));
         }
         catch (WiringException e)
         {
@@ -83,12 +90,14 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, int
         return wrong;
     }
 
-    /// <summary>The pod interface's IPv4 addresses in the result. A plugin after us may have added one of its own.</summary>
-    private static Ip[] AddressOf(CniCall call, PrevResult previous) =>
-    [
-        .. previous.Ips.Where(ip => ip.Address.AddressFamily is AddressFamily.InterNetwork
-            && ip.Interface is { } at && previous.Interfaces[at] is { Sandbox: not null } link && link.Name == call.IfName).Select(ip => Ip.From(ip.Address)),
-    ];
+    /// <summary>The pod interface's IPv4 addresses in the result, each with its gateway. A plugin after us may have added one of its own.</summary>
+    private static Dictionary<Ip, Ip?> AddressesOf(CniCall call, PrevResult previous) => previous.Ips
+        .Where(ip => ip.Address.AddressFamily is AddressFamily.InterNetwork
+            && ip.Interface is { } at && previous.Interfaces[at] is { Sandbox: not null } link && link.Name == call.IfName)
+        .DistinctBy(ip => ip.Address)
+        .ToDictionary(ip => Ip.From(ip.Address), ip => ip.Gateway is { } gateway ? Ip.From(gateway) : (Ip?)null);
+
+    private static PodRouting? RoutingOf(Ip? gateway) => gateway is { } known ? PodRouting.Of(known) : PodRouting.First;
 
     private static MacAddress? MacOf(PrevInterface? link) => MacAddress.TryParse(link?.Mac ?? "", out var mac) ? mac : null;
 

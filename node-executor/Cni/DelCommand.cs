@@ -2,6 +2,7 @@ using AwsVpcCni.CniProtocol;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Wiring;
 using Microsoft.Extensions.Logging;
 
 namespace AwsVpcCni.NodeExecutor.Cni;
@@ -10,6 +11,7 @@ namespace AwsVpcCni.NodeExecutor.Cni;
 internal sealed partial class DelCommand(Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, TimeProvider time, ILogger log)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(2);
 
     internal async Task<PluginReply> RunAsync(CniCall call, PluginRequest request)
     {
@@ -21,6 +23,11 @@ internal sealed partial class DelCommand(Lane lane, LeaseLink link, PodLinks lin
         using var pass = await gate.EnterAsync(sandbox, Deadline, CancellationToken.None);
         if (held is { } grant && pass is not null)
         {
+            if (call.IfName != PodVeth.FirstIfName && request.Netns is { } netns)
+            {
+                PodRules.TryRemove(netns, grant.Address, KernelDeadline); // The pod may live on, without this network.
+            }
+
             links.Remove(sandbox, grant.Address); // Without a pass the ADD that still has it sees that its claim is gone, and unwires.
         }
 

@@ -10,14 +10,15 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <param name="Pod">The pod's end; null when there is no link of its name.</param>
 /// <param name="Addresses">Of the pod's end.</param>
 /// <param name="PodRoutes">By the pod's end, in the tables that its wiring uses.</param>
+/// <param name="PodRules">All of the pod's for one address.</param>
 /// <param name="Neighbours">Of every link of the pod.</param>
 internal sealed record PodFound(
     Link? Host, IReadOnlyList<Route> HostRoutes, IReadOnlyList<Rule> HostRules,
-    Link? Pod, IReadOnlyList<Address> Addresses, IReadOnlyList<Route> PodRoutes, IReadOnlyList<Neighbour> Neighbours)
+    Link? Pod, IReadOnlyList<Address> Addresses, IReadOnlyList<Route> PodRoutes, IReadOnlyList<Rule> PodRules, IReadOnlyList<Neighbour> Neighbours)
 {
     /// <summary>Reads it, in the calling thread's namespace and the pod's.</summary>
     /// <exception cref="WiringException">The kernel did not answer, or the namespace is none.</exception>
-    internal static PodFound Read(PodVeth veth, SafeHandle netns, TimeSpan deadline)
+    internal static PodFound Read(PodVeth veth, PodRouting routing, SafeHandle netns, TimeSpan deadline)
     {
         try
         {
@@ -28,8 +29,9 @@ internal sealed record PodFound(
             var pod = Link.Find(inPod, veth.Sandbox.IfName, until);
             return new PodFound(
                 host, host is null ? [] : Route.All(onHost, PodWiring.MainTable, until, host.Index), Rule.All(onHost, until),
-                pod, pod is null ? [] : Address.All(inPod, pod, until), pod is null ? [] : Route.All(inPod, PodWiring.MainTable, until, pod.Index),
-                Neighbour.All(inPod, until));
+                pod, pod is null ? [] : Address.All(inPod, pod, until),
+                pod is null ? [] : [.. routing.Routes.Select(route => route.Table).Distinct().SelectMany(table => Route.All(inPod, table, until, pod.Index))],
+                Rule.All(inPod, until), Neighbour.All(inPod, until));
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException or ObjectDisposedException)
         {
@@ -40,8 +42,8 @@ internal sealed record PodFound(
     /// <summary>Pure: each thing of a pod's wiring that is missing or changed, named. Nothing for a link that is not there but that.</summary>
     /// <param name="hostMac">That the ADD gave the host end; null: any.</param>
     /// <param name="podMac">That the chain gave the pod's end; null: any.</param>
-    internal IEnumerable<string> DifferencesTo(PodWiring wiring, MacAddress? hostMac, MacAddress? podMac) =>
-        [.. OfLinks(wiring, hostMac, podMac), .. OfHost(wiring), .. OfPod(wiring, hostMac)];
+    internal IEnumerable<string> DifferencesTo(PodWiring wiring, PodRouting routing, MacAddress? hostMac, MacAddress? podMac) =>
+        [.. OfLinks(wiring, hostMac, podMac), .. OfHost(wiring), .. OfPod(wiring, routing, hostMac)];
 
     private IEnumerable<string> OfLinks(PodWiring wiring, MacAddress? hostMac, MacAddress? podMac)
     {
@@ -105,7 +107,7 @@ internal sealed record PodFound(
         }
     }
 
-    private IEnumerable<string> OfPod(PodWiring wiring, MacAddress? hostMac)
+    private IEnumerable<string> OfPod(PodWiring wiring, PodRouting routing, MacAddress? hostMac)
     {
         if (Pod is null)
         {
@@ -118,15 +120,20 @@ internal sealed record PodFound(
             yield return $"address {wiring.Address}/32 is not on {name} in the pod";
         }
 
-        foreach (var route in PodWiring.PodRoutes.Where(route => !PodRoutes.Contains(route with { Link = Pod.Index })))
+        foreach (var route in routing.Routes.Where(route => !PodRoutes.Contains(route with { Link = Pod.Index })))
         {
             yield return $"route {route} dev {name} is missing in the pod";
         }
 
-        var gateway = Neighbours.FirstOrDefault(entry => entry.Link == Pod.Index && entry.Ip == PodWiring.Gateway);
+        if (routing.RuleOf(wiring.Address) is { } rule && !PodRules.Contains(rule))
+        {
+            yield return $"rule {rule} is missing in the pod";
+        }
+
+        var gateway = Neighbours.FirstOrDefault(entry => entry.Link == Pod.Index && entry.Ip == routing.Gateway);
         if (gateway is not { IsPermanent: true } || gateway.Mac != (hostMac ?? Host?.Mac))
         {
-            yield return $"neighbour {PodWiring.Gateway} dev {name} in the pod is {Named(gateway)}, not permanent {hostMac ?? Host?.Mac}";
+            yield return $"neighbour {routing.Gateway} dev {name} in the pod is {Named(gateway)}, not permanent {hostMac ?? Host?.Mac}";
         }
     }
 

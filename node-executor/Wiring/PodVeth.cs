@@ -13,6 +13,9 @@ public sealed partial record PodVeth
         HostVeth = VethName.Of(sandbox, pod);
     }
 
+    /// <summary>A pod's first interface is named so by every runtime of Kubernetes, and is looked at no further.</summary>
+    public const string FirstIfName = "eth0";
+
     /// <summary>Whose it is. The pod's end has the interface name in it.</summary>
     public SandboxKey Sandbox { get; }
 

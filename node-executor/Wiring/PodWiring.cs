@@ -50,15 +50,6 @@ public sealed record PodWiring
     /// <summary>What the host end says about its owner.</summary>
     public LinkAlias Alias { get; }
 
-    /// <summary>The next hop that pods see. No machine has it.</summary>
-    public static Ip Gateway { get; } = Ip.Parse("169.254.1.1");
-
-    internal static ImmutableArray<Route> PodRoutes { get; } =
-    [
-        new Route(new Cidr(Gateway, 32), null, MainTable), // First: the default route's next hop must be reachable.
-        new Route(Cidr.Parse("0.0.0.0/0"), Gateway, MainTable),
-    ];
-
     internal Route HostRoute => new(new Cidr(Address, 32), null, MainTable);
 
     internal ImmutableArray<Rule> HostRules => RouteTable == MainTable

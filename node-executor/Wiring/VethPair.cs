@@ -6,8 +6,9 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <summary>A pod's two links as <see cref="Wirer.TryMake"/> has made them: up, without alias and address, so in nobody's use.</summary>
 public sealed class VethPair : IPodPair
 {
-    internal VethPair(PodVeth veth, MacAddress hostMac, int hostIndex, NetlinkSocket pod, MacAddress podMac, int podIndex, SandboxKey? displaced) =>
-        (Veth, HostMac, HostIndex, Pod, PodMac, PodIndex, Displaced) = (veth, hostMac, hostIndex, pod, podMac, podIndex, displaced);
+    internal VethPair(
+        PodVeth veth, MacAddress hostMac, int hostIndex, NetlinkSocket pod, MacAddress podMac, int podIndex, PodRouting routing, SandboxKey? displaced) =>
+        (Veth, HostMac, HostIndex, Pod, PodMac, PodIndex, Routing, Displaced) = (veth, hostMac, hostIndex, pod, podMac, podIndex, routing, displaced);
 
     internal PodVeth Veth { get; }
 
@@ -21,6 +22,8 @@ public sealed class VethPair : IPodPair
     internal MacAddress PodMac { get; }
 
     internal int PodIndex { get; }
+
+    internal PodRouting Routing { get; }
 
     internal SandboxKey? Displaced { get; }
 

@@ -9,7 +9,11 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <param name="PodMac">That of the pod's end.</param>
 /// <param name="Displaced">The sandbox that had a link of this name, if one had: a pod of the same name whose DEL has not
 /// come yet. Its link is gone; its rules go with its own DEL.</param>
-public sealed record WiredPod(string HostVeth, string HostMac, string PodMac, SandboxKey? Displaced);
+public sealed record WiredPod(string HostVeth, string HostMac, string PodMac, SandboxKey? Displaced)
+{
+    /// <summary>How the interface leads out of the pod.</summary>
+    public PodRouting Routing { get; init; } = PodRouting.First;
+}
 
 /// <summary>Something of ours that is in the kernel, as <see cref="Inventory"/> reads it or as an ADD's outcome.</summary>
 /// <param name="Sandbox">The owner. Null when the kernel names none: a half-wired link, or rules without a link.</param>

@@ -76,9 +76,9 @@ public sealed class Wirer : IWirer, IDisposable
             var host = new MessageWriter(stackalloc byte[BufferBytes]);
             Link.SetAlias(ref host, pair.HostIndex, wiring.Alias.ToString());
             wiring.HostRoute.Replace(ref host, pair.HostIndex);
-            foreach (var rule in wiring.HostRules)
+            foreach (var hostRule in wiring.HostRules)
             {
-                rule.Add(ref host);
+                hostRule.Add(ref host);
             }
 
             _host.Execute(
@@ -93,7 +93,12 @@ public sealed class Wirer : IWirer, IDisposable
             var pod = new MessageWriter(stackalloc byte[BufferBytes]);
             new Address(wiring.Address, 32).Replace(ref pod, pair.PodIndex);
             pair.Pod.Execute(pod.Written, [$"add address {wiring.Address} to {wiring.Sandbox.IfName} in the pod"], until);
-            return new WiredPod(wiring.HostVeth, pair.HostMac.ToString(), pair.PodMac.ToString(), pair.Displaced);
+            if (pair.Routing.RuleOf(wiring.Address) is { } rule)
+            {
+                PodRules.Replace(pair.Pod, rule, until);
+            }
+
+            return new WiredPod(wiring.HostVeth, pair.HostMac.ToString(), pair.PodMac.ToString(), pair.Displaced) { Routing = pair.Routing };
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException or ObjectDisposedException)
         {
@@ -161,8 +166,10 @@ public sealed class Wirer : IWirer, IDisposable
             }
 
             SetUpHost(veth, host.Index, until);
-            SetUpPod(veth, pod, inPod.Index, mac, until);
-            return new VethPair(veth, mac, host.Index, pod, inPod.Mac!.Value, inPod.Index, displaced);
+            var routing = veth.Sandbox.IfName == PodVeth.FirstIfName ? PodRouting.First
+                : PodRouting.For(Route.All(pod, PodWiring.MainTable, until)) ?? throw new IOException("the pod has too many interfaces of ours");
+            SetUpPod(veth, pod, inPod.Index, mac, routing, until);
+            return new VethPair(veth, mac, host.Index, pod, inPod.Mac!.Value, inPod.Index, routing, displaced);
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException or ObjectDisposedException)
         {
@@ -228,22 +235,22 @@ public sealed class Wirer : IWirer, IDisposable
         _host.Execute(message.Written, [$"set {veth.HostVeth} up"], until);
     }
 
-    private static void SetUpPod(PodVeth veth, NetlinkSocket pod, int link, MacAddress hostMac, Deadline until)
+    private static void SetUpPod(PodVeth veth, NetlinkSocket pod, int link, MacAddress hostMac, PodRouting routing, Deadline until)
     {
         var message = new MessageWriter(stackalloc byte[BufferBytes]);
         Link.SetUp(ref message, link);
-        foreach (var route in PodWiring.PodRoutes)
+        foreach (var route in routing.Routes)
         {
             route.Replace(ref message, link);
         }
 
-        Neighbour.ReplacePermanent(ref message, PodWiring.Gateway, hostMac, link);
+        Neighbour.ReplacePermanent(ref message, routing.Gateway, hostMac, link);
         var name = veth.Sandbox.IfName;
         pod.Execute(
             message.Written,
             [
-                $"set {name} up in the pod", .. PodWiring.PodRoutes.Select(route => $"add route {route} dev {name} in the pod"),
-                $"add neighbour {PodWiring.Gateway} {hostMac} in the pod",
+                $"set {name} up in the pod", .. routing.Routes.Select(route => $"add route {route} dev {name} in the pod"),
+                $"add neighbour {routing.Gateway} {hostMac} in the pod",
             ],
             until);
     }

@@ -26,6 +26,12 @@ public sealed class CniResultTests
         """,
         Encoding.UTF8.GetString(Pod.ToJson(version)));
 
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"interfaces":null,"ips":null,"routes":null,"dns":null}""")]
+    public void Behind_an_empty_result_it_is_as_alone(string previous) =>
+        Assert.Equal(Pod.ToJson(CniVersion.V100), Pod.ToJson(CniVersion.V100, PrevResult.Parse(previous, CniVersion.V100)));
+
     [Fact]
     public void An_IPv6_address_names_its_family_where_families_are_named() =>
         Assert.Contains(

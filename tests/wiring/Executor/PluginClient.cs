@@ -66,7 +66,10 @@ internal static partial class PluginClient
             sent = (int)SendMsg(socket.SafeHandle, message, 0);
         }
 
-        socket.Send(frame.AsSpan(sent));
+        if (sent < frame.Length)
+        {
+            socket.Send(frame.AsSpan(sent)); // Not of nothing: by now it may have answered and closed.
+        }
     }
 
     [LibraryImport("libc", EntryPoint = "sendmsg", SetLastError = true)]
