@@ -1,0 +1,90 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using AwsVpcCni.CniProtocol;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Cni;
+using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Wiring;
+using AwsVpcCni.Tests.Unit.NodeExecutor.Lease;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+using static AwsVpcCni.Tests.Unit.NodeExecutor.Lease.LeaseBuilder;
+
+namespace AwsVpcCni.Tests.Unit.NodeExecutor.Cni;
+
+/// <summary>The moments that a test of processes cannot hold still: an ADD that has its claim and is being wired, one that came after the GC.</summary>
+public sealed class GcCommandTests
+{
+    private readonly SandboxGate gate = new(TimeProvider.System);
+    private readonly LeaseLink link;
+    private readonly GcCommand gc;
+
+    public GcCommandTests()
+    {
+        var lane = new Lane();
+        link = new LeaseLink(
+            new Away(), new NoStore(), TimeProvider.System, new LeaseLinkOptions(), Node().WithClaim(1, 0, turn: 3).WithClaim(2, 1, turn: 8), new FakeInterfaces(), NullLogger.Instance);
+        gc = new GcCommand(lane, link, new PodLinks(new NoKernel(), lane, link, TimeProvider.System, NullLogger.Instance), gate, NullLogger.Instance);
+    }
+
+    [Fact]
+    public async Task A_sandbox_whose_ADD_is_being_wired_is_left_alone_and_one_whose_ADD_came_after_the_GC()
+    {
+        using (await gate.EnterAsync(Sandbox(1), TimeSpan.FromSeconds(1), CancellationToken.None))
+        {
+            await CollectAsync(turn: 7);
+            Assert.Equal([Sandbox(1), Sandbox(2)], link.Lease.Claims.Keys);
+        }
+
+        await CollectAsync(turn: 7);
+        Assert.Equal([Sandbox(2)], link.Lease.Claims.Keys);
+        gate.TryEnter(Sandbox(1))!.Dispose(); // The GC has left it.
+    }
+
+    [Fact]
+    public async Task What_a_DEL_has_ended_while_it_looked_is_no_error()
+    {
+        link.Delete(Sandbox(1), turn: 4);
+        await CollectAsync(turn: 9);
+        Assert.Empty(link.Lease.Claims);
+    }
+
+    private Task<PluginReply> CollectAsync(long turn) => gc.RunAsync(
+        CniCall.Parse("CNI_COMMAND=GC\0"u8),
+        new PluginRequest(Array.Empty<byte>(), Encoding.UTF8.GetBytes("""{"cniVersion":"1.1.0","name":"aws-cni","type":"aws-vpc-cni","cni.dev/valid-attachments":[]}"""), null, turn));
+
+    private sealed class NoKernel : IWirer
+    {
+        public Task<IPodPair?> MakeAsync(PodVeth veth, SafeHandle netns, TimeSpan deadline) => Task.FromResult<IPodPair?>(null);
+
+        public Task DiscardAsync(IPodPair pair, TimeSpan deadline) => Task.CompletedTask;
+
+        public WiredPod Wire(PodWiring wiring, SafeHandle netns, TimeSpan deadline, IPodPair? made = null) => throw new NotSupportedException();
+
+        public Task Unwire(WiredSandbox wired, TimeSpan deadline) => Task.CompletedTask;
+
+        public IReadOnlyList<WiredSandbox> Read(TimeSpan deadline) => [];
+    }
+
+    private sealed class NoStore : ILeaseStore
+    {
+        public void Save(NodeLease lease)
+        {
+        }
+
+        public void Append(LeaseEntry entry, NodeLease after)
+        {
+        }
+    }
+
+    private sealed class Away : INodeApi
+    {
+        public Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation) => throw new NodeApiException("away");
+
+        public Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation) => throw new NodeApiException("away");
+
+        public Task<NodeOrders> SyncAsync(NodeReport report, CancellationToken cancellation) => throw new NodeApiException("away");
+
+        public Task ListenAsync(Action hint, CancellationToken cancellation) => throw new NodeApiException("away");
+    }
+}
