@@ -53,6 +53,10 @@ internal sealed class Cri : IDisposable
         }
     }
 
+    /// <summary>The network configuration that it has loaded, as JSON of containerd's own.</summary>
+    public async Task<string> NetworkConfigAsync() =>
+        (await runtime.StatusAsync(new StatusRequest { Verbose = true }, Within(TimeSpan.FromSeconds(10)))).Info.GetValueOrDefault("cniconfig", "");
+
     public async Task<bool> HasImageAsync(string name) =>
         (await images.ImageStatusAsync(new ImageStatusRequest { Image = new ImageSpec { Image = name } }, Within(TimeSpan.FromSeconds(10)))).Image is not null;
 
@@ -62,9 +66,12 @@ internal sealed class Cri : IDisposable
     /// <summary>Runs a pod with one container, whose command can be chosen.</summary>
     /// <param name="command">Null: it sleeps, and <see cref="ExecAsync"/> works in it.</param>
     /// <param name="patience">After which the runtime kills the CNI plugin; null: the kubelet's.</param>
-    public async Task<Pod> RunPodAsync(string name, string podNamespace = "default", string[]? command = null, TimeSpan? patience = null)
+    /// <param name="with">What else is to be in the pod's config.</param>
+    public async Task<Pod> RunPodAsync(
+        string name, string podNamespace = "default", string[]? command = null, TimeSpan? patience = null, Action<PodSandboxConfig>? with = null)
     {
         var config = ConfigOf(name, podNamespace);
+        with?.Invoke(config);
         var pod = await RunSandboxAsync(config, patience ?? KubeletPatience);
         var create = new CreateContainerRequest
         {

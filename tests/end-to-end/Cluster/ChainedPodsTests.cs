@@ -1,0 +1,87 @@
+using System.Globalization;
+using AwsVpcCni.Tests.EndToEnd.Containerd;
+using AwsVpcCni.Tests.EndToEnd.Containerd.Proto;
+using AwsVpcCni.Tests.EndToEnd.Harness;
+using Xunit;
+
+namespace AwsVpcCni.Tests.EndToEnd.Cluster;
+
+/// <summary>Debian's portmap and bandwidth behind our plugin, executed by containerd with what a pod asks for.</summary>
+public sealed class ChainedPodsTests
+{
+    private const int HostPort = 8090;
+    private static readonly string[] Others = ["portmap", "bandwidth"];
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task A_recreated_pods_host_port_and_bandwidth_are_its_own_and_go_with_it()
+    {
+        foreach (var plugin in Others)
+        {
+            Assert.SkipUnless(File.Exists(Path.Combine(ContainerdNode.DebianPlugins, plugin)), $"{ContainerdNode.DebianPlugins}/{plugin} is not there: apt-get install containernetworking-plugins");
+        }
+
+        await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avcchain"));
+        var (node, outside) = (cluster.Nodes[0], cluster.Nodes[1]);
+        await ChainAsync(cluster, node);
+        var before = await node.SnapshotAsync();
+        var address = await AddressAsync(node);
+
+        foreach (var round in (string[])["first", "second"])
+        {
+            var pod = await node.Cri.RunPodAsync("web", command: ["sh", "-c", $"echo {round} >/tmp/index.html; exec httpd -f -p 80 -h /tmp"], with: config =>
+            {
+                config.PortMappings.Add(new PortMapping { ContainerPort = 80, HostPort = HostPort });
+                config.Annotations.Add("kubernetes.io/ingress-bandwidth", "10M");
+                config.Annotations.Add("kubernetes.io/egress-bandwidth", "10M");
+            });
+            await Eventually.HoldsAsync($"the host port to lead to the {round} pod", Patience, async _ =>
+            {
+                var got = await GetAsync(outside, address);
+                return got.Contains(round, StringComparison.Ordinal) ? null : got;
+            });
+            Assert.Contains("rate 10Mbit", await Shell.RunAsync("tc", "-n", node.NetnsName, "qdisc"), StringComparison.Ordinal);
+
+            await node.Cri.StopAndRemoveAsync(pod);
+            Assert.Contains("refused", await GetAsync(outside, address), StringComparison.Ordinal);
+            Assert.DoesNotContain(pod.Address, await Shell.RunAsync("nsenter", "--net=" + node.Netns, "iptables", "-w", "-t", "nat", "-S"), StringComparison.Ordinal);
+        }
+
+        await Eventually.HoldsAsync("the pods' links, routes, rules and rows to be gone", Patience, async _ =>
+        {
+            // portmap keeps its chains that belong to no pod; the pods' are gone, as was seen above.
+            string[] left = [.. (await node.SnapshotAsync()).LeftOverSince(before).Where(line => !line.StartsWith("nft ", StringComparison.Ordinal)), .. await Rows.AssignedAsync(cluster.Silo)];
+            return left.Length == 0 ? null : string.Join('\n', left);
+        });
+    }
+
+    /// <summary>A list of an operator's own goes before ours by its file name; it keeps the network's name.</summary>
+    private static async Task ChainAsync(TestCluster cluster, ClusterNode node)
+    {
+        foreach (var plugin in Others)
+        {
+            File.Copy(Path.Combine(ContainerdNode.DebianPlugins, plugin), cluster.Work.Path(node.Name, "bin", plugin));
+        }
+
+        await File.WriteAllTextAsync(Path.Combine(node.Containerd.ConfFolder, "05-chain.conflist"), """
+            {
+              "cniVersion": "1.0.0",
+              "name": "aws-cni",
+              "plugins": [
+                { "type": "aws-vpc-cni", "vethPrefix": "eni" },
+                { "type": "portmap", "capabilities": { "portMappings": true }, "snat": true },
+                { "type": "bandwidth", "capabilities": { "bandwidth": true } }
+              ]
+            }
+            """);
+        await Eventually.HoldsAsync("containerd to load the list", Patience, async _ =>
+            (await node.Cri.NetworkConfigAsync()).Contains("portmap", StringComparison.Ordinal) ? null : "it has another one");
+    }
+
+    private static async Task<string> AddressAsync(ClusterNode node) =>
+        (await Shell.RunAsync("ip", "-n", node.NetnsName, "-4", "route", "get", "10.20.1.1")).Split(' ').SkipWhile(word => word != "src").ElementAt(1);
+
+    /// <summary>A page of the host port, or why there is none.</summary>
+    private static async Task<string> GetAsync(ClusterNode from, string address) => await Shell.RunAsync("nsenter", "--net=" + from.Netns, "bash", "-c", string.Create(
+        CultureInfo.InvariantCulture, $$"""exec 2>&1; (exec 3<>/dev/tcp/{{address}}/{{HostPort}} && printf 'GET /index.html HTTP/1.0\r\n\r\n' >&3 && timeout 5 cat <&3) || true"""));
+}
