@@ -43,6 +43,10 @@ public sealed class SecondNetworkTests
             Assert.Equal(new PluginAnswer(0, ""), await CniChecks.CheckAsync(node, "c1", pod, CniChecks.ConfigWith(add.Output), ifName));
         }
 
+        TestNode.Run("ip", "-n", inPod, "route", "replace", "default", "via", "169.254.1.2", "dev", "net1"); // As Multus does for its default-route.
+        TestNode.Run("nsenter", $"--net={pod}", "ping", "-c", "1", "-W", "2", "10.0.0.10");
+        TestNode.Run("ip", "-n", inPod, "route", "replace", "default", "via", "169.254.1.1", "dev", "eth0");
+
         TestNode.Run("ip", "-n", inPod, "rule", "delete", "from", second.Address);
         TestNode.Run("ip", "-n", inPod, "route", "delete", "default", "table", "1");
         CniChecks.Names(await CniChecks.CheckAsync(node, "c1", pod, CniChecks.ConfigWith(second.Output), "net1"),
