@@ -158,15 +158,23 @@ public sealed partial class NodeGrain
             await subnet.ReturnedAsync(InstanceId, _stored.Change, intent.Names, isFree: !isSeen); // First: while the intent stands, it is repeated, and its names are not drawn by us.
         }
 
+        // A count may come to what another node of ours has lost to hands, and a pod of it still uses: that goes back at once.
+        var others = intent.Kind == IntentKind.DrawCounted ? await subnet.HeldByOursAsync(intent.Names) : [];
         if (!Stands(intent))
         {
             return; // Another look has settled it during that await.
         }
 
+        intent = intent with { Names = intent.Names.RemoveRange(others) };
         var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
         next = intent.Kind == IntentKind.Return
             ? WithDeparted(next, intent)
             : WithDrawn(next, intent);
+        if (!others.IsEmpty)
+        {
+            next = next.WithIntent("", new Intent { Id = NewId(next), Kind = IntentKind.Return, EniId = intent.EniId, SubnetId = intent.SubnetId, Count = others.Length, Names = others });
+        }
+
         if (!await StoreAsync(next))
         {
             return;

@@ -18,6 +18,9 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// after something later about that address.</param>
     Task SettleAsync(string intentId, string nodeId, long change, ImmutableArray<Block> drawn, ImmutableArray<Block> suspect);
 
+    /// <summary>Which of these nodes of ours hold by the ledger, whatever EC2 shows: nobody else may use them.</summary>
+    Task<ImmutableArray<Block>> HeldByOursAsync(ImmutableArray<Block> blocks);
+
     /// <summary>EC2 has no room, though the ledger shows some: for a sweep's time nobody is named any.</summary>
     /// <param name="onlyPrefixes">It has no whole /28; addresses it may have.</param>
     Task NoRoomAsync(string nodeId, bool onlyPrefixes);

@@ -86,6 +86,14 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
+    public Task<ImmutableArray<Block>> HeldByOursAsync(ImmutableArray<Block> blocks)
+    {
+        var doc = document.State;
+        var ours = doc.Subnet is { Cidr: var cidr } ? Map(cidr, doc.Ours) : null;
+        return Task.FromResult<ImmutableArray<Block>>([.. blocks.Where(block => ours is not null && block.Addresses.Any(ours.Contains))]);
+    }
+
+    /// <inheritdoc/>
     public Task NoRoomAsync(string nodeId, bool onlyPrefixes)
     {
         var now = time.GetUtcNow();

@@ -1,6 +1,7 @@
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
@@ -54,6 +55,31 @@ public sealed class HandsTests
         await UntilAsync(world, executor, orders => !orders.GiveUp.Contains(taken) && orders.Lease.Any(one => one.Address == taken), "it to be ours again");
     }
 
+    [Fact] // Simulation, seed 89.
+    public async Task A_taken_address_that_a_counted_draw_brings_to_another_node_goes_back_at_once()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4, MaxEnis = 1 }, "10.0.0.0/28");
+        var first = await JoinedAsync(world, 4);
+        var taken = first.Leased.First();
+        var instance = world.Launch();
+        world.Ec2.ByHand(vpc => vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 3 }));
+        world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3);
+        world.Ec2.ByHand(vpc => Take(vpc, taken));
+        var second = await world.JoinAsync(instance); // EC2 has two addresses left, and this is one of them.
+
+        await GrainWorld.UntilAsync(second, orders =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(1)); // Not so much that the first node notices.
+            Assert.DoesNotContain(orders.Lease, one => one.Address == taken);
+            return world.Ec2.Calls.Any(call => call.StartsWith("Unassign", StringComparison.Ordinal)) && world.Ec2.ByHand(Held) == 2;
+        }, "it to go back");
+
+        Assert.Contains(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+        Assert.Single(second.Leased);
+
+        int Held(Vpc vpc) => vpc.EnisOf(vpc.FindInstance(instance)!).Single().Addresses.Count;
+    }
+
     [Fact]
     public async Task A_detached_interface_goes_and_another_one_comes()
     {
@@ -92,7 +118,7 @@ public sealed class HandsTests
 
     private static bool Take(Vpc vpc, Ip address)
     {
-        vpc.UnassignPrivateIpAddresses(vpc.Enis.Single().Id, [address.ToIPAddress()]);
+        vpc.UnassignPrivateIpAddresses(vpc.Enis.Single(eni => eni.Addresses.Contains(address.ToIPAddress())).Id, [address.ToIPAddress()]);
         return true;
     }
 
