@@ -33,6 +33,7 @@ internal sealed class World
 
     private readonly Dictionary<SimMachine, Runtime> _runtimes = [];
     private readonly Transport _transport;
+    private readonly Rival _rival;
     private readonly WorldShape? _shape;
 
     /// <param name="shape">Null: the seed draws it.</param>
@@ -56,6 +57,7 @@ internal sealed class World
             Times = shape?.Times ?? new VpcTimes(),
         }, new WorldClock(Scheduler), new Random(random.Next()));
         Ec2 = new ModelEc2(Vpc);
+        _rival = new Rival(Scheduler, Faults, Vpc);
         Neighbour = new Neighbour(Vpc, "theirs", new Random(random.Next()));
         if (shape is null)
         {
@@ -196,7 +198,7 @@ internal sealed class World
     private IGrainBase Create(Activation activation)
     {
         var store = Store;
-        var ec2 = new SimEc2(Scheduler, Faults, Ec2, Invariants.OnEc2, _shape?.LatencyOf);
+        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants.OnEc2, _shape?.LatencyOf);
         var grains = new Factory();
         return activation.GrainId.Type.ToString() switch
         {

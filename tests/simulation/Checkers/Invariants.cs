@@ -86,17 +86,18 @@ internal sealed class Invariants(World world)
             : [.. before.Except(eni.Delivered.Select(Ip.From))];
         foreach (var address in left.Where(address => machine is { IsGone: false }))
         {
-            if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Cooldown)
+            // What hands took from one interface may come to another by a counted draw, which must give it back at once.
+            if (!TakenByHands.Contains(address) && _goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Cooldown)
             {
                 Fail($"{action} takes {address} from {eni.Id} {(world.Scheduler.Now - gone).TotalSeconds:0.0} s after its last link went: it has not rested");
             }
 
-            if (machine!.LeaseOnDisk()?.Slots.GetValueOrDefault(address) is { } slot && (slot.Leased || slot.Hold is not null))
+            if (machine!.LeaseOnDisk()?.Slots.GetValueOrDefault(address) is { } slot && slot.EniId == eni.Id && (slot.Leased || slot.Hold is not null))
             {
                 Fail($"{action} takes {address} from {eni.Id} without the consent of {machine.InstanceId}: its lease has {slot}");
             }
 
-            if (machine.Executor?.Link.Lease.Slots.GetValueOrDefault(address) is { } used && (used.Leased || used.Hold is not null))
+            if (machine.Executor?.Link.Lease.Slots.GetValueOrDefault(address) is { } used && used.EniId == eni.Id && (used.Leased || used.Hold is not null))
             {
                 Fail($"{action} takes {address} from {eni.Id}, and the executor of {machine.InstanceId} still has {used}");
             }

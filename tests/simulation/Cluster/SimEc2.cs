@@ -12,7 +12,7 @@ namespace AwsVpcCni.Tests.Simulation.Cluster;
 /// <summary>EC2 at a distance: latency, throttling, errors before and after the effect, silence, effects that come late.</summary>
 /// <param name="observe">Runs each effect on an interface or attachment, and looks at what it changes.</param>
 /// <param name="latencyOf">What a call takes when nothing is wrong; half of it passes before the effect. Null: drawn for each.</param>
-internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, Action<Ec2Action, string, Action> observe, Func<Ec2Action, TimeSpan>? latencyOf = null) : IEc2
+internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, Rival rival, Action<Ec2Action, string, Action> observe, Func<Ec2Action, TimeSpan>? latencyOf = null) : IEc2
 {
     public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
         CallAsync(Ec2Action.DescribeInstances, "", () => model.DescribeInstancesAsync(instanceIds, default), cancellation);
@@ -27,7 +27,11 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         CallAsync(Ec2Action.DescribeInstanceTypes, "", () => model.DescribeInstanceTypesAsync(instanceTypes, default), cancellation);
 
     public Task AssignAsync(string eniId, ImmutableArray<Block> addresses, CancellationToken cancellation) =>
-        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => Done(model.AssignAsync(eniId, addresses, default)), cancellation);
+        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () =>
+        {
+            rival.Before(addresses);
+            return Done(model.AssignAsync(eniId, addresses, default));
+        }, cancellation);
 
     public Task<ImmutableArray<Block>> AssignCountedAsync(string eniId, int count, bool prefixes, CancellationToken cancellation) =>
         CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => model.AssignCountedAsync(eniId, count, prefixes, default), cancellation);

@@ -42,5 +42,6 @@ internal enum FaultKind
     HandsTake,
     HandsAdd,
     NeighbourActs,
+    NamesTaken,
     PolicyChanged,
 }

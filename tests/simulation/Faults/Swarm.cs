@@ -117,6 +117,7 @@ internal sealed class Swarm
         FaultKind.NotAuthorized => 0.03,
         FaultKind.DiskRefuses => 0.01,
         FaultKind.KernelRefuses or FaultKind.KernelHalf or FaultKind.RuntimeRestarts => 0.05,
+        FaultKind.NamesTaken => 0.3,
         // Once a second.
         FaultKind.Partition => 0.03,
         FaultKind.StreamCut => 0.03,
