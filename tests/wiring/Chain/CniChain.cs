@@ -87,7 +87,8 @@ internal sealed class CniChain(
     {
         var start = new ProcessStartInfo("/usr/bin/nsenter", [$"--net={TestNode.Path(node.Name)}", Path.Combine(DebianPlugins, type)])
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
         };
         foreach (var variable in environment.Split('\0', StringSplitOptions.RemoveEmptyEntries))
         {
