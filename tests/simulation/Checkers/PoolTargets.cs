@@ -55,7 +55,7 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
         var (warm, minimum) = _policy.Target(Prefixes) is PoolTarget.OfAddresses addresses ? (addresses.Warm, addresses.Minimum) : (Prefixes ? Block.PrefixSize : Warm, 0);
         return _policy.Target(Prefixes) switch
         {
-            PoolTarget.OfInterfaces interfaces => document.Interfaces.Any(eni => eni.DeviceIndex > 0 && BlocksOf(eni).All(IsFree) && eni.Blocks.Length <= free - (Math.Max(interfaces.Warm, 1) * Slots)),
+            PoolTarget.OfInterfaces interfaces => document.Interfaces.Any(eni => eni.DeviceIndex > 0 && eni.Blocks.All(held => IsFree(held.Block)) && eni.Blocks.Length <= free - (Math.Max(interfaces.Warm, 1) * Slots)),
             // With none to be kept warm, the last free address stays.
             PoolTarget.OfPrefixes prefixes => whole > Math.Max(prefixes.Warm, free == whole * Block.PrefixSize ? 1 : 0),
             _ when Prefixes => whole > 0 && total / Block.PrefixSize > Math.Max(InPrefixes(total - free + warm), InPrefixes(minimum)),
