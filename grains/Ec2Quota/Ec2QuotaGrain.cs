@@ -56,6 +56,7 @@ public sealed partial class Ec2QuotaGrain(
             (bucket, var chunk, var wait) = bucket.Take(Chunk, now);
             if (chunk == 0)
             {
+                document.State.Buckets[action] = new StoredBucket(bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
                 return wait;
             }
 
@@ -83,9 +84,20 @@ public sealed partial class Ec2QuotaGrain(
     /// <inheritdoc/>
     public Task PingAsync() => Task.CompletedTask;
 
-    private double Factor(Ec2Action action, DateTimeOffset now) => _slowed.TryGetValue(action, out var slowed)
-        ? Math.Min(1, slowed.Factor * Math.Pow(1.1, Math.Max(0, Math.Floor((now - slowed.Since) / RecoveryStep))))
-        : 1;
+    private double Factor(Ec2Action action, DateTimeOffset now)
+    {
+        if (!_slowed.TryGetValue(action, out var slowed))
+        {
+            return 1;
+        }
+
+        if (slowed.Since > now)
+        {
+            _slowed[action] = slowed = (slowed.Factor, now); // The clock went back.
+        }
+
+        return Math.Min(1, slowed.Factor * Math.Pow(1.1, Math.Floor((now - slowed.Since) / RecoveryStep)));
+    }
 
     [LoggerMessage(EventId = 2400, Level = LogLevel.Warning, Message = "{Account}: EC2 throttles {Action}; its rate is now {Factor} of the usual.")]
     private partial void LogThrottled(string account, Ec2Action action, double factor);

@@ -270,7 +270,7 @@ public sealed partial class NodeGrain
     /// <summary>EC2 knows better than the ledger: for a while nothing is asked of that subnet, by this node nor by another.</summary>
     private Task NoRoomAsync(Intent intent)
     {
-        _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, HasAddresses: intent.OfPrefixes, HasPrefixes: false), time.GetUtcNow());
+        _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, HasAddresses: intent.OfPrefixes, HasPrefixes: false), time.GetUtcNow(), intent);
         return grains.GetGrain<ISubnetGrain>(intent.SubnetId).NoRoomAsync(InstanceId, intent.OfPrefixes);
     }
 

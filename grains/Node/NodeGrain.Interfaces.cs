@@ -80,6 +80,8 @@ public sealed partial class NodeGrain
         Backoff(intent);
         switch (action)
         {
+            case Ec2Action.CreateNetworkInterface when intent.WasUnknown && tries < TriesBeforeTaken:
+                break; // An earlier try may yet come to effect; the same token finds what it has made.
             case Ec2Action.CreateNetworkInterface:
                 var why = Ec2Reason.Of(What(intent), action, refusal);
                 Trouble(refusal.Fault == Ec2Fault.NoRoom ? why with { Code = ReasonCode.SubnetEmpty } : why);

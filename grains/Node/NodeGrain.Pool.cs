@@ -3,18 +3,20 @@ using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Subnet;
 
 namespace AwsVpcCni.Grains.Node;
 
 /// <content>What is free, what rests, what is wanted: read from document, rows and the last report.</content>
 public sealed partial class NodeGrain
 {
-    private static readonly TimeSpan RoomStaysTrue = TimeSpan.FromSeconds(10); // Then the ledger is asked again: it costs no EC2 call.
+    private static readonly TimeSpan RoomStaysTrue = TimeSpan.FromSeconds(10); // Then the ledger is asked again: it costs no EC2 call, and no write.
 
     private const string ForNew = "a new interface in ";
 
     private readonly Queue<DateTimeOffset> _adds = []; // Of the last minute.
-    private readonly Dictionary<string, (SubnetRoom Room, DateTimeOffset At)> _rooms = new(StringComparer.Ordinal); // What subnets last had.
+    private readonly Dictionary<string, (SubnetRoom Room, DateTimeOffset At, Intent For)> _rooms = new(StringComparer.Ordinal); // What subnets had when it was too little for an intent, or since.
+    private readonly Dictionary<string, (SubnetRoom Room, DateTimeOffset At)> _kept = new(StringComparer.Ordinal); // From which interface, or a new one, addresses are kept.
     private Reason? _trouble; // Why the node does not have what it wants.
 
     /// <summary>As it is now: it changes at run time.</summary>
@@ -77,7 +79,7 @@ public sealed partial class NodeGrain
         Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface)
             .Select(intent => new EniState
             {
-                EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes, Room = Math.Max(0, _doc.Slots - intent.Count), Subnet = RoomOf(intent.SubnetId, now),
+                EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes, Room = Math.Max(0, _doc.Slots - intent.Count), Subnet = RoomOf(intent.SubnetId),
             })],
         Slots = _doc.Slots,
         TakesPrefixes = TakesPrefixes,
@@ -101,10 +103,46 @@ public sealed partial class NodeGrain
 
     /// <summary>What a subnet has for one of its interfaces, or for a new one.</summary>
     private SubnetRoom RoomOf(string subnetId, string where, DateTimeOffset now) =>
-        (RoomOf(subnetId, now), RoomOf(where, now)) is var (all, here) ? all with { HasAddresses = all.HasAddresses && here.HasAddresses, HasPrefixes = all.HasPrefixes && here.HasPrefixes } : default;
+        (RoomOf(subnetId), KeptFrom(where, now)) is var (all, here) ? all with { HasAddresses = all.HasAddresses && here.HasAddresses, HasPrefixes = all.HasPrefixes && here.HasPrefixes } : default;
 
-    private SubnetRoom RoomOf(string subnetId, DateTimeOffset now) =>
-        _rooms.TryGetValue(subnetId, out var seen) && (now - seen.At).Duration() < RoomStaysTrue ? seen.Room : new SubnetRoom(subnetId);
+    private SubnetRoom RoomOf(string subnetId) => _rooms.TryGetValue(subnetId, out var seen) ? seen.Room : new SubnetRoom(subnetId);
+
+    private SubnetRoom KeptFrom(string where, DateTimeOffset now) =>
+        _kept.TryGetValue(where, out var seen) && (now - seen.At).Duration() < RoomStaysTrue ? seen.Room : new SubnetRoom(where);
+
+    /// <summary>What a subnet lacked is asked for again, not supposed to be there: else a single address would be given up for a prefix that is
+    /// not whole, again and again.</summary>
+    private void AskForRoom(DateTimeOffset now)
+    {
+        foreach (var (subnet, (room, _, intent)) in _rooms.Where(one => one.Value.Room is not { HasAddresses: true, HasPrefixes: true } && (now - one.Value.At).Duration() >= RoomStaysTrue).ToArray())
+        {
+            _rooms[subnet] = (room, now, intent); // Asked at; the answer wakes the planner.
+            AskForRoomAsync(intent).Ignore();
+        }
+    }
+
+    private async Task AskForRoomAsync(Intent intent)
+    {
+        var found = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, 0, [], intent.OfPrefixes, WithPrimary: false));
+        if (found.Known)
+        {
+            var room = Lacks(intent, found);
+            if ((intent.OfPrefixes ? !room.HasPrefixes : !room.HasAddresses) && !PoolPlanner.IsServed(State(time.GetUtcNow()), Policy))
+            {
+                Trouble(WhyDry(intent, found)); // Still so.
+            }
+
+            Kick();
+        }
+    }
+
+    /// <summary>Takes the ledger's word in.</summary>
+    private SubnetRoom Lacks(Intent intent, Reservation found)
+    {
+        var room = new SubnetRoom(intent.SubnetId, found.Free > (intent.Kind == IntentKind.AddInterface ? 1 : 0) && (!found.IsRefused || intent.OfPrefixes), HasPrefixes: found.FreePrefixes > 0 && !found.IsRefused);
+        _rooms[intent.SubnetId] = (room, time.GetUtcNow(), intent);
+        return room;
+    }
 
     /// <summary>Device indexes of the default card at which an interface could still be attached, within the type's limit and the policy's.</summary>
     private IEnumerable<int> FreeDevices(NodeDocument document)

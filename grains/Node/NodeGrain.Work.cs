@@ -62,6 +62,7 @@ public sealed partial class NodeGrain
             return;
         }
 
+        AskForRoom(now);
         var state = State(now);
         var plan = PoolPlanner.Plan(state, Policy, new ExpectedWaits(WaitOf(Ec2Action.AssignPrivateIpAddresses, now),
             WaitOf(Ec2Action.CreateNetworkInterface, now) + WaitOf(Ec2Action.AttachNetworkInterface, now) + AttachingTakes));
@@ -247,12 +248,11 @@ public sealed partial class NodeGrain
     /// <summary>The ledger's word costs no call: the planner looks for another way at once, and asks here again when this has become old.</summary>
     private async Task HasNoRoomAsync(Intent intent, Reservation found)
     {
-        var hasAddresses = found.Free > (intent.Kind == IntentKind.AddInterface ? 1 : 0) && (!found.IsRefused || intent.OfPrefixes);
+        Lacks(intent, found);
         var now = time.GetUtcNow();
-        _rooms[intent.SubnetId] = (new SubnetRoom(intent.SubnetId, hasAddresses, HasPrefixes: found.FreePrefixes > 0 && !found.IsRefused), now);
         // What the subnet has, this interface may be kept from: it has left it, or is leaving us, not long ago.
         var here = intent.Kind == IntentKind.AddInterface ? ForNew + intent.SubnetId : intent.EniId;
-        _rooms[here] = (RoomOf(here, now) with { HasAddresses = intent.OfPrefixes && RoomOf(here, now).HasAddresses, HasPrefixes = !intent.OfPrefixes && RoomOf(here, now).HasPrefixes }, now);
+        _kept[here] = (KeptFrom(here, now) with { HasAddresses = intent.OfPrefixes && KeptFrom(here, now).HasAddresses, HasPrefixes = !intent.OfPrefixes && KeptFrom(here, now).HasPrefixes }, now);
         Trouble(WhyDry(intent, found));
         await DropAsync(intent, []);
         Kick();

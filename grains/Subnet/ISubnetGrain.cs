@@ -9,7 +9,8 @@ namespace AwsVpcCni.Grains.Subnet;
 /// <summary>One subnet. Key: the subnet id. Knows every used address and names free ones, so that EC2 is asked for just those.</summary>
 public interface ISubnetGrain : IGrainWithStringKey
 {
-    /// <summary>Names free addresses for an intent and sets them aside until it settles or lapses. The same intent gets the same names.</summary>
+    /// <summary>Names free addresses for an intent and sets them aside until it settles or lapses. The same intent gets the same names. With a count of
+    /// 0 it only says what there is.</summary>
     Task<Reservation> ReserveAsync(ReserveRequest request);
 
     /// <summary>Ends the intent's reservation: some names are drawn now, some turned out to be held by others.</summary>

@@ -57,7 +57,7 @@ public sealed partial class SubnetGrain(
             });
         }
 
-        var isShort = names.Length < request.Count + (request.WithPrimary ? 1 : 0);
+        var isShort = request.Count == 0 || names.Length < request.Count + (request.WithPrimary ? 1 : 0); // Nothing wanted: it asks what there is.
         return new Reservation(true, names, Free(taken), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length, isShort ? LargestHolders() : [], isRefused);
     }
 

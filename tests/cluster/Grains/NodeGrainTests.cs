@@ -451,6 +451,23 @@ public sealed class NodeGrainTests
         Assert.Equal(6, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
     }
 
+    [Fact] // Simulation, seed 91: the first try made it, and the refusal of the second made everybody forget it.
+    public async Task An_interface_whose_making_is_refused_at_the_second_try_is_found_by_the_third()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        world.Ec2.Fail("Create", Ec2Fault.EffectUnknown, afterEffect: true);
+        world.Ec2.Fail("Create", Ec2Fault.NoRoom);
+        var executor = await world.JoinAsync(world.Launch());
+
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(1));
+            return orders.Interfaces.Length == 2;
+        }, "the second interface");
+
+        Assert.Equal(2, world.Ec2.ByHand(vpc => vpc.Enis.Count()));
+    }
+
     [Fact] // Simulation, seed 35: EC2 takes the naming of an interface's own address for done, and a pod got it.
     public async Task An_interfaces_own_address_is_not_drawn_for_pods_though_the_ledger_has_not_read_it()
     {

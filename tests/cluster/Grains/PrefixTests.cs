@@ -12,6 +12,25 @@ public sealed class PrefixTests
 {
     private static readonly PoolPolicy OnePrefix = new() { Prefixes = true, WarmPrefixes = 1 };
 
+    [Fact] // Simulation, seed 66: a single address went back each ten seconds for a prefix that was not there, and was drawn again.
+    public async Task Where_no_prefix_is_whole_single_addresses_are_not_given_up_for_one()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { Prefixes = true, WarmPrefixes = 2, MaxEnis = 1 }, "10.0.0.0/27"); // EC2 keeps a part of either block.
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 9, "a full interface of single addresses");
+        await executor.SyncAsync();
+        var syncs = 0;
+
+        await GrainWorld.UntilAsync(executor, _ =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(4));
+            return ++syncs == 20;
+        }, "eighty seconds");
+
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Unassign", StringComparison.Ordinal));
+        Assert.Equal(9, executor.Leased.Count);
+    }
+
     [Fact]
     public async Task A_node_draws_one_prefix_by_name_and_leases_its_sixteen_addresses()
     {
