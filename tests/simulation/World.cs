@@ -35,6 +35,8 @@ internal sealed class World
     private readonly Transport _transport;
     private readonly Rival _rival;
     private readonly WorldShape? _shape;
+    private readonly string? _type; // Of all machines; null: each its own.
+    private TimeSpan _lagsUntil;
 
     /// <param name="shape">Null: the seed draws it.</param>
     public World(int seed, bool isCalm = false, Action<string>? trace = null, WorldShape? shape = null)
@@ -56,7 +58,8 @@ internal sealed class World
             SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
             Times = shape?.Times ?? new VpcTimes(),
         }, new WorldClock(Scheduler), new Random(random.Next()));
-        Ec2 = new ModelEc2(Vpc);
+        Ec2 = new ModelEc2(Vpc) { NewerType = shape is null && random.Next(8) == 0 ? "m9.large" : null };
+        _type = shape?.InstanceType ?? (Ec2.NewerType is null ? null : Types[random.Next(Types.Length)]);
         _rival = new Rival(Scheduler, Faults, Vpc);
         Neighbour = new Neighbour(Vpc, "theirs", new Random(random.Next()));
         if (shape is null)
@@ -140,7 +143,7 @@ internal sealed class World
     public SimMachine Launch()
     {
         var random = Scheduler.Random;
-        var type = _shape?.InstanceType ?? Types[random.Next(Types.Length)];
+        var type = _type ?? Types[random.Next(Types.Length)];
         var instance = Vpc.Launch(new InstanceDescription { Type = type, Subnet = Machines.Count % 2 == 0 ? "subnet-a" : "subnet-b" });
         var machine = new SimMachine(Scheduler, Faults, instance.Id);
         machine.Wall.Offset = TimeSpan.FromSeconds(random.Next(-5, 6));
@@ -160,6 +163,41 @@ internal sealed class World
         Vpc.Advance();
         return Vpc.FindEni(eniId);
     }
+
+    /// <summary>A machine starts anew; its executor does so a little later.</summary>
+    public void Reboot(SimMachine machine, bool cutsPower)
+    {
+        machine.Reboot(cutsPower);
+        _runtimes[machine] = new Runtime(_runtimes[machine]);
+        Scheduler.After(Scheduler.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30)), () => StartExecutor(machine));
+    }
+
+    /// <summary>EC2's readers lag behind from now on, for a while.</summary>
+    public void LagReaders()
+    {
+        // Up to 2 s is usual, minutes are possible (ec2.md 11): what is not shown for a minute is taken for gone.
+        Vpc.Lag = new ReadLag { NewInterfaceMs = Scheduler.Random.Next(5001), DescribeMs = Scheduler.Random.Next(3) == 0 ? 30_000 : 2000 };
+        var until = Scheduler.Now + Scheduler.Between(TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(90));
+        (_lagsUntil, LooksTrueAt) = (until, TimeSpan.MaxValue);
+        Scheduler.After(until - Scheduler.Now, () =>
+        {
+            if (_lagsUntil == until)
+            {
+                EndLag();
+            }
+        });
+    }
+
+    public void EndLag()
+    {
+        if (Vpc.Lag != ReadLag.None)
+        {
+            (Vpc.Lag, LooksTrueAt) = (ReadLag.None, Scheduler.Now + TimeSpan.FromSeconds(60)); // A look that began before may come late.
+        }
+    }
+
+    /// <summary>From when on a look that arrives shows what is; MaxValue: readers lag.</summary>
+    public TimeSpan LooksTrueAt { get; private set; }
 
     public void StartSilo(SiloNode silo) => silo.Start(file => new ClusterSettings(ClusterName, VpcId, QuotaKey, file.ToPolicy(),
         new Timing { ReservationLapse = TimeSpan.FromMinutes(10) })); // A lost settlement keeps names aside so long; effects here come within half a minute.

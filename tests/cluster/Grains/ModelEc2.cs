@@ -13,6 +13,7 @@ namespace AwsVpcCni.Tests.Cluster.Grains;
 /// <summary>EC2 as the emulator's model has it, in this process, with the refusals that a test asks for.</summary>
 public sealed class ModelEc2(Vpc vpc) : IEc2
 {
+    private const int Servers = 3; // Which may lag behind, each in its own way.
     private readonly Lock _lock = new();
     private readonly List<string> _calls = [];
     private readonly Dictionary<string, Queue<(Ec2Exception Fault, bool AfterEffect)>> _faults = [];
@@ -62,7 +63,7 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
 
     public Task<Ec2Page> DescribeInterfacesAsync(Ec2InterfaceQuery query, string? nextToken, CancellationToken cancellation) =>
         Call($"DescribeNetworkInterfaces {query.Zone}{query.SubnetId}{string.Join(',', query.InstanceIds)}", () => new Ec2Page(
-            [.. vpc.Enis.Where(eni => (query.Zone is null || eni.Subnet.Zone == query.Zone) && (query.SubnetId is null || eni.Subnet.Id == query.SubnetId)
+            [.. vpc.EnisSeenBy($"server {_calls.Count % Servers}").Where(eni => (query.Zone is null || eni.Subnet.Zone == query.Zone) && (query.SubnetId is null || eni.Subnet.Id == query.SubnetId)
                 && (query.InstanceIds.IsEmpty || (eni.Attachment is { } attachment && query.InstanceIds.Contains(attachment.Instance.Id)))).Select(Shown)], null));
 
     public Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation) =>

@@ -65,7 +65,7 @@ internal sealed class BurstRun
         foreach (var (sandbox, netns) in pods)
         {
             _running++;
-            new SimLane(_world.Scheduler, _machine.Life, $"{command} {sandbox}").Start(command, async () =>
+            new SimLane(_world.Scheduler, _machine.Boot, $"{command} {sandbox}").Start(command, async () =>
             {
                 var reply = await _machine.Executor!.ServeAsync(command, sandbox, sandbox.ContainerId, netns, CancellationToken.None);
                 _running--;

@@ -133,7 +133,7 @@ internal sealed class Invariants(World world)
         {
             foreach (var leased in document.Eni(taking.EniId)?.Addresses.Where(held => taking.Names.Any(name => name.Contains(held.Address))) ?? [])
             {
-                Fail($"{instanceId}: {leased.Address} is being returned, and leased");
+                Fail($"{instanceId}: {leased.Address} is being returned by {taking.Id} ({string.Join(", ", taking.Names)}), and leased: {taking.EniId} holds {string.Join(", ", document.Eni(taking.EniId)!.Blocks)}");
             }
         }
     }

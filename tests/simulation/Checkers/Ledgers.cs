@@ -40,7 +40,7 @@ internal sealed class Ledgers(World world)
             {
                 _settled.Remove(address);
                 var isSuspect = isUsed && !ours.Contains(offset) && document.Change != before.Change; // EC2 has refused it, and nobody knows why. A look has no number of its own.
-                if (!isSuspect)
+                if (!isSuspect && world.Scheduler.Now >= world.LooksTrueAt && !(settled.IsUsed && ours.Contains(offset)))
                 {
                     world.Scheduler.Fail($"INVARIANT {subnetId}: the ledger had {address} as {(settled.IsUsed ? "drawn" : "returned")}, EC2 has shown it so ever since, and now it is {(isUsed ? "used" : "free")} in the ledger");
                 }

@@ -79,29 +79,31 @@ internal sealed class Liveness(World world)
         return MissingOfPool(machine);
     }
 
+    private NodeDocument? DocumentOf(SimMachine machine) =>
+        world.Store.Documents.Read("node", GrainId.Create("node", machine.InstanceId)).Json is { } json ? JsonSerializer.Deserialize<NodeDocument>(json, DocumentJson.Options) : null;
+
     private string? MissingOfPool(SimMachine machine)
     {
-        var (json, _) = world.Store.Documents.Read("node", GrainId.Create("node", machine.InstanceId));
-        if (json is null)
+        if (DocumentOf(machine) is not { } document)
         {
             return "its grain has no document";
         }
 
-        var document = JsonSerializer.Deserialize<NodeDocument>(json, DocumentJson.Options)!;
         if (!document.Intents.IsEmpty)
         {
             return $"intents are open: {string.Join("; ", document.Intents)}";
         }
 
         var shown = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).Where(eni => !world.IsForeign(eni)).ToDictionary(eni => eni.Id, Held, StringComparer.Ordinal);
-        var known = document.Interfaces.ToDictionary(eni => eni.EniId, eni => (Ip[])[.. eni.Addresses.Select(held => held.Address)], StringComparer.Ordinal);
+        var claimed = machine.Executor!.Link.Lease.Claims.Values.ToHashSet();
+        // One that hands have detached stays on record while a pod is on it.
+        var known = document.Interfaces.Where(eni => !(eni.IsLost && eni.Addresses.Any(held => claimed.Contains(held.Address)))).ToDictionary(eni => eni.EniId, eni => (Ip[])[.. eni.Addresses.Select(held => held.Address)], StringComparer.Ordinal);
         if (shown.Count != known.Count || shown.Any(eni => !known.TryGetValue(eni.Key, out var held) || !held.Except(world.Invariants.TakenByHands).Except(world.AddedByHands).Order().SequenceEqual(eni.Value)))
         {
             return $"EC2 shows {Text(shown)}, the document has {Text(known)}";
         }
 
-        var leased = machine.Executor!.Link.Lease.Slots.Where(slot => slot.Value.Leased).Select(slot => slot.Key).Order();
-        var claimed = machine.Executor.Link.Lease.Claims.Values.ToHashSet();
+        var leased = machine.Executor.Link.Lease.Slots.Where(slot => slot.Value.Leased).Select(slot => slot.Key).Order();
         var granted = document.Interfaces.SelectMany(eni => eni.Addresses).Where(held => held.AskedBackAt is null || claimed.Contains(held.Address)) // Asked back, and on a pod since before: it goes after the pod.
             .Select(held => held.Address).Order();
         if (!leased.SequenceEqual(granted))
@@ -112,8 +114,10 @@ internal sealed class Liveness(World world)
         return new PoolTargets(world, machine, document, claimed).Missing();
     }
 
-    /// <summary>Every interface that bears our tag belongs to a node that knows it. Not yet: those of lost instances, which no silo looks after.</summary>
-    private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null && world.Machines.Exists(one => !one.IsGone && eni.Tags.ContainsValue(one.InstanceId))) is { } leaked
+    /// <summary>Every interface that bears our tag belongs to a node that knows it: it goes when the last pod on it has, if hands have detached
+    /// it. Not yet: those of lost instances, which no silo looks after.</summary>
+    private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null
+            && world.Machines.Exists(one => !one.IsGone && eni.Tags.ContainsValue(one.InstanceId) && DocumentOf(one)?.Eni(eni.Id) is null)) is { } leaked
         ? $"{leaked.Id} ({string.Join(", ", leaked.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}) is attached to nothing: leaked"
         : null;
 

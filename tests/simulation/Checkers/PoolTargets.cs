@@ -75,7 +75,7 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
     private bool Has(string subnetId, bool prefixes, int least) => world.RoomIn(subnetId) is var room && room.Addresses >= least && (!prefixes || room.Prefixes);
 
     /// <summary>By the document and by EC2: hands may have put something there.</summary>
-    private bool HasRoom(EniDocument eni) => eni.Blocks.Length < Math.Min(Slots, document.LimitOf(eni.EniId)?.Most ?? Slots) && world.Vpc.FindEni(eni.EniId) is { } shown && shown.Slots < _instance.Type.Ipv4PerEni;
+    private bool HasRoom(EniDocument eni) => !eni.IsLost && eni.Blocks.Length < Math.Min(Slots, document.LimitOf(eni.EniId)?.Most ?? Slots) && world.Vpc.FindEni(eni.EniId) is { } shown && shown.Slots < _instance.Type.Ipv4PerEni;
 
     /// <summary>What it holds and keeps.</summary>
     private static IEnumerable<Block> BlocksOf(EniDocument eni) => eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => held.Block);

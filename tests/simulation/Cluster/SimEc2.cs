@@ -66,6 +66,10 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         var (before, after) = latencyOf?.Invoke(action) is { } latency ? (latency / 2, latency / 2) : (scheduler.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(300)), scheduler.Between(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(100)));
         var fate = Strikes(FaultKind.Throttled, action) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.Throttled, "RequestLimitExceeded", $"{action}: request limit exceeded"))
             : Strikes(FaultKind.NotAuthorized, action) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.NotAuthorized, "UnauthorizedOperation", $"{action}: not authorized"))
+            : action is Ec2Action.AssignPrivateIpAddresses or Ec2Action.CreateNetworkInterface && Strikes(FaultKind.Ec2NoRoom, action)
+                ? new CallFate(before, after, new Ec2Exception(Ec2Fault.NoRoom, "InsufficientFreeAddressesInSubnet", $"{action}: the subnet has not enough free addresses"))
+            : action is Ec2Action.AssignPrivateIpAddresses or Ec2Action.AttachNetworkInterface && Strikes(FaultKind.Ec2Limit, action)
+                ? new CallFate(before, after, new Ec2Exception(Ec2Fault.LimitExceeded, "LimitExceeded", $"{action}: more than the limit"))
             : Strikes(FaultKind.Ec2ErrorBefore, action) ? new CallFate(before, after, Unknown(action))
             : Strikes(FaultKind.Ec2ErrorAfter, action) ? new CallFate(before, after, null, Unknown(action))
             : Strikes(FaultKind.Ec2Silent, action) ? new CallFate(before, null)
@@ -81,7 +85,7 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
 
     private bool Strikes(FaultKind kind, Ec2Action action)
     {
-        var strikes = faults.Strikes(kind);
+        var strikes = faults.Strikes(kind, action is Ec2Action.UnassignPrivateIpAddresses or Ec2Action.DetachNetworkInterface or Ec2Action.DeleteNetworkInterface or Ec2Action.DescribeInstanceTypes ? 4 : 1);
         if (strikes)
         {
             faults.OnEc2[(kind, action)] = faults.OnEc2.GetValueOrDefault((kind, action)) + 1;

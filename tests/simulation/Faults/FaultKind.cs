@@ -29,9 +29,14 @@ internal enum FaultKind
     Ec2Silent,
     Ec2Late,
     NotAuthorized,
+    Ec2NoRoom,
+    Ec2Limit,
+    ReadersLag,
 
     // To machines.
     InstanceLost,
+    Rebooted,
+    PowerCut,
     ClockJumps,
     DiskRefuses,
     KernelRefuses,
@@ -41,6 +46,7 @@ internal enum FaultKind
     // By people and others.
     HandsTake,
     HandsAdd,
+    HandsDetach,
     NeighbourActs,
     NamesTaken,
     PolicyChanged,

@@ -33,6 +33,7 @@ internal sealed class Striker(World world)
     public void Heal()
     {
         _faults.Heal();
+        world.EndLag();
         world.Silos.Where(silo => !silo.IsUp).ToList().ForEach(world.StartSilo);
         foreach (var machine in world.Machines)
         {
@@ -153,6 +154,19 @@ internal sealed class Striker(World world)
             world.Vpc.Terminate(machine.InstanceId);
             world.TryLaunch();
         }
+        else if (_faults.Strikes(FaultKind.Rebooted))
+        {
+            world.Reboot(machine, cutsPower: false);
+        }
+        else if (_faults.Strikes(FaultKind.PowerCut))
+        {
+            world.Reboot(machine, cutsPower: true);
+        }
+
+        if (_faults.Strikes(FaultKind.ReadersLag))
+        {
+            world.LagReaders();
+        }
 
         Hands(machine);
     }
@@ -166,6 +180,12 @@ internal sealed class Striker(World world)
         }
 
         var eni = enis[_scheduler.Random.Next(enis.Count)];
+        if (eni.Attachment is { DeviceIndex: > 0, Status: AttachmentStatus.Attached } && _faults.Strikes(FaultKind.HandsDetach))
+        {
+            world.Invariants.TakenByHands.UnionWith(Touched(_hands.Detach(eni)!));
+            return;
+        }
+
         if (eni.Slots > 1 && _faults.Strikes(FaultKind.HandsTake))
         {
             world.Invariants.TakenByHands.UnionWith(Touched((eni.Addresses.Count > 1 ? _hands.Unassign(eni) : _hands.UnassignPrefix(eni))!));

@@ -42,9 +42,10 @@ internal sealed class Swarm
     public int Count => Struck.Values.Sum();
 
     /// <summary>Decides about one occasion, and counts it.</summary>
-    public bool Strikes(FaultKind kind)
+    /// <param name="times">So much likelier than at the kind's own rate, where occasions are rare.</param>
+    public bool Strikes(FaultKind kind, int times = 1)
     {
-        var strikes = IsOn && _scheduler.Chance(_rates.GetValueOrDefault(kind));
+        var strikes = IsOn && _scheduler.Chance(Math.Min(0.5, times * _rates.GetValueOrDefault(kind)));
         if (strikes)
         {
             Add(kind);
@@ -115,6 +116,7 @@ internal sealed class Swarm
         FaultKind.StoreSlow => 0.05,
         FaultKind.Throttled or FaultKind.Ec2ErrorBefore or FaultKind.Ec2ErrorAfter or FaultKind.Ec2Silent or FaultKind.Ec2Late => 0.15,
         FaultKind.NotAuthorized => 0.03,
+        FaultKind.Ec2NoRoom or FaultKind.Ec2Limit => 0.02,
         FaultKind.DiskRefuses => 0.01,
         FaultKind.KernelRefuses or FaultKind.KernelHalf or FaultKind.RuntimeRestarts => 0.05,
         FaultKind.NamesTaken => 0.3,
@@ -122,8 +124,11 @@ internal sealed class Swarm
         FaultKind.Partition => 0.03,
         FaultKind.StreamCut => 0.03,
         FaultKind.InstanceLost => 0.003,
+        FaultKind.Rebooted or FaultKind.PowerCut => 0.005,
+        FaultKind.ReadersLag => 0.01,
         FaultKind.ClockJumps => 0.02,
         FaultKind.HandsTake or FaultKind.HandsAdd => 0.01,
+        FaultKind.HandsDetach => 0.003,
         FaultKind.NeighbourActs => 0.2,
         FaultKind.PolicyChanged => 0.05,
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "no rate"),

@@ -51,6 +51,17 @@ internal sealed class FakeKernel(Scheduler scheduler, Swarm faults) : IWirer
         }
     }
 
+    /// <summary>The machine starts anew.</summary>
+    public void Restart()
+    {
+        _namespaces.Clear();
+        _rules.Clear();
+        foreach (var link in _links.Values.ToArray())
+        {
+            Remove(link);
+        }
+    }
+
     /// <summary>The machine is gone.</summary>
     public void Clear()
     {

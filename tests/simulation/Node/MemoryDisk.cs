@@ -8,14 +8,18 @@ namespace AwsVpcCni.Tests.Simulation.Node;
 internal sealed class MemoryDisk(Swarm faults, Random random) : ILeaseDisk
 {
     private string? _content;
+    private string? _flushed;
 
     public string Path => "/lease";
 
     public string? Read() => _content;
 
-    public void Replace(ReadOnlySpan<byte> content) => Write(Encoding.UTF8.GetString(content));
+    public void Replace(ReadOnlySpan<byte> content) => Write(Encoding.UTF8.GetString(content), flushes: true);
 
-    public void Append(ReadOnlySpan<byte> content) => Write(_content + Encoding.UTF8.GetString(content));
+    public void Append(ReadOnlySpan<byte> content) => Write(_content + Encoding.UTF8.GetString(content), flushes: false);
+
+    /// <summary>Of what was appended since the last flush some part is there, perhaps half a line at its end.</summary>
+    public void LosePower() => _content = _content?[..random.Next(_flushed?.Length ?? 0, _content.Length + 1)];
 
     public string SetAside() => throw new InvalidOperationException("the lease file cannot be used, though no fault damages it");
 
@@ -23,12 +27,12 @@ internal sealed class MemoryDisk(Swarm faults, Random random) : ILeaseDisk
     {
     }
 
-    private void Write(string content)
+    private void Write(string content, bool flushes)
     {
         var fails = faults.Strikes(FaultKind.DiskRefuses);
         if (!fails || random.Next(2) == 0)
         {
-            _content = content;
+            (_content, _flushed) = (content, flushes ? content : _flushed);
         }
 
         if (fails)

@@ -15,17 +15,34 @@ internal sealed class Runtime
     private readonly Swarm _faults;
     private readonly SimMachine _machine;
     private readonly Clock _clock;
+    private readonly int _slots;
     private readonly Action _counted;
+    private readonly Dictionary<SandboxKey, (string Pod, SafeFileHandle Netns)> _known = []; // Until its end is through.
     private int _sandboxes;
 
     public Runtime(Scheduler scheduler, Swarm faults, SimMachine machine, int slots, Action counted)
     {
-        (_scheduler, _faults, _machine, _counted) = (scheduler, faults, machine, counted);
-        _clock = new Clock(scheduler, machine.Life, machine.Wall);
+        (_scheduler, _faults, _machine, _slots, _counted) = (scheduler, faults, machine, slots, counted);
+        _clock = new Clock(scheduler, machine.Boot, machine.Wall);
         for (var n = 0; n < slots; n++)
         {
             var name = $"pod-{n}";
-            new SimLane(scheduler, machine.Life, $"runtime of {machine.InstanceId}: {name}") { Owner = this }.Start(name, () => SlotAsync(name));
+            Start(name, () => SlotAsync(name));
+        }
+    }
+
+    /// <summary>After a reboot: the same pods in new sandboxes, while those of before are ended, which are not alive any more.</summary>
+    public Runtime(Runtime before)
+        : this(before._scheduler, before._faults, before._machine, before._slots, before._counted)
+    {
+        (_sandboxes, IsSettling) = (before._sandboxes, before.IsSettling);
+        foreach (var (sandbox, (pod, netns)) in before._known)
+        {
+            Start($"end of {sandbox}, which was there before the reboot", async () =>
+            {
+                await DelayAsync(0, 20);
+                await EndAsync(pod, sandbox, netns);
+            });
         }
     }
 
@@ -41,6 +58,8 @@ internal sealed class Runtime
     /// <summary>What an ADD was refused with last, by pod.</summary>
     public SortedDictionary<string, string> Refused { get; } = new(StringComparer.Ordinal);
 
+    private void Start(string what, Func<Task> work) => new SimLane(_scheduler, _machine.Boot, $"runtime of {_machine.InstanceId}: {what}") { Owner = this }.Start(what, work);
+
     private async Task SlotAsync(string pod)
     {
         await DelayAsync(0, 20);
@@ -48,6 +67,7 @@ internal sealed class Runtime
         {
             var sandbox = new SandboxKey($"c{++_sandboxes}", "eth0");
             var netns = (SafeFileHandle)_machine.Kernel.OpenNamespace(_sandboxes);
+            _known[sandbox] = (pod, netns);
             if (await AddAsync(pod, sandbox, netns) is { } address)
             {
                 Refused.Remove(pod);
@@ -62,7 +82,7 @@ internal sealed class Runtime
                 if (_scheduler.Chance(0.1))
                 {
                     // Deleted by force: the successor comes before the end of this one.
-                    new SimLane(_scheduler, _machine.Life, $"runtime of {_machine.InstanceId}: late end of {sandbox}") { Owner = this }.Start("a late end", async () =>
+                    Start($"late end of {sandbox}", async () =>
                     {
                         await DelayAsync(0, 5);
                         await EndAsync(pod, sandbox, netns);
@@ -81,7 +101,7 @@ internal sealed class Runtime
         if (_faults.Strikes(FaultKind.RuntimeRestarts))
         {
             // It knows nothing of its plugin any more, which goes on, and may yet have to write its request.
-            new SimLane(_scheduler, _machine.Life, $"runtime of {_machine.InstanceId}: plugin of {sandbox}") { Owner = this }.Start("a plugin without a runtime", () =>
+            Start($"plugin of {sandbox}, without a runtime", () =>
                 CallAsync("ADD", sandbox, pod, netns, CancellationToken.None, late: _scheduler.Between(TimeSpan.Zero, TimeSpan.FromSeconds(2))));
             await DelayAsync(0, 1);
             Refused[pod] = "the runtime has started anew";
@@ -124,6 +144,7 @@ internal sealed class Runtime
 
         await DelayAsync(0, 0.5);
         _machine.Kernel.EndNamespace((long)netns.DangerousGetHandle());
+        _known.Remove(sandbox);
     }
 
     private async Task<PluginReply?> CallAsync(string command, SandboxKey sandbox, string pod, SafeFileHandle? netns, CancellationToken cancellation, TimeSpan late = default)

@@ -25,9 +25,9 @@ internal sealed class SimExecutor
     public SimExecutor(Scheduler scheduler, Life life, SimMachine machine, SimNodeApi api, SimInterfaces interfaces, ILogger log)
     {
         (_scheduler, Life) = (scheduler, life);
-        var clock = new Clock(scheduler, Life, machine.Wall);
+        var clock = new Clock(scheduler, Life, machine.Wall, machine.BootedAt);
         Api = api;
-        var store = new LeaseFile(machine.Disk, "boot-1");
+        var store = new LeaseFile(machine.Disk, machine.BootId);
         var wired = machine.Kernel.Read(TimeSpan.FromSeconds(10)).OrderByDescending(one => one.Since).ToList();
         var content = store.Read(machine.InstanceId);
         var tables = (content.Lease?.Interfaces.Values ?? []).GroupBy(order => PodWiring.TableOf(order.NetworkCard, order.DeviceIndex)).ToDictionary(orders => orders.Key, orders => orders.Last().EniId);

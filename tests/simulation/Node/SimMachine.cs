@@ -10,14 +10,20 @@ using Microsoft.Extensions.Logging;
 
 namespace AwsVpcCni.Tests.Simulation.Node;
 
-/// <summary>One instance: kernel and disk outlive its executors, all end with it.</summary>
+/// <summary>One instance: kernel and disk outlive its executors, the disk outlives reboots, all end with it.</summary>
 internal sealed class SimMachine(Scheduler scheduler, Swarm faults, string instanceId)
 {
     private int _starts;
+    private int _boots = 1;
 
     public string InstanceId => instanceId;
 
-    public Life Life { get; } = new(instanceId);
+    /// <summary>From one start of the machine to the next.</summary>
+    public Life Boot { get; private set; } = new(instanceId);
+
+    public TimeSpan BootedAt { get; private set; }
+
+    public string BootId => $"boot-{_boots}";
 
     public WallClock Wall { get; } = new();
 
@@ -34,10 +40,10 @@ internal sealed class SimMachine(Scheduler scheduler, Swarm faults, string insta
     /// <summary>Sandboxes whose DEL an executor has answered: nothing of them is wired any more.</summary>
     public HashSet<SandboxKey> Deleted { get; } = [];
 
-    public bool IsGone => Life.IsOver;
+    public bool IsGone { get; private set; }
 
     /// <summary>What the disk says that the node may use: a consent must be there before anybody hears of it.</summary>
-    public NodeLease? LeaseOnDisk() => new LeaseFile(Disk, "boot-1").Read(instanceId).Lease;
+    public NodeLease? LeaseOnDisk() => new LeaseFile(Disk, BootId).Read(instanceId).Lease;
 
     public void StartExecutor(Transport transport, List<SiloNode> silos, Func<string, Eni?> find, ILogger log)
     {
@@ -46,7 +52,7 @@ internal sealed class SimMachine(Scheduler scheduler, Swarm faults, string insta
             return;
         }
 
-        var life = new Life($"executor {++_starts} of {instanceId}", Life);
+        var life = new Life($"executor {++_starts} of {instanceId}", Boot);
         new SimLane(scheduler, life, $"{life.Name}: start").Start("the start", () =>
         {
             try
@@ -69,11 +75,27 @@ internal sealed class SimMachine(Scheduler scheduler, Swarm faults, string insta
         Executor = null;
     }
 
+    /// <summary>All processes and all of the network go; what is on the disk stays.</summary>
+    /// <param name="cutsPower">Then only what was flushed to it.</param>
+    public void Reboot(bool cutsPower)
+    {
+        KillExecutor();
+        Boot.End();
+        Kernel.Restart();
+        if (cutsPower)
+        {
+            Disk.LosePower();
+        }
+
+        (Boot, BootedAt) = (new Life($"{instanceId}, boot {++_boots}"), scheduler.Now);
+    }
+
     /// <summary>The instance is terminated.</summary>
     public void End()
     {
         KillExecutor();
-        Life.End();
+        Boot.End();
+        IsGone = true;
         Kernel.Clear();
     }
 }

@@ -10,7 +10,8 @@ internal sealed class WallClock
 }
 
 /// <summary>The clock of one life: virtual time on its machine's wall clock. Its timers die with it.</summary>
-internal sealed class Clock(Scheduler scheduler, Life life, WallClock wall) : TimeProvider
+/// <param name="boot">When its machine has started.</param>
+internal sealed class Clock(Scheduler scheduler, Life life, WallClock wall, TimeSpan boot = default) : TimeProvider
 {
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
@@ -25,7 +26,7 @@ internal sealed class Clock(Scheduler scheduler, Life life, WallClock wall) : Ti
     public override long GetTimestamp()
     {
         scheduler.RequireLane("the boot clock");
-        return scheduler.Now.Ticks;
+        return (scheduler.Now - boot).Ticks;
     }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
