@@ -137,6 +137,9 @@ public sealed partial class NodeGrain
             case IntentKind.DrawCounted when !beyond.IsEmpty:
                 await SettleAsync(intent with { Names = beyond }, isSeen: true);
                 break;
+            case IntentKind.Draw or IntentKind.DrawCounted when _isEnded:
+                await DropAsync(intent, []);
+                break;
             case IntentKind.DrawCounted when _lookAskedAt - UnknownSince(intent) < AbsenceProvesNothing:
                 _looks = LooksBeforeRare; // A count can be drawn twice: only a look that began a minute later shows that it was not.
                 break;

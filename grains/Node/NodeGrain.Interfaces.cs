@@ -124,7 +124,11 @@ public sealed partial class NodeGrain
         {
             // Only attached interfaces are shown: what is not there is not attached.
             next = next with { AttachmentId = shown?.Attachment?.AttachmentId ?? "" };
-            if (intent.Kind == IntentKind.AddInterface && shown is null && view.Interfaces.Any(eni => eni.Attachment is { NetworkCard: 0 } other && other.DeviceIndex == intent.DeviceIndex))
+            if (intent.Kind == IntentKind.AddInterface && _isEnded)
+            {
+                next = next with { Kind = IntentKind.RemoveInterface };
+            }
+            else if (intent.Kind == IntentKind.AddInterface && shown is null && view.Interfaces.Any(eni => eni.Attachment is { NetworkCard: 0 } other && other.DeviceIndex == intent.DeviceIndex))
             {
                 // Someone else's is there, as ForeignDevices has it since the look's beginning. Its own place counts as taken, too.
                 var device = FreeDevices(_doc.WithIntent(intent.Id, null)).FirstOrDefault();

@@ -21,6 +21,7 @@ public sealed partial class NodeGrain
     private DateTimeOffset? _viewedAt;
     private readonly Dictionary<Block, DateTimeOffset> _missing = []; // Ours, and since when no look has shown it.
     private int _looks; // In a row, without a view that could be used.
+    private bool _isEnded; // The instance, as the last look shows it: nothing is planned for it, and what is under way is finished.
 
     /// <inheritdoc/>
     public async Task DescribedAsync(InstanceView view)
@@ -30,20 +31,33 @@ public sealed partial class NodeGrain
             return; // It began before our own last change: it cannot know that. The work loop asks again.
         }
 
+        // One that is terminated is shown in no VPC, and later not at all; its interfaces, by a listing of their own, are not there either.
+        _isEnded = view.Instance is null ? view.Interfaces.IsEmpty : view.Instance.State is "shutting-down" or "terminated";
         if (view.Instance is null)
         {
             Trouble(new Reason(ReasonCode.NodeStarting, $"{InstanceId}: EC2 shows no such instance in {settings.VpcId}. Check the VPC setting and the instance that the node's token names."));
-            return;
+            if (!_isEnded || _doc.Interfaces.IsEmpty)
+            {
+                return;
+            }
         }
 
         if (_doc.Interfaces.IsEmpty)
         {
-            await AdoptAsync(view, view.Instance);
+            await AdoptAsync(view, view.Instance!);
         }
         else
         {
             (_looks, _viewedAt) = (0, time.GetUtcNow());
-            await CompareAsync(view);
+            if (_isEnded)
+            {
+                _missing.Clear(); // What has gone with the instance was taken by nobody.
+            }
+            else
+            {
+                await CompareAsync(view);
+            }
+
             if (_doc.LimitsNote is not null && view is { Limits: { } known, LimitsNote: null })
             {
                 await StoreAsync(_doc with { AddressesPerInterface = known.AddressesPerInterface, MaxInterfaces = known.MaxInterfaces, TakesPrefixes = known.TakesPrefixes, LimitsNote = null });
@@ -70,7 +84,9 @@ public sealed partial class NodeGrain
     {
         var now = time.GetUtcNow();
         _viewedAt ??= now;
-        var isNeeded = _doc.Interfaces.IsEmpty ? _report is not null : _doc.Intents.Any(intent => intent.EffectUnknown) || (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 ? AbsenceProvesNothing : LookAgain);
+        var isHeard = _report is not null && (now - _reportAt).Duration() < LookAgain;
+        var isNeeded = _doc.Interfaces.IsEmpty ? isHeard : _doc.Intents.Any(intent => intent.EffectUnknown)
+            || ((isHeard || !_isEnded) && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 ? AbsenceProvesNothing : LookAgain));
         if (isNeeded && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
         {
             (_lookAskedAt, _looks) = (now, _looks + 1);

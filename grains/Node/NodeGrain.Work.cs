@@ -51,7 +51,7 @@ public sealed partial class NodeGrain
     private async Task PlanAsync()
     {
         var now = time.GetUtcNow();
-        if (_lost || _doc.Interfaces.IsEmpty || IsAhead(_planNotBefore, now))
+        if (_lost || _isEnded || _doc.Interfaces.IsEmpty || IsAhead(_planNotBefore, now))
         {
             return;
         }

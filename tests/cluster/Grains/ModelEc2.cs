@@ -59,7 +59,9 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
 
     public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
         Call($"DescribeInstances {string.Join(',', instanceIds)}", () => (ImmutableArray<Ec2Instance>)[.. vpc.Instances.Where(one => instanceIds.Contains(one.Id))
-            .Select(one => new Ec2Instance(one.Id, NewerType ?? one.Type.Type, "running", one.Subnet.Zone, vpc.Id, one.Subnet.Id))]);
+            .Select(one => one.State == InstanceState.Terminated // It has no place in the network any more.
+                ? new Ec2Instance(one.Id, NewerType ?? one.Type.Type, "terminated", one.Subnet.Zone, "", "")
+                : new Ec2Instance(one.Id, NewerType ?? one.Type.Type, one.State == InstanceState.ShuttingDown ? "shutting-down" : one.State.ToString().ToLowerInvariant(), one.Subnet.Zone, vpc.Id, one.Subnet.Id))]);
 
     public Task<Ec2Page> DescribeInterfacesAsync(Ec2InterfaceQuery query, string? nextToken, CancellationToken cancellation) =>
         Call($"DescribeNetworkInterfaces {query.Zone}{query.SubnetId}{string.Join(',', query.InstanceIds)}", () => new Ec2Page(
