@@ -16,8 +16,8 @@ public sealed partial record NodeLease
     {
         var lease = content.Lease switch
         {
-            null => new NodeLease { InstanceId = instanceId },
-            { Incarnation: 0 } neverSynced => neverSynced,
+            null => new NodeLease { InstanceId = instanceId, FreedUnknownUntil = content.Warning is null ? null : now },
+            { Incarnation: 0 } neverSynced => neverSynced with { Ended = neverSynced.Ended.Clear() }, // No silo granted it anything, and its numbers begin anew.
             var saved => saved with { Incarnation = saved.Incarnation + 1 },
         };
         if (content.Lease is not null && !content.IsOfThisBoot)

@@ -63,7 +63,7 @@ public sealed partial record NodeLease
                 var slot = slots.GetValueOrDefault(leased.Address);
                 added += slot is { Leased: true } ? 0 : 1;
                 slots[leased.Address] = slot is null
-                    ? new Slot(leased.EniId, Leased: true, null, null)
+                    ? new Slot(leased.EniId, Leased: true, null, FreedUnknownUntil)
                     : slot with { Leased = true, EniId = slot.Hold is null || slot.EniId.Length == 0 ? leased.EniId : slot.EniId };
             }
         }

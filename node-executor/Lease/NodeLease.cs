@@ -68,6 +68,9 @@ public sealed partial record NodeLease
     /// <summary>Interfaces that are set up in the kernel.</summary>
     public ImmutableSortedSet<string> InterfacesSetUp { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 
+    /// <summary>Boot-clock time of the start that found the file unusable: what is granted anew may have been freed just before. Null when nothing was lost.</summary>
+    public TimeSpan? FreedUnknownUntil { get; init; }
+
     /// <summary>The release that is on its way to a silo; null for none.</summary>
     public long? Releasing { get; init; }
 

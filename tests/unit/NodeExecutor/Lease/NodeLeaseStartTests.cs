@@ -25,6 +25,37 @@ public sealed class NodeLeaseStartTests
     public void A_file_that_never_heard_of_an_incarnation_makes_none_up() => Assert.Equal(0, Start(Node() with { Incarnation = 0 }).Lease.Incarnation);
 
     [Fact]
+    public void Numbers_that_begin_anew_meet_no_end_of_before()
+    {
+        NodeLease GaveUp(NodeLease lease, int sandbox) => lease.Begin(Sandbox(sandbox), Pod, 1, At(1001)).Lease.Undo(Sandbox(sandbox), 1).Lease;
+        var before = GaveUp(Start(null).Lease, 1); // No silo answers, and the ADD times out.
+
+        var again = GaveUp(Start(before with { LastNumber = 0 }).Lease, 2); // As the file has it.
+
+        Assert.Empty(again.Adds);
+        Assert.Single(again.Ended);
+    }
+
+    [Fact]
+    public void What_is_granted_after_a_damaged_file_rests_from_the_start()
+    {
+        var lease = NodeLease.Start("i-1", new LeaseFileContent(null, false, "line 7 is damaged"), [], At(1000)).Lease;
+        (lease, var report) = lease.Report(At(1010));
+        lease = lease.Apply(Orders(report, 1, [0]), At(1010)).Lease with { InterfacesSetUp = [Eni] };
+
+        Assert.Equal(RefusalCode.NotRested, lease.Objection(Address(0), At(1029))?.Why);
+        Assert.Null(lease.Objection(Address(0), At(1030)));
+    }
+
+    [Fact]
+    public void A_new_nodes_first_pods_do_not_wait()
+    {
+        var (lease, report) = Start(null).Lease.Report(At(1010));
+
+        Assert.Null((lease.Apply(Orders(report, 1, [0]), At(1010)).Lease with { InterfacesSetUp = [Eni] }).Objection(Address(0), At(1010)));
+    }
+
+    [Fact]
     public void A_wired_claim_stays_with_its_stamp()
     {
         var (lease, leftovers) = Start(Node().WithClaim(1, 0), wired: Link(1, 0));
