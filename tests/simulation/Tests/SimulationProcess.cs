@@ -18,7 +18,7 @@ internal static class SimulationProcess
         }
         catch (TimeoutException)
         {
-            process.Kill();
+            process.Kill(entireProcessTree: true); // A run of seeds has processes of its own.
             Assert.Fail($"{string.Join(' ', words)} has not ended within {Patience.TotalMinutes} minutes");
         }
 
