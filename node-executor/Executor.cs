@@ -28,11 +28,14 @@ internal static partial class Executor
         ExecutorSettings settings, string instanceId, INodeApi api, TimeProvider time, ILogger log, CancellationToken stop)
     {
         using var ours = LockState(settings.StateDirectory);
-        using var wirer = new Wirer();
+        using var wirer = new Wirer(settings.Host.VethPrefix);
         using var store = new LeaseFile(Path.Combine(settings.StateDirectory, "lease"), File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
         var lane = new Lane();
-        var (lease, leftovers, wired) = Restore(store, instanceId, time, log);
-        var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, new HostInterfaces(settings.Mtu, log), log);
+        var (lease, leftovers, wired) = Restore(store, instanceId, settings.Host.VethPrefix, time, log);
+        string[] prefixes = [.. wired.Select(w => w.HostVeth).OfType<string>().Select(VethName.PrefixOf).Append(settings.Host.VethPrefix).Distinct()];
+        var network = new HostNetwork(settings.Host, prefixes, settings.Imds, time, log);
+        network.Start();
+        var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, new HostInterfaces(settings.Host.EniMtu, log), log);
         var links = new PodLinks(wirer, lane, link, time, log);
         foreach (var sandbox in wired.Where(sandbox => sandbox.Sandbox is not null))
         {
@@ -48,8 +51,8 @@ internal static partial class Executor
 
         var gate = new SandboxGate(time);
         var commands = new CniCommands(
-            new AddCommand(lane, link, links, gate, settings.Mtu, time, log), new DelCommand(lane, link, links, gate, time, log),
-            new CheckCommand(link, gate, settings.Mtu, log), new GcCommand(lane, link, links, gate, log), new StatusCommand(lane, link, time), log);
+            new AddCommand(lane, link, links, gate, settings.Host, time, log), new DelCommand(lane, link, links, gate, time, log),
+            new CheckCommand(link, gate, settings.Host, log), new GcCommand(lane, link, links, gate, log), new StatusCommand(lane, link, time), log);
         using var socket = PluginSocket.Listen(settings.Socket, time, log, commands.ServeAsync);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         LogStarted(log, instanceId, lease.Incarnation, lease.Slots.Count, lease.Claims.Count);
@@ -58,7 +61,8 @@ internal static partial class Executor
             socket.RunAsync(StopGrace, end.Token),
             lane.RunAsync(() => link.RunAsync(end.Token)),
             new VanishedSandboxes(wirer, lane, link, links, time, log).RunAsync(end.Token),
-            AnnounceAsync(settings.Conflist, lane, link, log, end.Token),
+            network.RunAsync(end.Token),
+            AnnounceAsync(settings, lane, link, network, log, end.Token),
         ];
         try
         {
@@ -134,7 +138,7 @@ internal static partial class Executor
     }
 
     private static (NodeLease Lease, ImmutableArray<Leftover> Leftovers, IReadOnlyList<WiredSandbox> Wired) Restore(
-        LeaseFile store, string instanceId, TimeProvider time, ILogger log)
+        LeaseFile store, string instanceId, string vethPrefix, TimeProvider time, ILogger log)
     {
         try
         {
@@ -144,7 +148,7 @@ internal static partial class Executor
                 LogLeaseNotUsed(log, warning);
             }
 
-            IReadOnlyList<WiredSandbox> wired = [.. Inventory.Read(KernelDeadline).OrderByDescending(w => w.Since)]; // Of two links with one address the older is the stale one.
+            IReadOnlyList<WiredSandbox> wired = [.. Inventory.Read(KernelDeadline, vethPrefix).OrderByDescending(w => w.Since)]; // Of two links with one address the older is the stale one.
             RefuseForeignPods(wired);
             // Two may have one table, the older of them on its way out; what the file says of an address goes before this anyway.
             var tables = (content.Lease?.Interfaces.Values ?? []).GroupBy(order => PodWiring.TableOf(order.NetworkCard, order.DeviceIndex))
@@ -178,12 +182,14 @@ internal static partial class Executor
         return new WiredLink(wired.Sandbox, wired.HostVeth, wired.Address, tables.GetValueOrDefault(wired.RouteTable, ""), pod);
     }
 
-    private static async Task AnnounceAsync(string path, Lane lane, LeaseLink link, ILogger log, CancellationToken stop)
+    private static async Task AnnounceAsync(ExecutorSettings settings, Lane lane, LeaseLink link, HostNetwork network, ILogger log, CancellationToken stop)
     {
+        var path = settings.Conflist;
         try
         {
+            await network.WhenReady.WaitAsync(stop);
             await lane.RunAsync(() => link.WhenServableAsync(stop));
-            Conflist.Write(path);
+            Conflist.Write(path, settings.Host.VethPrefix);
             LogAnnounced(log, path);
         }
         catch (OperationCanceledException)

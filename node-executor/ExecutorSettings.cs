@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AwsVpcCni.CniProtocol;
@@ -28,7 +27,7 @@ internal sealed record ExecutorSettings
 
     internal required Uri Imds { get; init; }
 
-    internal int Mtu { get; init; }
+    internal required HostNetworkSettings Host { get; init; }
 
     internal LogLevel LogLevel { get; init; }
 
@@ -52,12 +51,6 @@ internal sealed record ExecutorSettings
             errors.Add($"{Prefix}TOKEN_FILE is not set: the path of the node's token; 'ipam token' issues one.");
         }
 
-        var mtuText = Text("MTU", file.Mtu?.ToString(CultureInfo.InvariantCulture)) ?? "9001";
-        if (!int.TryParse(mtuText, NumberStyles.None, CultureInfo.InvariantCulture, out var mtu) || mtu is < NetConf.MinMtu or > NetConf.MaxMtu)
-        {
-            errors.Add($"{Prefix}MTU={mtuText} is no number from {NetConf.MinMtu} to {NetConf.MaxMtu}.");
-        }
-
         var levelText = Text("LOG_LEVEL", file.LogLevel) ?? nameof(LogLevel.Information);
         if (!Enum.TryParse<LogLevel>(levelText, ignoreCase: true, out var level))
         {
@@ -73,7 +66,7 @@ internal sealed record ExecutorSettings
             StateDirectory = Text("STATE_DIR", file.StateDirectory) ?? "/var/lib/aws-vpc-cni",
             Conflist = Text("CONFLIST", file.Conflist) ?? "/etc/cni/net.d/10-aws.conflist",
             Imds = Address(Text("IMDS", file.Imds) ?? "http://169.254.169.254", "IMDS", errors),
-            Mtu = mtu,
+            Host = HostNetworkSettings.Read(environment, file, errors),
             LogLevel = level,
         };
         return errors.Count == 0 ? settings : throw new ExecutorStoppedException($"The settings are not usable:\n  {string.Join("\n  ", errors)}");
@@ -124,7 +117,25 @@ internal sealed record ExecutorSettingsFile
 
     public string? Imds { get; init; }
 
-    public int? Mtu { get; init; }
+    public int? EniMtu { get; init; }
+
+    public int? PodMtu { get; init; }
+
+    public string? VethPrefix { get; init; }
+
+    public bool? ExternalSnat { get; init; }
+
+    public string[]? ExcludeSnatCidrs { get; init; }
+
+    public string? RandomizeSnat { get; init; }
+
+    public string[]? ExternalServiceCidrs { get; init; }
+
+    public bool? NodePortSupport { get; init; }
+
+    public string? Connmark { get; init; }
+
+    public bool? DisableTcpEarlyDemux { get; init; }
 
     public string? LogLevel { get; init; }
 }

@@ -107,13 +107,15 @@ public sealed record NetConf(CniVersion Version, string Name, string Type, int? 
         return number is >= MinMtu and <= MaxMtu ? number : throw Wrong("mtu", $"{number} is not from {MinMtu} to {MaxMtu}");
     }
 
+    /// <summary>Whether host-side links can have names that begin so.</summary>
+    public static bool IsVethPrefix(string prefix) =>
+        prefix is { Length: > 0 and <= MaxVethPrefixLength } and not ("eth" or "lo" or "vlan") && prefix.All(char.IsAsciiLetterOrDigit);
+
     private static string ReadVethPrefix(JsonElement root) => OptionalText(root, "vethPrefix") switch
     {
         null => DefaultVethPrefix,
-        { Length: > MaxVethPrefixLength } long_ => throw Wrong("vethPrefix", $"{long_} is longer than {MaxVethPrefixLength} characters"),
-        "eth" or "lo" or "vlan" => throw Wrong("vethPrefix", "must not be eth, lo or vlan: links of others have such names"),
-        { } prefix when prefix.Length > 0 && prefix.All(char.IsAsciiLetterOrDigit) => prefix,
-        var prefix => throw Wrong("vethPrefix", $"'{prefix}' must be 1 to {MaxVethPrefixLength} letters and digits"),
+        { } prefix when IsVethPrefix(prefix) => prefix,
+        var prefix => throw Wrong("vethPrefix", $"'{prefix}' must be 1 to {MaxVethPrefixLength} letters and digits, but not eth, lo or vlan: links of others have such names"),
     };
 
     private static string? ReadPrevResult(JsonElement root) =>

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>ADD: an address from the lease, claimed, then wired, then told. What fails on the way is undone before the error is told.</summary>
-internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, int mtu, TimeProvider time, ILogger log)
+internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, HostNetworkSettings host, TimeProvider time, ILogger log)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(200);
 
@@ -28,7 +28,7 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
         using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation)
             ?? throw TooEarly(sandbox, Deadline);
-        var veth = VethOf(sandbox, pod, conf.Mtu ?? mtu);
+        var veth = VethOf(sandbox, pod, conf, host);
         var asked = time.GetTimestamp();
         // Beside the question, so that what needs no address costs no time; not for a pod that will wait.
         var making = link.Lease.HasUnclaimed ? links.MakeAsync(veth, request.Netns) : Task.FromResult<IPodPair?>(null);
@@ -74,11 +74,11 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         CniErrorCode.TryAgainLater, $"{sandbox}: an earlier request for this sandbox has not ended within {waited.TotalSeconds:0} s");
 
     /// <exception cref="CniException">A name that the kernel cannot hold.</exception>
-    internal static PodVeth VethOf(SandboxKey sandbox, PodName pod, int mtu)
+    internal static PodVeth VethOf(SandboxKey sandbox, PodName pod, NetConf conf, HostNetworkSettings host)
     {
         try
         {
-            return PodVeth.Of(sandbox, pod, mtu);
+            return PodVeth.Of(sandbox, pod, conf.Mtu ?? host.PodMtu, host.VethPrefix);
         }
         catch (ArgumentException e)
         {

@@ -11,7 +11,7 @@ using Microsoft.Win32.SafeHandles;
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>CHECK: is what the ADD made still so, in the lease and in the kernel? One error names all that is not. What others have made is theirs.</summary>
-internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, int mtu, ILogger log)
+internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, HostNetworkSettings host, ILogger log)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
@@ -26,7 +26,7 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, int
         var netns = request.Netns ?? throw AddCommand.NoNetns(call);
         var sandbox = new SandboxKey(call.ContainerId, call.IfName);
         var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
-        var veth = AddCommand.VethOf(sandbox, pod, conf.Mtu ?? mtu);
+        var veth = AddCommand.VethOf(sandbox, pod, conf, host);
         using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation) ?? throw AddCommand.TooEarly(sandbox, Deadline);
 
         List<string> wrong = [];

@@ -9,7 +9,7 @@ internal static class Conflist
     private const UnixFileMode AllMayRead = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
     // 1.0.0: containerd 1.x takes no newer one. No mtu: the executor's setting holds.
-    private const string Content = """
+    private static string Content(string vethPrefix) => $$"""
         {
           "cniVersion": "1.0.0",
           "name": "aws-cni",
@@ -17,7 +17,7 @@ internal static class Conflist
             {
               "name": "aws-cni",
               "type": "aws-vpc-cni",
-              "vethPrefix": "eni"
+              "vethPrefix": "{{vethPrefix}}"
             }
           ]
         }
@@ -26,14 +26,15 @@ internal static class Conflist
 
     /// <summary>Writes the file, unless it is there as it should be: runtimes load it anew at each change.</summary>
     /// <exception cref="IOException">The directory cannot be written.</exception>
-    internal static void Write(string path)
+    internal static void Write(string path, string vethPrefix)
     {
-        if (File.Exists(path) && File.ReadAllText(path) == Content)
+        var content = Content(vethPrefix);
+        if (File.Exists(path) && File.ReadAllText(path) == content)
         {
             return;
         }
 
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        AtomicFile.Write(path, Encoding.UTF8.GetBytes(Content), AllMayRead);
+        AtomicFile.Write(path, Encoding.UTF8.GetBytes(content), AllMayRead);
     }
 }

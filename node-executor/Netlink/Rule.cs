@@ -4,15 +4,24 @@ using static AwsVpcCni.NodeExecutor.Netlink.Rtnetlink;
 
 namespace AwsVpcCni.NodeExecutor.Netlink;
 
-/// <summary>A policy rule for one address: traffic to it, or from it, looks up a table.</summary>
+/// <summary>A policy rule: traffic to or from some addresses, or with a mark, looks up a table.</summary>
 /// <param name="From">Null: from anywhere.</param>
 /// <param name="To">Null: to anywhere.</param>
 /// <param name="Table">0 in a deletion: whichever.</param>
-internal sealed record Rule(int Priority, Ip? From, Ip? To, int Table)
+internal sealed record Rule(int Priority, Cidr? From, Cidr? To, int Table)
 {
+    /// <summary>A rule for one address.</summary>
+    internal Rule(int priority, Ip? from, Ip? to, int table)
+        : this(priority, from is { } sender ? Cidr.Single(sender) : null, to is { } receiver ? Cidr.Single(receiver) : null, table)
+    {
+    }
+
+    /// <summary>The bits that a packet's mark must have; others do not matter. 0: whatever mark.</summary>
+    internal uint Mark { get; init; }
+
     /// <inheritdoc/>
     public override string ToString() =>
-        $"{Priority}:{(From is null ? "" : $" from {From}")}{(To is null ? "" : $" to {To}")} lookup {Table}";
+        $"{Priority}:{Named("from", From)}{Named("to", To)}{(Mark == 0 ? "" : $" fwmark 0x{Mark:x}/0x{Mark:x}")} lookup {Table}";
 
     /// <summary>Fails with EEXIST when there already is the same one.</summary>
     internal void Add(ref MessageWriter message) => Write(ref message, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
@@ -20,7 +29,7 @@ internal sealed record Rule(int Priority, Ip? From, Ip? To, int Table)
     /// <summary>Deletes the first that matches; fails with ENOENT when none does.</summary>
     internal void Delete(ref MessageWriter message) => Write(ref message, RTM_DELRULE, 0);
 
-    /// <summary>Every IPv4 rule that is for one address and looks up a table.</summary>
+    /// <summary>Every IPv4 rule that is for addresses or marks and looks up a table.</summary>
     internal static List<Rule> All(NetlinkSocket socket, Deadline deadline)
     {
         var message = new MessageWriter(stackalloc byte[64]);
@@ -32,7 +41,7 @@ internal sealed record Rule(int Priority, Ip? From, Ip? To, int Table)
     {
         message.Header(type, flags, new RuleHeader
         {
-            Family = Address.FamilyOf((From ?? To)!.Value),
+            Family = (From ?? To) is { } range ? Address.FamilyOf(range.Base) : AF_INET,
             SourceBits = Bits(From),
             DestinationBits = Bits(To),
             Table = (byte)(Table < 256 ? Table : RT_TABLE_COMPAT),
@@ -40,22 +49,30 @@ internal sealed record Rule(int Priority, Ip? From, Ip? To, int Table)
         });
         if (From is { } from)
         {
-            message.Attribute(FRA_SRC, from);
+            message.Attribute(FRA_SRC, from.Base);
         }
 
         if (To is { } to)
         {
-            message.Attribute(FRA_DST, to);
+            message.Attribute(FRA_DST, to.Base);
         }
 
         message.Attribute(FRA_PRIORITY, (uint)Priority);
+        if (Mark != 0)
+        {
+            message.Attribute(FRA_FWMARK, Mark);
+            message.Attribute(FRA_FWMASK, Mark);
+        }
+
         if (Table != RT_TABLE_UNSPEC)
         {
             message.Attribute(FRA_TABLE, (uint)Table);
         }
     }
 
-    private static byte Bits(Ip? ip) => (byte)(ip is null ? 0 : ip.Value.IsV6 ? 128 : 32);
+    private static byte Bits(Cidr? range) => (byte)(range?.Length ?? 0);
+
+    private static string Named(string word, Cidr? range) => range is not { } some ? "" : some.IsSingle ? $" {word} {some.Base}" : $" {word} {some}";
 
     private static Rule? Parse(ushort type, MessageReader body)
     {
@@ -65,25 +82,27 @@ internal sealed record Rule(int Priority, Ip? From, Ip? To, int Table)
         }
 
         var header = body.Read<RuleHeader>();
-        if (header.Family != AF_INET || header.Action != FR_ACT_TO_TBL ||
-            header.SourceBits is not (0 or 32) || header.DestinationBits is not (0 or 32) || header.SourceBits + header.DestinationBits == 0)
+        if (header.Family != AF_INET || header.Action != FR_ACT_TO_TBL || header.SourceBits > 32 || header.DestinationBits > 32)
         {
             return null;
         }
 
-        var rule = new Rule(0, null, null, header.Table);
+        var rule = new Rule(0, (Cidr?)null, null, header.Table);
+        var mask = 0u;
         while (body.NextAttribute(out var attribute, out var value))
         {
             rule = attribute switch
             {
-                FRA_SRC => rule with { From = MessageReader.Address(value) },
-                FRA_DST => rule with { To = MessageReader.Address(value) },
+                FRA_SRC => rule with { From = new Cidr(MessageReader.Address(value), header.SourceBits) },
+                FRA_DST => rule with { To = new Cidr(MessageReader.Address(value), header.DestinationBits) },
                 FRA_PRIORITY => rule with { Priority = (int)MessageReader.UInt32(value) },
                 FRA_TABLE => rule with { Table = (int)MessageReader.UInt32(value) },
+                FRA_FWMARK => rule with { Mark = MessageReader.UInt32(value) },
                 _ => rule,
             };
+            mask = attribute == FRA_FWMASK ? MessageReader.UInt32(value) : mask;
         }
 
-        return rule;
+        return rule.Mark != mask || rule is { From: null, To: null, Mark: 0 } ? null : rule; // Not the kind that we make.
     }
 }

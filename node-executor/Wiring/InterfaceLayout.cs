@@ -94,7 +94,7 @@ internal sealed record InterfaceLayout
             .OrderBy(route => route.Destination.Length).Select(route => DeleteRoute(route, link)), // The default route before its next hop.
     ];
 
-    private bool IsOfThis(Rule rule) => rule is { Priority: FromInterfacePriority, To: null } && rule.From == Address.Ip;
+    private bool IsOfThis(Rule rule) => rule is { Priority: FromInterfacePriority, To: null } && rule.From == Cidr.Single(Address.Ip);
 
     private static InterfaceStep DeleteRule(Rule rule) => new($"delete rule {rule}", rule.Delete);
 

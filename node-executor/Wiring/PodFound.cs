@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.NodeExecutor.Netlink;
 
 namespace AwsVpcCni.NodeExecutor.Wiring;
@@ -98,8 +99,8 @@ internal sealed record PodFound(
         // At our priorities, for our address: a leftover of an older wiring leads what the pod sends, or gets, astray.
         foreach (var rule in HostRules.Except(wiring.HostRules).Where(rule => rule.Priority switch
         {
-            PodWiring.ToPodPriority => rule.To == wiring.Address,
-            PodWiring.FromPodPriority => rule.From == wiring.Address,
+            PodWiring.ToPodPriority => rule.To == Cidr.Single(wiring.Address),
+            PodWiring.FromPodPriority => rule.From == Cidr.Single(wiring.Address),
             _ => false,
         }))
         {

@@ -7,10 +7,10 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <summary>A pod's pair of links, as a value: all of its wiring that needs no address.</summary>
 public sealed partial record PodVeth
 {
-    private PodVeth(SandboxKey sandbox, PodName pod, int mtu)
+    private PodVeth(SandboxKey sandbox, PodName pod, int mtu, string prefix)
     {
         (Sandbox, Pod, Mtu) = (sandbox, pod, mtu);
-        HostVeth = VethName.Of(sandbox, pod);
+        HostVeth = VethName.Of(sandbox, pod, prefix);
     }
 
     /// <summary>A pod's first interface is named so by every runtime of Kubernetes, and is looked at no further.</summary>
@@ -30,8 +30,9 @@ public sealed partial record PodVeth
 
     /// <summary>The pair of one sandbox.</summary>
     /// <param name="mtu">Bytes; 576 to 9001.</param>
+    /// <param name="prefix">Of the host end's name; up to four characters.</param>
     /// <exception cref="ArgumentException">A name that the kernel, or the alias, cannot hold. The message is for the runtime's user.</exception>
-    public static PodVeth Of(SandboxKey sandbox, PodName pod, int mtu)
+    public static PodVeth Of(SandboxKey sandbox, PodName pod, int mtu, string prefix = VethName.DefaultPrefix)
     {
         if (!ContainerIdPattern().IsMatch(sandbox.ContainerId) || sandbox.ContainerId.Length > LinkAlias.MaxContainerIdLength)
         {
@@ -45,7 +46,7 @@ public sealed partial record PodVeth
                 $"Interface name '{sandbox.IfName}' has {sandbox.IfName.Length} characters; the kernel takes up to {Link.MaxNameLength}, without blank, slash and colon, and 'lo' is taken.");
         }
 
-        return new PodVeth(sandbox, pod, mtu);
+        return new PodVeth(sandbox, pod, mtu, prefix);
     }
 
     [GeneratedRegex("^[a-zA-Z0-9][a-zA-Z0-9_.-]*\\z")]

@@ -16,13 +16,16 @@ public sealed class Wirer : IWirer, IDisposable
 
     private static readonly TimeSpan UndoTime = TimeSpan.FromSeconds(5); // The kernel takes 20 ms; more only when it is stuck.
 
+    private readonly string _vethPrefix;
     private readonly NetlinkSocket _host;
     private readonly LinkRemover _remover;
 
     /// <summary>Opens the sockets and starts the thread that removes links.</summary>
+    /// <param name="vethPrefix">Of the host ends' names.</param>
     /// <exception cref="WiringException">No netlink socket: no permission, or a kernel before 4.20.</exception>
-    public Wirer()
+    public Wirer(string vethPrefix = VethName.DefaultPrefix)
     {
+        _vethPrefix = vethPrefix;
         try
         {
             _host = NetlinkSocket.Open();
@@ -138,7 +141,7 @@ public sealed class Wirer : IWirer, IDisposable
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<WiredSandbox> Read(TimeSpan deadline) => Inventory.Read(deadline);
+    public IReadOnlyList<WiredSandbox> Read(TimeSpan deadline) => Inventory.Read(deadline, _vethPrefix);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -207,7 +210,7 @@ public sealed class Wirer : IWirer, IDisposable
             {
                 if (Link.Find(_host, veth.HostVeth, until) is { } old)
                 {
-                    if (!Inventory.IsOurs(old))
+                    if (!Inventory.IsOurs(old, _vethPrefix))
                     {
                         throw new IOException($"link {old.Name} (kind '{old.Kind}', alias '{old.Alias}') is not ours and has the name that this pod needs. Delete it", exists);
                     }
@@ -319,7 +322,7 @@ public sealed class Wirer : IWirer, IDisposable
             Errno.ENOENT, Errno.ESRCH, Errno.ENODEV); // Already gone: the rule, the route, the link with its namespace.
     }
 
-    private static bool BelongsTo(WiredSandbox wired, Link link) =>
-        Inventory.IsOurs(link) &&
+    private bool BelongsTo(WiredSandbox wired, Link link) =>
+        Inventory.IsOurs(link, _vethPrefix) &&
         (LinkAlias.TryParse(link.Alias, out var owner) ? owner.Sandbox == wired.Sandbox : wired.Sandbox is null || wired.MayLackAlias);
 }

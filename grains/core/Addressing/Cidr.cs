@@ -14,6 +14,15 @@ public readonly record struct Cidr(Ip Base, int Length)
     /// <summary>How many addresses it has; saturates at <see cref="long.MaxValue"/>.</summary>
     public long Size => HostBits >= 63 ? long.MaxValue : 1L << HostBits;
 
+    /// <summary>Whether it is one address.</summary>
+    public bool IsSingle => HostBits == 0;
+
+    /// <summary>One address as a range.</summary>
+    public static Cidr Single(Ip ip) => new(ip, ip.IsV6 ? 128 : 32);
+
+    /// <summary>Whether all of <paramref name="other"/> is in the range.</summary>
+    public bool Contains(Cidr other) => other.Length >= Length && Contains(other.Base);
+
     /// <summary>Whether <paramref name="ip"/> is in the range.</summary>
     public bool Contains(Ip ip) => ip.IsV6 == Base.IsV6 && (HostBits == 128 || (ip.Bits ^ Base.Bits) >> HostBits == 0);
 

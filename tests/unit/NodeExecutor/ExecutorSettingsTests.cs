@@ -1,3 +1,4 @@
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.NodeExecutor;
 using AwsVpcCni.NodeExecutor.Lease;
 using Xunit;
@@ -12,7 +13,7 @@ public sealed class ExecutorSettingsTests : IDisposable
     public ExecutorSettingsTests()
     {
         environment["AWS_VPC_CNI_CONFIG"] = file;
-        File.WriteAllText(file, """{"silos":["http://10.0.0.4:8001"],"tokenFile":"/run/token","mtu":1500}""");
+        File.WriteAllText(file, """{"silos":["http://10.0.0.4:8001"],"tokenFile":"/run/token","eniMtu":1500,"connmark":"0x100","excludeSnatCidrs":["10.8.0.0/16"],"externalSnat":true}""");
     }
 
     public void Dispose() => File.Delete(file);
@@ -22,9 +23,66 @@ public sealed class ExecutorSettingsTests : IDisposable
     [Fact]
     public void The_file_says_what_the_environment_does_not()
     {
-        environment["AWS_VPC_CNI_MTU"] = "9001";
+        environment["AWS_VPC_ENI_MTU"] = "9000";
+        environment["AWS_VPC_K8S_CNI_EXTERNALSNAT"] = "F";
 
-        Assert.Equal((9001, "/run/token", new Uri("http://10.0.0.4:8001")), (Read().Mtu, Read().TokenFile, Read().Silos.Single()));
+        Assert.Equal((9000, "/run/token", new Uri("http://10.0.0.4:8001")), (Read().Host.EniMtu, Read().TokenFile, Read().Silos.Single()));
+        Assert.Equal((0x100u, false, Cidr.Parse("10.8.0.0/16")), (Read().Host.Mark, Read().Host.ExternalSnat, Read().Host.SnatExclusions.Single()));
+    }
+
+    [Fact]
+    public void The_hosts_network_has_the_references_defaults()
+    {
+        File.WriteAllText(file, """{"silos":["http://10.0.0.4:8001"],"tokenFile":"/run/token"}""");
+        environment["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = ""; // As manifests write it: unset.
+
+        Assert.Equal(new HostNetworkSettings { EniMtu = 9001, PodMtu = 9001, VethPrefix = "eni", Mark = 0x80, NodePorts = true, SnatPorts = SnatPorts.FullyRandom }, Read().Host);
+    }
+
+    [Fact]
+    public void Pods_have_the_interfaces_MTU_unless_their_own_is_set()
+    {
+        Assert.Equal(1500, Read().Host.PodMtu);
+        environment["POD_MTU"] = "1400";
+        Assert.Equal((1500, 1400), (Read().Host.EniMtu, Read().Host.PodMtu));
+    }
+
+    [Theory]
+    [InlineData("0x80", 0x80u)]
+    [InlineData("128", 128u)]
+    [InlineData("0X8_0", 0x80u)]
+    [InlineData("0b10", 2u)]
+    [InlineData("0o200", 128u)]
+    [InlineData("0200", 128u)]
+    [InlineData("0xffffffff", uint.MaxValue)]
+    public void A_mark_is_any_number_that_Go_reads(string text, uint mark)
+    {
+        environment["AWS_VPC_K8S_CNI_CONNMARK"] = text;
+        Assert.Equal(mark, Read().Host.Mark);
+    }
+
+    [Theory]
+    [InlineData("AWS_VPC_ENI_MTU", "575", "from 576 to 9001")]
+    [InlineData("POD_MTU", "9002", "from 576 to 9001")]
+    [InlineData("AWS_VPC_K8S_CNI_VETHPREFIX", "longer", "1 to 4 letters and digits")]
+    [InlineData("AWS_VPC_K8S_CNI_VETHPREFIX", "vlan", "not eth, lo or vlan")]
+    [InlineData("AWS_VPC_K8S_CNI_VETHPREFIX", "a*", "letters and digits")]
+    [InlineData("AWS_VPC_K8S_CNI_EXTERNALSNAT", "yes", "true or false")]
+    [InlineData("AWS_VPC_CNI_NODE_PORT_SUPPORT", "on", "true or false")]
+    [InlineData("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "random", "prng, hashrandom or none")]
+    [InlineData("AWS_VPC_K8S_CNI_CONNMARK", "0", "from 1 to 0xffffffff")]
+    [InlineData("AWS_VPC_K8S_CNI_CONNMARK", "0x100000000", "from 1 to 0xffffffff")]
+    [InlineData("AWS_VPC_K8S_CNI_CONNMARK", "0xg", "from 1 to 0xffffffff")]
+    [InlineData("AWS_VPC_K8S_CNI_CONNMARK", "-1", "from 1 to 0xffffffff")]
+    [InlineData("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/8,fd00::/8", "IPv4 ranges")]
+    [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "10.0.0.1/8", "no bit set behind the prefix")]
+    [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "10.0.0.0", "such as 10.0.0.0/16")]
+    public void A_value_that_cannot_be_is_refused_with_what_can_be(string variable, string value, string allowed)
+    {
+        environment[variable] = value;
+        var message = Assert.Throws<ExecutorStoppedException>(Read).Message;
+        Assert.Contains($"{variable}={value} is not possible: ", message, StringComparison.Ordinal);
+        Assert.Contains(allowed, message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -40,11 +98,11 @@ public sealed class ExecutorSettingsTests : IDisposable
     {
         File.WriteAllText(file, """{"unknownKey":1}""");
         environment["AWS_VPC_CNI_SILOS"] = "ftp://a";
-        environment["AWS_VPC_CNI_MTU"] = "100";
+        environment["AWS_VPC_ENI_MTU"] = "100";
         environment["AWS_VPC_CNI_LOG_LEVEL"] = "loud";
 
         var message = Assert.Throws<ExecutorStoppedException>(Read).Message;
-        Assert.All(["unknownKey", "AWS_VPC_CNI_SILOS", "AWS_VPC_CNI_MTU=100", "AWS_VPC_CNI_LOG_LEVEL=loud", "AWS_VPC_CNI_TOKEN_FILE is not set"],
+        Assert.All(["unknownKey", "AWS_VPC_CNI_SILOS", "AWS_VPC_ENI_MTU=100", "AWS_VPC_CNI_LOG_LEVEL=loud", "AWS_VPC_CNI_TOKEN_FILE is not set"],
             text => Assert.Contains(text, message, StringComparison.Ordinal));
     }
 }

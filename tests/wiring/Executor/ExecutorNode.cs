@@ -11,7 +11,7 @@ internal sealed class ExecutorNode : IAsyncDisposable
     public const string InstanceId = "i-0000000000000000a";
     public const string EniId = "eni-a";
     private const string Mac = "02:00:0a:00:00:0a";
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("executor-test-");
     private readonly TestNode node = new();
@@ -26,6 +26,12 @@ internal sealed class ExecutorNode : IAsyncDisposable
     }
 
     public FakeSilo Silo { get; }
+
+    /// <summary>Over the executor's other settings, from its next start on.</summary>
+    public Dictionary<string, string> Settings { get; } = [];
+
+    /// <summary>A file of the machine that the executor cannot use, from its next start on.</summary>
+    public string? Hidden { get; set; }
 
     /// <summary>Of its namespace.</summary>
     public string Name => node.Name;
@@ -95,7 +101,8 @@ internal sealed class ExecutorNode : IAsyncDisposable
         string[] program = Environment.GetEnvironmentVariable("AWS_VPC_CNI_TEST_EXECUTOR") is { Length: > 0 } published
             ? [published]
             : ["dotnet", "exec", "--runtimeconfig", Beside($"{tests}.runtimeconfig.json"), "--depsfile", Beside($"{tests}.deps.json"), Beside("node-executor.dll")];
-        var start = new ProcessStartInfo("nsenter", [$"--net={TestNode.Path(node.Name)}", .. program])
+        string[] without = Hidden is null ? [] : ["unshare", "--mount", "sh", "-c", $"mount --bind /dev/null {Hidden} && exec \"$@\"", "sh"];
+        var start = new ProcessStartInfo("nsenter", [$"--net={TestNode.Path(node.Name)}", .. without, .. program])
         {
             RedirectStandardError = true,
         };
@@ -105,6 +112,11 @@ internal sealed class ExecutorNode : IAsyncDisposable
         start.Environment["AWS_VPC_CNI_SOCKET"] = Socket;
         start.Environment["AWS_VPC_CNI_STATE_DIR"] = Path("state");
         start.Environment["AWS_VPC_CNI_CONFLIST"] = Conflist;
+        foreach (var (name, value) in Settings)
+        {
+            start.Environment[name] = value;
+        }
+
         running.Add(new Running(Process.Start(start)!));
         return running[^1];
     }

@@ -59,6 +59,9 @@ internal sealed class FakeSilo : IAsyncDisposable
 
     public string ImdsInstance { get; set; } = ExecutorNode.InstanceId;
 
+    /// <summary>A line each.</summary>
+    public string VpcCidrs { get; set; } = "10.0.0.0/16";
+
     /// <summary>Answers 503 to everything while set.</summary>
     public bool IsAway { get; set; }
 
@@ -97,6 +100,9 @@ internal sealed class FakeSilo : IAsyncDisposable
     {
         app.MapPut("/latest/api/token", () => "session");
         app.MapGet("/latest/meta-data/instance-id", () => ImdsInstance);
+        app.MapGet("/latest/meta-data/mac", () => Mac);
+        app.MapGet("/latest/meta-data/local-ipv4", () => "10.0.0.10");
+        app.MapGet($"/latest/meta-data/network/interfaces/macs/{Mac}/vpc-ipv4-cidr-blocks", () => VpcCidrs);
         app.Use(async (http, then) =>
         {
             if (IsAway)

@@ -67,6 +67,17 @@ internal sealed partial class TestVpc : IAsyncDisposable
         }
     }
 
+    /// <summary>Somebody with an address of his own, which may be out of the VPC: on the internet, behind a peering, in a second range.</summary>
+    /// <remarks>The fabric's router delivers between all that are plugged in, whatever their addresses, and translates nothing.</remarks>
+    public async Task AddOutsideAsync(string name, IPAddress address)
+    {
+        var bytes = address.GetAddressBytes();
+        await Fabric.AddNodeAsync($"i-{name}", name, TestContext.Current.CancellationToken);
+        await Fabric.AttachInterfaceAsync(
+            $"i-{name}", $"eni-{name}", string.Create(CultureInfo.InvariantCulture, $"02:00:{bytes[0]:x2}:{bytes[1]:x2}:{bytes[2]:x2}:{bytes[3]:x2}"), 0,
+            new IPNetwork(new IPAddress([bytes[0], bytes[1], bytes[2], 0]), 24), address, TestContext.Current.CancellationToken);
+    }
+
     public ValueTask DisposeAsync() => Fabric.DisposeAsync();
 
     /// <summary>Runs `ip` commands, a line each, in the namespace PREFIX-<paramref name="name"/>.</summary>

@@ -1,0 +1,191 @@
+using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Linux;
+using AwsVpcCni.NodeExecutor.Nftables;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor.Wiring;
+
+/// <summary>What the node has once for all its pods: routing rules, the primary interface's settings, the table of SNAT and marks.</summary>
+/// <remarks>Set at the start and looked at each 30 s, when the VPC's ranges are read anew; only what differs is changed. It stays when the
+/// executor ends: traffic of pods does not wait for a restart.</remarks>
+/// <param name="prefixes">How names of pods' links begin: the setting's, and those of pods from a time of another setting.</param>
+internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnlyCollection<string> prefixes, Uri imds, TimeProvider time, ILogger log)
+{
+    /// <summary>Between two looks.</summary>
+    internal static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan FirstPeriod = TimeSpan.FromSeconds(1); // Until the first table is in place: no pod may start before.
+    private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(10);
+
+    private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private string applied = ""; // Ours, as it was sent.
+    private string listed = ""; // The same, as the library lists it.
+    private string said = "";
+
+    /// <summary>Ends when pods can start: what they send finds its way.</summary>
+    internal Task WhenReady => ready.Task;
+
+    /// <summary>What needs nobody's answer.</summary>
+    /// <exception cref="ExecutorStoppedException">libnftables is not installed, and the settings need it.</exception>
+    /// <exception cref="WiringException">The kernel refuses.</exception>
+    internal void Start()
+    {
+        if (settings.Marks && !Nft.IsInstalled)
+        {
+            throw new ExecutorStoppedException(
+                "libnftables.so.1 cannot be loaded. Install it (Debian, Ubuntu: libnftables1; Amazon Linux, Fedora: nftables-libs or nftables), or set "
+                + "AWS_VPC_K8S_CNI_EXTERNALSNAT=true and AWS_VPC_CNI_NODE_PORT_SUPPORT=false, with which nothing is translated or marked.");
+        }
+
+        SetRulesAndSwitches();
+        if (!settings.Marks)
+        {
+            RemoveTable();
+            ready.TrySetResult();
+        }
+    }
+
+    /// <summary>Keeps it so until it is stopped.</summary>
+    internal async Task RunAsync(CancellationToken stop)
+    {
+        try
+        {
+            while (true)
+            {
+                await LookAsync();
+                await Task.Delay(ready.Task.IsCompleted ? Period : FirstPeriod, time, stop);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // All of it stays.
+        }
+    }
+
+    /// <summary>One look. What cannot be done is said once, and left for the next.</summary>
+    internal async Task LookAsync()
+    {
+        try
+        {
+            var facts = settings.Marks ? await InstanceMetadata.PrimaryAsync(imds, time) : null;
+            if (settings.Marks && facts is null)
+            {
+                Say($"The metadata service {imds} does not say what the VPC's ranges are; the table is as it was");
+                return;
+            }
+
+            await Task.Run(() => Apply(facts));
+            ready.TrySetResult();
+            said = "";
+        }
+        catch (WiringException e)
+        {
+            Say(e.Message);
+        }
+    }
+
+    /// <summary>What <paramref name="facts"/> ask for, in the calling thread's network namespace.</summary>
+    /// <returns>Whether the table was replaced.</returns>
+    /// <exception cref="WiringException">It cannot be so.</exception>
+    internal bool Apply(PrimaryFacts? facts)
+    {
+        SetRulesAndSwitches();
+        if (facts is null)
+        {
+            return false;
+        }
+
+        var link = HostSetup.Apply(facts.Mac, settings.EniMtu, KernelDeadline);
+        if (prefixes.FirstOrDefault(prefix => link.StartsWith(prefix, StringComparison.Ordinal)) is { } ambiguous)
+        {
+            throw new WiringException(
+                $"The primary interface {link} would count as a pod's: its name begins with {ambiguous}. Set another AWS_VPC_K8S_CNI_VETHPREFIX.", isUndone: true, null);
+        }
+
+        return ReplaceTable(SnatTable.Replacement(settings, new PrimaryInterface(link, facts.Address, facts.VpcCidrs), prefixes), facts);
+    }
+
+    private bool ReplaceTable(string wanted, PrimaryFacts facts)
+    {
+        if (wanted == applied && Listed() == listed)
+        {
+            return false;
+        }
+
+        Change(wanted);
+        LogTable(SnatTable.Name, settings.ExternalSnat ? "nothing" : facts.Address.ToString(), string.Join(", ", facts.VpcCidrs));
+        (applied, listed) = (wanted, Listed());
+        return true;
+    }
+
+    private static void Change(string transaction)
+    {
+        try
+        {
+            Nft.Run(transaction);
+        }
+        catch (NftException refused)
+        {
+            throw new WiringException($"The table {SnatTable.Name} cannot be set: {refused.Message}. The kernel needs nf_tables with nat, fib and conntrack.", isUndone: true, refused);
+        }
+    }
+
+    private static string Listed()
+    {
+        try
+        {
+            return Nft.Run(SnatTable.Listing);
+        }
+        catch (NftException)
+        {
+            return ""; // There is none.
+        }
+    }
+
+    private void RemoveTable()
+    {
+        if (Nft.IsInstalled && Listed().Length > 0)
+        {
+            Change(SnatTable.Removal);
+            LogRemoved(SnatTable.Name);
+        }
+    }
+
+    private void SetRulesAndSwitches()
+    {
+        if (HostRules.Apply(settings, KernelDeadline) is > 0 and var changed)
+        {
+            LogRules(changed);
+        }
+
+        try
+        {
+            Sysctl.SetIfPresent("net/ipv4/tcp_early_demux", settings.HasTcpEarlyDemux ? "1" : "0");
+        }
+        catch (IOException refused)
+        {
+            throw new WiringException(refused.Message, isUndone: true, refused);
+        }
+    }
+
+    private void Say(string why)
+    {
+        if (said != why)
+        {
+            said = why;
+            LogNotSet(why);
+        }
+    }
+
+    [LoggerMessage(EventId = 3050, Level = LogLevel.Information, Message = "Table {Table} is set: off the VPC the source becomes {Address}; the VPC's ranges are {Cidrs}.")]
+    private partial void LogTable(string table, string address, string cidrs);
+
+    [LoggerMessage(EventId = 3051, Level = LogLevel.Information, Message = "Table {Table} is removed: nothing is translated or marked.")]
+    private partial void LogRemoved(string table);
+
+    [LoggerMessage(EventId = 3052, Level = LogLevel.Information, Message = "{Count} of the node's routing rules were added or removed.")]
+    private partial void LogRules(int count);
+
+    [LoggerMessage(EventId = 3053, Level = LogLevel.Warning, Message = "The host's network is not as it should be, and is tried again: {Why}")]
+    private partial void LogNotSet(string why);
+}

@@ -1,0 +1,127 @@
+using AwsVpcCni.NodeExecutor.Nftables;
+using AwsVpcCni.VpcEmulator.Fabric;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Wiring.Executor;
+
+/// <summary>The node's rules and table over an executor's life.</summary>
+public sealed class HostNetworkTests
+{
+    private static string Ruleset(ExecutorNode node) => NetworkNamespace.Run(TestNode.Path(node.Name), () => Nft.Run("list ruleset"));
+
+    [Fact]
+    public async Task The_table_stays_while_the_executor_restarts_and_nobody_sees_it_absent()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await executor.SaysAsync("This node can serve");
+        var table = Ruleset(node);
+        Assert.Contains("snat to 10.0.0.10 fully-random", table, StringComparison.Ordinal);
+        Assert.Contains("iifname \"ens5\" fib daddr . iif type local", table, StringComparison.Ordinal);
+
+        var isOver = false;
+        var reader = Task.Run(() => NetworkNamespace.Run(TestNode.Path(node.Name), () =>
+        {
+            HashSet<string> seen = [];
+            while (!Volatile.Read(ref isOver))
+            {
+                seen.Add(Nft.Run("list ruleset"));
+            }
+
+            return seen;
+        }));
+        await executor.TerminateAsync();
+        executor = await node.RunAsync();
+        await executor.SaysAsync("Table aws-vpc-cni is set");
+        await executor.KillAsync();
+        executor = await node.RunAsync();
+        await executor.SaysAsync("Table aws-vpc-cni is set");
+        Volatile.Write(ref isOver, true);
+        Assert.Equal([table], await reader);
+
+        await executor.TerminateAsync();
+        (node.Settings["AWS_VPC_K8S_CNI_EXTERNALSNAT"], node.Settings["AWS_VPC_CNI_NODE_PORT_SUPPORT"]) = ("true", "false");
+        await (await node.RunAsync()).SaysAsync("This node can serve");
+        Assert.Equal("", Ruleset(node));
+    }
+
+    [Fact]
+    public async Task The_runtime_is_not_told_before_the_VPCs_ranges_are_known()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Silo.VpcCidrs = "";
+        var executor = await node.RunAsync();
+        Assert.Contains("does not say what the VPC's ranges are", await executor.SaysAsync("The host's network is not as it should be"), StringComparison.Ordinal);
+        Assert.Equal("", Ruleset(node));
+        Assert.False(File.Exists(node.Conflist));
+
+        node.Silo.VpcCidrs = "10.0.0.0/16\n100.64.0.0/16";
+        await executor.SaysAsync("This node can serve");
+        Assert.Contains("elements = { 10.0.0.0/16, 100.64.0.0/16 }", Ruleset(node), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_range_that_the_VPC_gets_while_it_runs_is_in_the_table_within_30_seconds()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await executor.SaysAsync("Table aws-vpc-cni is set");
+        node.Silo.VpcCidrs = "10.0.0.0/16\n10.7.0.0/16";
+        Assert.Contains("10.7.0.0/16", await executor.SaysAsync("Table aws-vpc-cni is set"), StringComparison.Ordinal);
+        Assert.Contains("10.7.0.0/16", Ruleset(node), StringComparison.Ordinal);
+
+        node.Silo.VpcCidrs = ""; // It does not answer: what was last known holds.
+        await executor.SaysAsync("The host's network is not as it should be");
+        Assert.Contains("10.7.0.0/16", Ruleset(node), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task After_a_change_of_the_prefix_pods_of_before_are_pods_still()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await executor.SaysAsync("This node can serve");
+        var before = node.Snapshot();
+        var first = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"));
+        await executor.TerminateAsync();
+
+        node.Settings["AWS_VPC_K8S_CNI_VETHPREFIX"] = "pod";
+        (node.Settings["AWS_VPC_ENI_MTU"], node.Settings["POD_MTU"]) = ("9001", "1400");
+        executor = await node.RunAsync();
+        await executor.SaysAsync("This node can serve");
+        Assert.Contains("\"vethPrefix\": \"pod\"", await File.ReadAllTextAsync(node.Conflist, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("iifname \"eni*\" ct mark", Ruleset(node), StringComparison.Ordinal);
+        Assert.Contains("iifname \"pod*\" ct mark", Ruleset(node), StringComparison.Ordinal);
+        node.Ping(first.Address);
+
+        var second = await PluginClient.AddAsync(node.Socket, "c2", node.AddPod("p2"));
+        node.Ping(second.Address);
+        Assert.Matches(@"pod[0-9a-f]{11}@\w+: .* mtu 1400 ", node.Ip("link"));
+        await PluginClient.DelAsync(node.Socket, "c1");
+        await PluginClient.DelAsync(node.Socket, "c2");
+        await node.SettleAsync(before);
+    }
+
+    [Fact]
+    public async Task A_prefix_that_the_primary_interface_has_too_is_refused()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Settings["AWS_VPC_K8S_CNI_VETHPREFIX"] = "ens";
+        var executor = await node.RunAsync();
+        Assert.Contains("The primary interface ens5 would count as a pod's", await executor.SaysAsync("The host's network"), StringComparison.Ordinal);
+        Assert.Equal("", Ruleset(node));
+    }
+
+    [Fact]
+    public async Task Without_libnftables_it_does_not_start_and_says_what_to_install()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Hidden = TestNode.Run("sh", "-c", "ldconfig -p | sed -n 's/.*libnftables.so.1 .*=> //p' | head -1").Trim();
+        var (exit, said) = await node.Launch().EndAsync();
+        Assert.Equal(1, exit);
+        Assert.Contains("Install it (Debian, Ubuntu: libnftables1", said, StringComparison.Ordinal);
+
+        (node.Settings["AWS_VPC_K8S_CNI_EXTERNALSNAT"], node.Settings["AWS_VPC_CNI_NODE_PORT_SUPPORT"]) = ("true", "false");
+        await (await node.RunAsync()).SaysAsync("This node can serve"); // It needs none then.
+    }
+}
