@@ -11,7 +11,7 @@ internal static class PodRules
     /// <summary>The only one of ours for its address: an older network's may be left, for another table.</summary>
     internal static void Replace(NetlinkSocket pod, Rule rule, Deadline until)
     {
-        Remove(pod, rule.From!.Value, until);
+        Remove(pod, rule.From!.Value.Base, until);
         var message = new MessageWriter(stackalloc byte[128]);
         rule.Add(ref message);
         pod.Execute(message.Written, [$"add rule {rule} in the pod"], until);

@@ -1,5 +1,6 @@
 using System.Text;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor;
 using AwsVpcCni.NodeExecutor.Cni;
 using AwsVpcCni.NodeExecutor.Lease;
 using AwsVpcCni.NodeExecutor.Wiring;
