@@ -58,7 +58,14 @@ internal sealed class AddressUse
     /// <summary>How long a free address has been free; null when no pod has had it.</summary>
     public TimeSpan? Rested(Ip address, DateTimeOffset now)
     {
-        TimeSpan? rested = _rows.GetValueOrDefault(address)?.Released is { } released ? now - released : null;
+        var row = _rows.GetValueOrDefault(address);
+        if (row?.Released > now)
+        {
+            // By a clock that was ahead: it rests from now on, not until this clock is there.
+            _rows[address] = row = row with { Released = now };
+        }
+
+        TimeSpan? rested = row?.Released is { } released ? now - released : null;
         if (_freed.TryGetValue(address, out var then))
         {
             // The executor counts from the moment when the kernel confirmed that the link is gone: the later one holds.

@@ -451,6 +451,24 @@ public sealed class NodeGrainTests
         Assert.Equal(6, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
     }
 
+    [Fact] // Simulation, seed 60: it was kept for as long as the clock had been ahead.
+    public async Task An_address_that_was_released_by_a_clock_that_was_ahead_rests_no_longer_than_others()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var (_, executor) = await JoinedAsync(world, 2);
+        await executor.AddedAsync("pod-1");
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 3, "one more, since one is on a pod");
+        world.Time.Shift(TimeSpan.FromHours(2));
+        await executor.DeletedAsync("pod-1");
+        world.Time.Shift(TimeSpan.FromHours(-2));
+
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(5));
+            return orders.Lease.Length == 2;
+        }, "the surplus to go back");
+    }
+
     [Fact] // Simulation, seed 91: the first try made it, and the refusal of the second made everybody forget it.
     public async Task An_interface_whose_making_is_refused_at_the_second_try_is_found_by_the_third()
     {
