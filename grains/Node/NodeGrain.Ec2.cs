@@ -75,6 +75,11 @@ public sealed partial class NodeGrain
     private async Task RefusedAsync(Intent intent, Ec2Exception refusal, IEc2QuotaGrain quota, Ec2Action action)
     {
         LogRefused(InstanceId, intent.Kind, intent.EniId, refusal.Fault, refusal.Message);
+        if (refusal.Fault is not (Ec2Fault.Throttled or Ec2Fault.EffectUnknown or Ec2Fault.NotAuthorized or Ec2Fault.Credentials))
+        {
+            _declined[intent.Id] = _declined.GetValueOrDefault(intent.Id) + 1;
+        }
+
         switch (refusal.Fault)
         {
             case Ec2Fault.Throttled:
@@ -104,7 +109,7 @@ public sealed partial class NodeGrain
             case Ec2Fault.LimitExceeded:
                 await NoMoreFitAsync(intent, refusal);
                 break;
-            case Ec2Fault.AddressTaken when intent.WasUnknown && _retries.GetValueOrDefault(intent.Id).Tries < TriesBeforeTaken:
+            case Ec2Fault.AddressTaken when intent.WasUnknown && _declined[intent.Id] <= TriesBeforeTaken:
                 await UnknownAsync(intent, refusal.Message); // Perhaps by the try whose answer was lost. A minute later a look proves that it is not.
                 break;
             case Ec2Fault.AddressTaken:

@@ -76,7 +76,7 @@ public sealed partial class NodeGrain
 
     private async Task InterfaceRefusedAsync(Intent intent, Ec2Action action, Ec2Exception refusal)
     {
-        var tries = _retries.GetValueOrDefault(intent.Id).Tries;
+        var tries = _declined[intent.Id] - 1;
         Backoff(intent);
         switch (action)
         {
@@ -96,11 +96,17 @@ public sealed partial class NodeGrain
 
                 await DropAsync(intent, refusal.Fault == Ec2Fault.LimitExceeded ? [] : intent.Names);
                 break;
-            case Ec2Action.AttachNetworkInterface when refusal.Fault == Ec2Fault.LimitExceeded || tries >= AttachTries:
+            case Ec2Action.AttachNetworkInterface when refusal.Fault == Ec2Fault.LimitExceeded:
                 // EC2 allows fewer than the type's description: else one would be made and refused in a loop.
                 var attached = _doc.Interfaces.Length + _doc.ForeignDevices.Length + _doc.Intents.Count(other => other.AttachmentId.Length > 0);
                 await StoreAsync(WithRefused(_doc, "", attached, $"EC2 attaches no more than {attached} interfaces to this {_doc.InstanceType}, which should have {_doc.MaxInterfaces}. {Ec2Reason.Short(refusal.Message)}")
                     .WithIntent(intent.Id, intent with { Kind = IntentKind.RemoveInterface }));
+                break;
+            case Ec2Action.AttachNetworkInterface when refusal.Fault != Ec2Fault.AlreadySo && tries >= AttachTries:
+                // A stopped instance, say. Its addresses are of more use to others; what has been attached already, only a look shows.
+                NotMade();
+                Trouble(Ec2Reason.Of(What(intent), action, refusal));
+                await StoreAsync(_doc.WithIntent(intent.Id, intent with { Kind = IntentKind.RemoveInterface }));
                 break;
             case Ec2Action.DetachNetworkInterface when refusal.Fault == Ec2Fault.NotFound:
                 await NextStepAsync(intent with { AttachmentId = "" });
@@ -142,6 +148,7 @@ public sealed partial class NodeGrain
     private async Task NextStepAsync(Intent next)
     {
         _retries.Remove(next.Id);
+        _declined.Remove(next.Id);
         if (Stands(next) && await StoreAsync(_doc.WithIntent(next.Id, next)))
         {
             Kick();

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
 
 namespace AwsVpcCni.Grains.Node;
@@ -115,6 +116,12 @@ public sealed partial class NodeGrain
             return;
         }
 
+        interfaces = await WithoutOthersAsync(interfaces);
+        if (_lost || !_doc.Interfaces.IsEmpty)
+        {
+            return; // Another look has come first.
+        }
+
         (_trouble, _looks) = (null, 0);
         if (await StoreAsync(_doc with
         {
@@ -127,6 +134,21 @@ public sealed partial class NodeGrain
             LogJoined(InstanceId, instance.InstanceType, instance.Zone, interfaces.Sum(eni => eni.Addresses.Length));
             Hint();
         }
+    }
+
+    /// <summary>What EC2 has given, hands may have taken from another node of ours while a pod of it goes on using it: that is asked back before it is
+    /// ever leased. What this node's executor has in its lease stays its own, whatever the ledger says.</summary>
+    private async Task<ImmutableArray<EniDocument>> WithoutOthersAsync(ImmutableArray<EniDocument> interfaces)
+    {
+        var leased = _report?.Leased.ToHashSet() ?? [];
+        var others = new HashSet<Block>();
+        foreach (var subnet in interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
+        {
+            ImmutableArray<Block> given = [.. from eni in subnet from held in eni.Blocks where !held.Block.Addresses.Any(leased.Contains) select held.Block];
+            others.UnionWith(given.IsEmpty ? [] : await grains.GetGrain<ISubnetGrain>(subnet.Key).HeldByOursAsync(given));
+        }
+
+        return [.. interfaces.Select(eni => eni with { Blocks = [.. eni.Blocks.Select(held => others.Contains(held.Block) ? held with { AskedBackAt = _doc.LeaseVersion + 1 } : held)] })];
     }
 
     /// <summary>The primary interface always; of the others on the default card those that our tags name, and those that nobody's do.</summary>

@@ -76,14 +76,14 @@ public sealed partial class NodeGrain
 
     private NodeState State(DateTimeOffset now) => new()
     {
-        Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface)
+        Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface && !IsStuck(intent.EniId, now))
             .Select(intent => new EniState
             {
                 EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes, Room = Math.Max(0, _doc.Slots - intent.Count), Subnet = RoomOf(intent.SubnetId),
             })],
         Slots = _doc.Slots,
         TakesPrefixes = TakesPrefixes,
-        NewInterfaces = IsAhead(_noNewBefore, now) ? 0 : FreeDevices(_doc).Count(),
+        NewInterfaces = IsAhead(_noNewBefore, now) || NewOnesHang(now) ? 0 : FreeDevices(_doc).Count(),
         NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(_doc.Siblings.Select(subnet => subnet.SubnetId)).Distinct().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
@@ -154,6 +154,12 @@ public sealed partial class NodeGrain
 
     private EniState StateOf(EniDocument eni, DateTimeOffset now)
     {
+        if (IsStuck(eni.EniId, now))
+        {
+            // What it holds serves no pod but those that it has: the node gets what it needs elsewhere.
+            return new EniState { EniId = eni.EniId, ForPods = false, Blocks = [.. eni.Blocks.Select(held => StateOf(held.Block, now)).Where(block => block.OnPods > 0).Select(block => block with { Cooling = block.Block.Size - block.OnPods })] };
+        }
+
         var intents = _doc.Intents.Where(intent => intent.EniId == eni.EniId).ToArray();
         var draw = intents.FirstOrDefault(intent => intent.Drawing > 0);
         var returning = intents.Where(intent => intent.Kind == IntentKind.Return).Sum(intent => intent.Names.Length);

@@ -228,6 +228,12 @@ public sealed partial class NodeGrain
 
     private TimeSpan Since(string eniId, bool leaves, DateTimeOffset now) => _unfinished.TryGetValue((eniId, leaves), out var since) && now > since ? now - since : TimeSpan.Zero;
 
+    /// <summary>Whether the interface has been on its way for longer than one that works.</summary>
+    private bool IsStuck(string eniId, DateTimeOffset now) => Since(eniId, leaves: false, now) >= StuckAfter;
+
+    /// <summary>One that hangs is that one's fault; where attaching hangs, or a second one, the next would too, and keep addresses from others.</summary>
+    private bool NewOnesHang(DateTimeOffset now) => _doc.Intents.Any(intent => intent.Kind == IntentKind.AddInterface && IsStuck(intent.EniId, now)) || _doc.Interfaces.Count(eni => IsStuck(eni.EniId, now)) > 1;
+
     private static long Seconds(TimeSpan time) => (long)Math.Ceiling(time.TotalSeconds);
 
     /// <param name="Since">By the silo's clock; UTC.</param>

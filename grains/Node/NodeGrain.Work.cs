@@ -17,6 +17,7 @@ public sealed partial class NodeGrain
 
     private readonly Dictionary<string, (int Tries, DateTimeOffset NotBefore)> _retries = [];
     private readonly Dictionary<string, (SubnetShare Share, long LeaseVersion, DateTimeOffset At)> _shared = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _declined = new(StringComparer.Ordinal); // Refusals of an intent that say something of what it asks for.
     private DateTimeOffset _planNotBefore = DateTimeOffset.MinValue;
     private int _largestDraw = int.MaxValue; // Falls when EC2 refuses a batch for a limit; what remains is then asked for one by one.
     private int _refusals; // Draws in a row whose names EC2 refused though the ledger showed them free.
@@ -40,11 +41,30 @@ public sealed partial class NodeGrain
             RunDue(cancellation);
             ShareWithSubnets();
             WatchWaiting();
+            Forget();
             await RereadAsync(cancellation);
         }
         finally
         {
             _working = false;
+        }
+    }
+
+    /// <summary>What is remembered of intents and interfaces that are gone.</summary>
+    private void Forget()
+    {
+        var intents = _doc.Intents.Select(intent => intent.Id).ToHashSet(StringComparer.Ordinal);
+        foreach (var gone in _retries.Keys.Union(_declined.Keys).Union(_unknownSince.Keys).Where(id => !intents.Contains(id)).ToArray())
+        {
+            _retries.Remove(gone);
+            _declined.Remove(gone);
+            _unknownSince.Remove(gone);
+        }
+
+        foreach (var gone in _restsUntil.Keys.Concat(_kept.Keys.Where(where => !where.StartsWith(ForNew, StringComparison.Ordinal))).Where(eni => _doc.Eni(eni) is null).ToArray())
+        {
+            _restsUntil.Remove(gone);
+            _kept.Remove(gone);
         }
     }
 
@@ -272,6 +292,12 @@ public sealed partial class NodeGrain
     private void ShareWithSubnets()
     {
         var now = time.GetUtcNow();
+        foreach (var left in _shared.Keys.Except(_stored.Interfaces.Select(eni => eni.SubnetId)).ToArray())
+        {
+            _shared.Remove(left);
+            grains.GetGrain<ISubnetGrain>(left).ShareAsync(InstanceId, _stored.Change, new SubnetShare(0, 0, 0), []).Ignore();
+        }
+
         foreach (var subnet in _stored.Interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
         {
             var held = subnet.SelectMany(eni => eni.Addresses).ToArray();

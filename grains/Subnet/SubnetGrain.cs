@@ -112,10 +112,11 @@ public sealed partial class SubnetGrain(
             var addresses = NotLate(doc, Addresses(blocks), nodeId, change);
             var next = isFree ? Changed(doc, addresses, nodeId, change, used: false) : doc with { Change = doc.Change + 1 };
             var used = Map(subnet.Cidr, doc.Used);
+            var others = _shares.Where(one => one.Key != nodeId).SelectMany(one => one.Value.Held).ToHashSet(); // A pod may still have what its node has lost.
             await StoreAsync(next with
             {
                 Used = [.. (isFree ? used.Without(addresses) : used.With(addresses)).Bits],
-                Ours = [.. Map(subnet.Cidr, doc.Ours).Without(addresses).Bits],
+                Ours = [.. Map(subnet.Cidr, doc.Ours).Without(addresses.Where(address => !others.Contains(address))).Bits],
             });
             if (!isFree)
             {

@@ -81,6 +81,24 @@ public sealed class HandsTests
     }
 
     [Fact]
+    public async Task A_taken_address_that_EC2_gives_to_a_new_instance_is_never_leased_there()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var first = await JoinedAsync(world, 2);
+        var taken = await first.AddedAsync("pod");
+        var instance = world.Launch();
+        world.Ec2.ByHand(vpc => Take(vpc, taken));
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.EnisOf(vpc.FindInstance(instance)!).Single().Id, [taken.ToIPAddress()], false));
+
+        var second = await world.JoinAsync(instance);
+        await GrainWorld.UntilAsync(second, orders =>
+        {
+            Assert.DoesNotContain(taken, second.Leased);
+            return orders.Lease.Length == 2 && world.Ec2.Calls.Any(call => call == $"Unassign {taken}");
+        }, "other addresses, and this one to go back");
+    }
+
+    [Fact]
     public async Task A_detached_interface_goes_and_another_one_comes()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });

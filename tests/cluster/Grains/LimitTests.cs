@@ -140,6 +140,48 @@ public sealed class LimitTests
         Assert.InRange(world.Time.GetUtcNow() - began, TimeSpan.FromSeconds(10 + 20), TimeSpan.FromSeconds(10 + 20 + 40 + 20)); // 10, 20 and 40 s, the first under way.
     }
 
+    [Fact]
+    public async Task Tries_without_permission_count_neither_as_a_limit_nor_towards_giving_a_draw_up()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        world.Ec2.Fail("Assign", Ec2Fault.NotAuthorized, times: 5);
+        world.Ec2.Fail("Assign", Ec2Fault.NotFound); // Passes by itself.
+        world.Ec2.Fail("Attach", Ec2Fault.NotAuthorized, times: 9);
+        world.Ec2.Fail("Attach", Ec2Fault.AlreadySo, afterEffect: true); // By a try of ours.
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await UntilShiftedAsync(world, executor, id, node => node.Leased == 2, "2 addresses");
+        Assert.Equal(0, Calls(world, "Create"));
+
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 12 };
+        await UntilShiftedAsync(world, executor, id, node => node.Leased == 12 && Calls(world, "Attach") == 10, "the second interface");
+
+        Assert.Null((await NodeAsync(world, id)).Limits);
+        Assert.Equal((1, 0), (Calls(world, "Create"), Calls(world, "Delete")));
+    }
+
+    [Fact]
+    public async Task An_instance_that_takes_no_interface_just_now_has_no_lower_limit_for_that()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        world.Ec2.Fail("Attach", Ec2Fault.Refused, times: 9); // It is stopped.
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+
+        await UntilShiftedAsync(world, executor, id, node =>
+        {
+            Assert.Null(node.Limits);
+            return Calls(world, "Delete") == 1;
+        }, "the interface to go");
+        await UntilShiftedAsync(world, executor, id, node => node.Leased == 12, "another one");
+    }
+
+    private static Task<NodeOrders> UntilShiftedAsync(GrainWorld world, FakeExecutor executor, string id, Func<NodeSummary, bool> wanted, string what) => UntilAsync(world, executor, id, node =>
+    {
+        world.Time.Shift(TimeSpan.FromSeconds(5));
+        return wanted(node);
+    }, what);
+
     private static Task<NodeSummary> NodeAsync(GrainWorld world, string id) => world.Grains.GetGrain<INodeGrain>(id).SummarizeAsync();
 
     private static Task<NodeOrders> UntilAsync(GrainWorld world, FakeExecutor executor, string id, Func<NodeSummary, bool> wanted, string what) =>

@@ -137,6 +137,26 @@ public sealed class ReasonTests
     }
 
     [Fact]
+    public async Task Pods_that_wait_for_an_interface_that_does_not_come_are_served_by_the_next_one()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var executor = await world.JoinAsync(world.Launch()); // 3 interfaces.
+        executor.SetsUp = order => order.DeviceIndex != 1;
+        await UntilJoinedAsync(executor);
+        for (var pod = 0; pod < 9; pod++)
+        {
+            await ServedAsync(executor, $"pod-{pod}");
+        }
+
+        await UntilWaitsForAsync(world, executor, ReasonCode.Drawing, until: text => text.Contains("not set up yet", StringComparison.Ordinal));
+        world.Time.Shift(TimeSpan.FromSeconds(40));
+
+        AssignReply? reply = null;
+        await UntilAsync(executor, async () => (reply = await executor.AddAsync("waits", _waits)) is AssignReply.Offered, () => $"an address of the third interface; the last answer was {reply}");
+        Assert.Equal(3, (await executor.SyncAsync()).Interfaces.Length);
+    }
+
+    [Fact]
     public async Task An_attachment_that_hangs_is_named_with_its_interface_and_its_time()
     {
         await using var world = await GrainWorld.StartAsync(OnDemand);

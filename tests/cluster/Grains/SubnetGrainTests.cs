@@ -26,6 +26,18 @@ public sealed class SubnetGrainTests
     }
 
     [Fact]
+    public async Task What_one_node_gives_back_stays_with_the_node_that_lost_it_to_hands()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, _) = await ReadAsync(world);
+        await ledger.ShareAsync("i-1", 5, new SubnetShare(1, 0, 0), [Address[0].First]); // A pod of it has the address still.
+
+        await ledger.ReturnedAsync("i-2", 8, Address, isFree: true);
+
+        Assert.DoesNotContain(Address[0], (await ledger.ReserveAsync(new ReserveRequest("i-3/1", "i-3", "eni-3", 250, [], Prefixes: false, WithPrimary: false))).Names);
+    }
+
+    [Fact]
     public async Task A_return_that_comes_twice_leaves_the_address_to_the_node_that_has_drawn_it_since()
     {
         await using var world = await GrainWorld.StartAsync(new());
