@@ -109,7 +109,7 @@ public sealed partial class NodeGrain
             case Ec2Fault.LimitExceeded:
                 await NoMoreFitAsync(intent, refusal);
                 break;
-            case Ec2Fault.AddressTaken when intent.WasUnknown && _declined[intent.Id] <= TriesBeforeTaken:
+            case Ec2Fault.AddressTaken when intent.WasUnknown && _declined.GetValueOrDefault(intent.Id) <= TriesBeforeTaken:
                 await UnknownAsync(intent, refusal.Message); // Perhaps by the try whose answer was lost. A minute later a look proves that it is not.
                 break;
             case Ec2Fault.AddressTaken:

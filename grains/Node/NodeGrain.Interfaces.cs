@@ -30,8 +30,29 @@ public sealed partial class NodeGrain
     }).WithIntent("", new Intent
     {
         Id = NewId(document), Kind = IntentKind.RemoveInterface, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = 1,
-        Names = [new Block(eni.PrimaryAddress)], DeviceIndex = eni.DeviceIndex, AttachmentId = eni.AttachmentId,
+        Names = AllOf(eni), DeviceIndex = eni.DeviceIndex, AttachmentId = eni.AttachmentId,
     });
+
+    private static ImmutableArray<Block> AllOf(EniDocument eni) => [new Block(eni.PrimaryAddress), .. eni.Blocks.Select(held => held.Block)];
+
+    /// <summary>Someone else's, who has detached it: the node forgets it, and EC2 is told nothing. It may be in use elsewhere by now.</summary>
+    private async Task LetGoAsync(EniDocument eni)
+    {
+        try
+        {
+            // The ledger first: while the interface is in the document, this is repeated.
+            await grains.GetGrain<ISubnetGrain>(eni.SubnetId).ReturnedAsync(InstanceId, _stored.Change, AllOf(eni), isFree: false);
+            if (ReferenceEquals(_doc.Eni(eni.EniId), eni) && await StoreAsync(_doc with { LeaseVersion = _doc.LeaseVersion + 1, Interfaces = _doc.Interfaces.Remove(eni) }))
+            {
+                LogLetGo(InstanceId, eni.EniId);
+                Hint();
+            }
+        }
+        finally
+        {
+            _running.Remove(eni.EniId);
+        }
+    }
 
     private static Ec2Action ActionOf(Intent intent) => intent.Kind switch
     {
@@ -76,7 +97,12 @@ public sealed partial class NodeGrain
 
     private async Task InterfaceRefusedAsync(Intent intent, Ec2Action action, Ec2Exception refusal)
     {
-        var tries = _declined[intent.Id] - 1;
+        if (!Stands(intent))
+        {
+            return; // The store was behind the node, and what was under way is not known any more.
+        }
+
+        var tries = _declined.GetValueOrDefault(intent.Id) - 1;
         Backoff(intent);
         switch (action)
         {
@@ -166,7 +192,7 @@ public sealed partial class NodeGrain
         var added = new EniDocument
         {
             EniId = intent.EniId, Mac = intent.Mac, DeviceIndex = intent.DeviceIndex, NetworkCard = 0, SubnetId = intent.SubnetId, SubnetCidr = _doc.Siblings.FirstOrDefault(subnet => subnet.SubnetId == intent.SubnetId)?.Cidr ?? primary.SubnetCidr,
-            PrimaryAddress = intent.Names[0].First, AttachmentId = intent.AttachmentId, Groups = primary.Groups,
+            PrimaryAddress = intent.Names[0].First, AttachmentId = intent.AttachmentId, Groups = primary.Groups, IsMade = true,
             Blocks = [.. intent.Names.Skip(1).Order().Select(name => new HeldBlock(name))],
         };
         var interfaces = _doc.Interfaces.Add(added).OrderBy(eni => eni.DeviceIndex).ToImmutableArray();

@@ -60,7 +60,7 @@ public sealed partial class NodeGrain
     /// others and the node from other ways. An earlier try whose answer was lost stays on record with its names and is found if it comes late.</summary>
     private async Task DrawRefusedAsync(Intent intent, Ec2Exception refusal)
     {
-        if (_declined[intent.Id] < DrawTries && !_restsUntil.ContainsKey(intent.EniId))
+        if (_declined.GetValueOrDefault(intent.Id) < DrawTries && !_restsUntil.ContainsKey(intent.EniId))
         {
             await UnknownAsync(intent, refusal.Message); // Look first: it may have happened by an earlier try.
             return;

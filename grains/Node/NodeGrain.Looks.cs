@@ -106,7 +106,7 @@ public sealed partial class NodeGrain
                       {
                           EniId = eni.EniId, Mac = eni.Mac, DeviceIndex = eni.Attachment!.DeviceIndex, NetworkCard = eni.Attachment.NetworkCard,
                           SubnetId = eni.SubnetId, SubnetCidr = subnet.Cidr, PrimaryAddress = eni.Addresses[0],
-                          AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups, IsPinned = eni.Type != PlainType,
+                          AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups, IsPinned = eni.Type != PlainType, IsMade = eni.Tags.GetValueOrDefault(IntentTag)?.StartsWith(InstanceId + "/", StringComparison.Ordinal) == true,
                           Blocks = [.. eni.Held.Order().Select(block => new HeldBlock(block))],
                       };
         var interfaces = adopted.OrderBy(eni => eni.DeviceIndex).ToImmutableArray();

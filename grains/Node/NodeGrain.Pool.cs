@@ -76,7 +76,7 @@ public sealed partial class NodeGrain
 
     private NodeState State(DateTimeOffset now) => new()
     {
-        Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface && !IsStuck(intent.EniId, now))
+        Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface && !IsStuck(intent.EniId, Way.Attaches, now))
             .Select(intent => new EniState
             {
                 EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes, Room = Math.Max(0, _doc.Slots - intent.Count), Subnet = RoomOf(intent.SubnetId),
@@ -154,7 +154,7 @@ public sealed partial class NodeGrain
 
     private EniState StateOf(EniDocument eni, DateTimeOffset now)
     {
-        if (IsStuck(eni.EniId, now))
+        if (IsStuck(eni.EniId, Way.IsSetUp, now))
         {
             // What it holds serves no pod but those that it has: the node gets what it needs elsewhere.
             return new EniState { EniId = eni.EniId, ForPods = false, Blocks = [.. eni.Blocks.Select(held => StateOf(held.Block, now)).Where(block => block.OnPods > 0).Select(block => block with { Cooling = block.Block.Size - block.OnPods })] };

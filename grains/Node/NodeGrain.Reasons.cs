@@ -10,7 +10,7 @@ public sealed partial class NodeGrain
 {
     private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(30); // ec2.md 2.1: attaching and detaching take up to about 10 s.
 
-    private readonly Dictionary<(string EniId, bool Leaves), DateTimeOffset> _unfinished = []; // Interfaces on their way, since this activation saw it.
+    private readonly Dictionary<(string EniId, Way Way), DateTimeOffset> _unfinished = []; // Interfaces on their way, since this activation saw it.
     private Reason? _takingTrouble; // Why what is to go back does not: no pod's reason, but the operator's.
     private ImmutableDictionary<ReasonCode, int> _counted = ImmutableDictionary<ReasonCode, int>.Empty; // As the metric has it.
 
@@ -69,11 +69,11 @@ public sealed partial class NodeGrain
     private void WatchWaiting()
     {
         var now = time.GetUtcNow();
-        (string EniId, bool Leaves)[] unfinished =
+        (string EniId, Way Way)[] unfinished =
         [
             .. _doc.Intents.Where(intent => intent is { Kind: IntentKind.AddInterface, EniId.Length: > 0 } or { Kind: IntentKind.RemoveInterface })
-                .Select(intent => (intent.EniId, intent.Kind == IntentKind.RemoveInterface)),
-            .. NotSetUp().Select(eni => (eni.EniId, false)),
+                .Select(intent => (intent.EniId, intent.Kind == IntentKind.RemoveInterface ? Way.Leaves : Way.Attaches)),
+            .. NotSetUp().Select(eni => (eni.EniId, Way.IsSetUp)),
         ];
         foreach (var finished in _unfinished.Keys.Except(unfinished).ToArray())
         {
@@ -170,22 +170,22 @@ public sealed partial class NodeGrain
     {
         if (NotSetUp().FirstOrDefault(eni => eni.Addresses.Any(IsFree)) is { } eni)
         {
-            var since = Since(eni.EniId, false, now);
+            var since = Since(eni.EniId, Way.IsSetUp, now);
             return OfInterface(since, $"{InstanceId}: {eni.Addresses.Count(IsFree)} free addresses are on {eni.EniId} (device {eni.DeviceIndex}), which the node has not set up yet, {Seconds(since)} s after it was to.",
                 "Look for the interface with 'ip link' on the node, in EC2, and in the executor's log.");
         }
 
         // Other addresses may be on their way, too: only when all hangs on this one is it the cause.
         return _doc.Intents.Where(intent => intent.Drawing > 0).All(intent => intent is { Kind: IntentKind.AddInterface, EniId.Length: > 0 })
-            && _doc.Intents.Where(intent => intent.Drawing > 0).MaxBy(intent => Since(intent.EniId, false, now)) is { } adding
-            ? OfInterface(Since(adding.EniId, false, now), $"{InstanceId}: {adding.Drawing} addresses come with {adding.EniId}, which has been attaching as device {adding.DeviceIndex} for {Seconds(Since(adding.EniId, false, now))} s.",
+            && _doc.Intents.Where(intent => intent.Drawing > 0).MaxBy(intent => Since(intent.EniId, Way.Attaches, now)) is { } adding
+            ? OfInterface(Since(adding.EniId, Way.Attaches, now), $"{InstanceId}: {adding.Drawing} addresses come with {adding.EniId}, which has been attaching as device {adding.DeviceIndex} for {Seconds(Since(adding.EniId, Way.Attaches, now))} s.",
                 "Look at it in EC2; an attachment that hangs is mended by stopping and starting the instance.")
             : null;
     }
 
     /// <summary>The place of an interface that is leaving; null when none is.</summary>
     private Reason? WhyDetaching(DateTimeOffset now) => _doc.Intents.FirstOrDefault(intent => intent.Kind == IntentKind.RemoveInterface) is { } leaving
-        ? OfInterface(Since(leaving.EniId, true, now), $"{InstanceId}: all {OnPodsNow()} addresses are on pods, and the place of {leaving.EniId} (device {leaving.DeviceIndex}), which has been leaving for {Seconds(Since(leaving.EniId, true, now))} s, is not free yet.",
+        ? OfInterface(Since(leaving.EniId, Way.Leaves, now), $"{InstanceId}: all {OnPodsNow()} addresses are on pods, and the place of {leaving.EniId} (device {leaving.DeviceIndex}), which has been leaving for {Seconds(Since(leaving.EniId, Way.Leaves, now))} s, is not free yet.",
             "Look at it in EC2; a detachment that hangs is mended by stopping and starting the instance.")
         : null;
 
@@ -226,15 +226,23 @@ public sealed partial class NodeGrain
 
     private IEnumerable<EniDocument> NotSetUp() => _report is { } report ? _stored.Interfaces.Where(eni => !report.InterfacesSetUp.Contains(eni.EniId)) : [];
 
-    private TimeSpan Since(string eniId, bool leaves, DateTimeOffset now) => _unfinished.TryGetValue((eniId, leaves), out var since) && now > since ? now - since : TimeSpan.Zero;
+    private TimeSpan Since(string eniId, Way way, DateTimeOffset now) => _unfinished.TryGetValue((eniId, way), out var since) && now > since ? now - since : TimeSpan.Zero;
 
     /// <summary>Whether the interface has been on its way for longer than one that works.</summary>
-    private bool IsStuck(string eniId, DateTimeOffset now) => Since(eniId, leaves: false, now) >= StuckAfter;
+    private bool IsStuck(string eniId, Way way, DateTimeOffset now) => Since(eniId, way, now) >= StuckAfter;
 
     /// <summary>One that hangs is that one's fault; where attaching hangs, or a second one, the next would too, and keep addresses from others.</summary>
-    private bool NewOnesHang(DateTimeOffset now) => _doc.Intents.Any(intent => intent.Kind == IntentKind.AddInterface && IsStuck(intent.EniId, now)) || _doc.Interfaces.Count(eni => IsStuck(eni.EniId, now)) > 1;
+    private bool NewOnesHang(DateTimeOffset now) => _doc.Intents.Any(intent => intent.Kind == IntentKind.AddInterface && IsStuck(intent.EniId, Way.Attaches, now)) || _doc.Interfaces.Count(eni => IsStuck(eni.EniId, Way.IsSetUp, now)) > 1;
 
     private static long Seconds(TimeSpan time) => (long)Math.Ceiling(time.TotalSeconds);
+
+    /// <summary>What an interface is on its way to: each part of it has its own time.</summary>
+    private enum Way
+    {
+        Attaches,
+        IsSetUp,
+        Leaves,
+    }
 
     /// <param name="Since">By the silo's clock; UTC.</param>
     private sealed record WaitingAdd(Stamp Stamp, PodName Pod, DateTimeOffset Since);

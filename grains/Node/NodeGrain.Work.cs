@@ -99,7 +99,6 @@ public sealed partial class NodeGrain
             PoolAction.GiveUp giveUp => WithAskedBack(document, giveUp.Blocks),
             _ => throw new InvalidOperationException($"{InstanceId}: the planner wants {action}, which nobody carries out."),
         });
-        next = next.Interfaces.Where(eni => eni.IsLost && eni.Blocks.IsEmpty && !next.Intents.Any(intent => intent.EniId == eni.EniId)).Aggregate(next, WithRemove);
         var isLeaseChanged = next.LeaseVersion != _doc.LeaseVersion;
         if (next != _doc && await StoreAsync(next) && isLeaseChanged)
         {
@@ -156,7 +155,24 @@ public sealed partial class NodeGrain
         {
             var given = eni.Blocks.Where(held => held.AskedBackAt <= report.LeaseVersion && !held.Block.Addresses.Any(address => leased.Contains(address) || _use.IsOnPod(address)))
                 .Select(held => held.Block).ToImmutableArray();
-            if (!given.IsEmpty)
+            if (eni.IsLost)
+            {
+                // As a whole: what it holds goes with it, and a return would reach it wherever it is now.
+                if (given.Length < eni.Blocks.Length || _doc.Intents.Any(intent => intent.EniId == eni.EniId))
+                {
+                    continue;
+                }
+
+                if (eni is { IsMade: true, IsPinned: false })
+                {
+                    next = WithRemove(next, eni);
+                }
+                else if (_running.Add(eni.EniId))
+                {
+                    LetGoAsync(eni).Ignore();
+                }
+            }
+            else if (!given.IsEmpty)
             {
                 // From here on the addresses are in nobody's lease, and the return is repeated until EC2 shows it.
                 next = next.WithEni(eni with { Blocks = [.. eni.Blocks.Where(held => !given.Contains(held.Block))] })

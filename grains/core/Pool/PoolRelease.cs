@@ -75,7 +75,8 @@ internal static class PoolRelease
         return given;
     }
 
-    /// <summary>Draws on the other interfaces what an idle one holds, when they have room: then that one is surplus, and goes.</summary>
+    /// <summary>Draws on the other interfaces what an idle one holds, when they have room: then that one is surplus, and goes. Not on an empty
+    /// one, which is about to go itself.</summary>
     private static ImmutableArray<PoolAction> Gather(NodeState node, PoolTarget target, bool prefixes)
     {
         foreach (var idle in target is PoolTarget.OfInterfaces ? [] : node.Enis.Reverse())
@@ -85,7 +86,7 @@ internal static class PoolRelease
                 continue;
             }
 
-            var without = node with { Enis = node.Enis.Remove(idle), NewInterfaces = 0 };
+            var without = node with { Enis = node.Enis.RemoveAll(eni => eni == idle || eni is { MayGo: true, Blocks.IsEmpty: true }), NewInterfaces = 0 };
             var need = PoolPlanner.Need(without, target, prefixes);
             var draws = PoolGrowth.Plan(without, target, prefixes, need, default);
             if (draws.OfType<PoolAction.Draw>().Where(draw => draw.Prefixes == prefixes).Sum(draw => draw.Count) * (prefixes ? Block.PrefixSize : 1) >= need.Short && need.Short > 0)

@@ -120,6 +120,35 @@ public sealed class HandsTests
     }
 
     [Fact]
+    public async Task An_interface_that_we_have_not_made_and_that_is_moved_to_another_instance_is_left_alone_there()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 14, MaxEnis = 2 });
+        var (id, elsewhere) = (world.Launch(), world.Launch());
+        var moved = world.Ec2.ByHand(vpc =>
+        {
+            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 5 });
+            vpc.AttachNetworkInterface(eni.Id, id, 1);
+            return eni;
+        });
+        await Task.Delay(TimeSpan.FromSeconds(1.2), TestContext.Current.CancellationToken); // Attaching takes a second, and so does detaching.
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders is { Lease.Length: 14, Interfaces.Length: 2 }, "it to be taken over, and nine on the node's own");
+        world.Ec2.ByHand(vpc =>
+        {
+            vpc.Advance();
+            vpc.DetachNetworkInterface(moved.Attachment!.Id);
+            return true;
+        });
+        await Task.Delay(TimeSpan.FromSeconds(1.2), TestContext.Current.CancellationToken);
+        world.Ec2.ByHand(vpc => vpc.AttachNetworkInterface(moved.Id, elsewhere, 1));
+
+        await UntilAsync(world, executor, orders => orders is { Lease.Length: 14, Interfaces.Length: 2 } && orders.Interfaces.All(eni => eni.EniId != moved.Id), "another five on one of ours, at its place");
+
+        Assert.Equal(6, world.Ec2.ByHand(_ => moved.Addresses.Count));
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Unassign", StringComparison.Ordinal) || call.StartsWith("De", StringComparison.Ordinal) && !call.StartsWith("Describe", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task An_interface_that_someone_else_attaches_takes_a_place()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });

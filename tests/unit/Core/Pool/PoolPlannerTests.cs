@@ -187,6 +187,24 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
+    public void Nothing_is_gathered_on_an_interface_that_has_just_been_emptied()
+    {
+        var node = new NodeState
+        {
+            Slots = 9,
+            Enis =
+            [
+                new EniState { EniId = "eni-0", Blocks = Held(0, 9) },
+                new EniState { EniId = "eni-1", MayGo = true, Room = 6, Blocks = Held(16, 3) },
+                new EniState { EniId = "eni-2", MayGo = true, Room = 3, Leaving = 3 }, // It would be given up again, and so on.
+            ],
+        };
+        Assert.Empty(PoolPlanner.Plan(node, new PoolPolicy { WarmIps = 12 }));
+
+        static ImmutableArray<BlockState> Held(int first, int count) => [.. Enumerable.Range(first, count).Select(address => new BlockState(new Block(new Ip((UInt128)address, false), false), 0, 0, true))];
+    }
+
+    [Fact]
     public void Neither_the_primary_nor_a_pinned_interface_goes_and_with_custom_networking_the_primary_serves_no_pod()
     {
         var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { WarmIps = 2, CustomNetworking = true });
