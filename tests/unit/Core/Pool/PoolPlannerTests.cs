@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Core.Pool;
