@@ -35,16 +35,23 @@ public sealed partial class NodeGrain
 
     private static ImmutableArray<Block> AllOf(EniDocument eni) => [new Block(eni.PrimaryAddress), .. eni.Blocks.Select(held => held.Block)];
 
-    /// <summary>Someone else's, who has detached it: the node forgets it, and EC2 is told nothing. It may be in use elsewhere by now.</summary>
-    private async Task LetGoAsync(EniDocument eni)
+    /// <summary>Of what someone else has taken the node forgets these blocks, or the whole interface, and EC2 is told nothing. They may be in use
+    /// elsewhere by now.</summary>
+    private async Task LetGoAsync(EniDocument eni, ImmutableArray<Block> blocks)
     {
         try
         {
-            // The ledger first: while the interface is in the document, this is repeated.
-            await grains.GetGrain<ISubnetGrain>(eni.SubnetId).ReturnedAsync(InstanceId, _stored.Change, AllOf(eni), isFree: false);
-            if (ReferenceEquals(_doc.Eni(eni.EniId), eni) && await StoreAsync(_doc with { LeaseVersion = _doc.LeaseVersion + 1, Interfaces = _doc.Interfaces.Remove(eni) }))
+            // The ledger first: while they are in the document, this is repeated.
+            await grains.GetGrain<ISubnetGrain>(eni.SubnetId).ReturnedAsync(InstanceId, _stored.Change, blocks, isFree: false);
+            if (!ReferenceEquals(_doc.Eni(eni.EniId), eni))
             {
-                LogLetGo(InstanceId, eni.EniId);
+                return; // It has changed meanwhile.
+            }
+
+            var left = eni.IsLost ? _doc.Interfaces.Remove(eni) : _doc.Interfaces.Replace(eni, eni with { Blocks = eni.Blocks.RemoveAll(held => blocks.Contains(held.Block)) });
+            if (await StoreAsync(_doc with { LeaseVersion = _doc.LeaseVersion + 1, Interfaces = left }))
+            {
+                LogLetGo(InstanceId, eni.EniId, string.Join(' ', blocks));
                 Hint();
             }
         }

@@ -56,8 +56,11 @@ public sealed partial class NodeGrain
     [LoggerMessage(EventId = 2119, Level = LogLevel.Warning, Message = "{InstanceId}: EC2 refuses every draw for {EniId}; the names are given up, and nothing is asked for it for {Seconds} s. {Text}")]
     private partial void LogGivenUp(string instanceId, string eniId, double seconds, string text);
 
-    [LoggerMessage(EventId = 2120, Level = LogLevel.Information, Message = "{InstanceId}: interface {EniId}, which someone else has made and detached, is not the node's any more.")]
-    private partial void LogLetGo(string instanceId, string eniId);
+    [LoggerMessage(EventId = 2120, Level = LogLevel.Information, Message = "{InstanceId}: what someone else has taken is not the node's any more: {Blocks} of {EniId}.")]
+    private partial void LogLetGo(string instanceId, string eniId, string blocks);
+
+    [LoggerMessage(EventId = 2121, Level = LogLevel.Information, Message = "{InstanceId}: {Addresses} addresses that somebody else has provisioned are taken in.")]
+    private partial void LogAbsorbed(string instanceId, int addresses);
 
     [LoggerMessage(EventId = 2112, Level = LogLevel.Warning, Message = "{InstanceId}: {Code}: {Text}")]
     private partial void LogTrouble(string instanceId, ReasonCode code, string text);

@@ -57,6 +57,10 @@ public sealed partial class NodeGrain
             else
             {
                 await CompareAsync(view);
+                if (!Policy.Provisions)
+                {
+                    await AbsorbAsync(view);
+                }
             }
 
             if (_doc.LimitsNote is not null && view is { Limits: { } known, LimitsNote: null })
@@ -87,7 +91,7 @@ public sealed partial class NodeGrain
         _viewedAt ??= now;
         var isHeard = _report is not null && (now - _reportAt).Duration() < LookAgain;
         var isNeeded = _doc.Interfaces.IsEmpty ? isHeard : _doc.Intents.Any(intent => intent.EffectUnknown)
-            || ((isHeard || !_isEnded) && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 ? AbsenceProvesNothing : LookAgain));
+            || ((isHeard || !_isEnded) && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 || !Policy.Provisions ? AbsenceProvesNothing : LookAgain));
         if (isNeeded && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
         {
             (_lookAskedAt, _looks) = (now, _looks + 1);
@@ -98,25 +102,14 @@ public sealed partial class NodeGrain
     /// <summary>The first look: what the primary interface and those with our cluster's tag hold is ours from now on.</summary>
     private async Task AdoptAsync(InstanceView view, Ec2Instance instance)
     {
-        var adopted = from eni in view.Interfaces
-                      where IsOurs(eni)
-                      let subnet = view.Subnets.FirstOrDefault(subnet => subnet.SubnetId == eni.SubnetId)
-                      where subnet is not null
-                      select new EniDocument
-                      {
-                          EniId = eni.EniId, Mac = eni.Mac, DeviceIndex = eni.Attachment!.DeviceIndex, NetworkCard = eni.Attachment.NetworkCard,
-                          SubnetId = eni.SubnetId, SubnetCidr = subnet.Cidr, PrimaryAddress = eni.Addresses[0],
-                          AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups, IsPinned = eni.Type != PlainType, IsMade = eni.Tags.GetValueOrDefault(IntentTag)?.StartsWith(InstanceId + "/", StringComparison.Ordinal) == true,
-                          Blocks = [.. eni.Held.Order().Select(block => new HeldBlock(block))],
-                      };
-        var interfaces = adopted.OrderBy(eni => eni.DeviceIndex).ToImmutableArray();
+        var interfaces = OursIn(view);
         if (view.Limits is not { } limits || !interfaces.Any(eni => eni.DeviceIndex == 0))
         {
             Trouble(new Reason(ReasonCode.NodeStarting, $"{InstanceId}: EC2 shows no primary interface yet."));
             return;
         }
 
-        interfaces = await WithoutOthersAsync(interfaces);
+        var others = await HeldByOthersAsync(interfaces);
         if (_lost || !_doc.Interfaces.IsEmpty)
         {
             return; // Another look has come first.
@@ -128,7 +121,7 @@ public sealed partial class NodeGrain
             InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = limits.AddressesPerInterface, MaxInterfaces = limits.MaxInterfaces,
             TakesPrefixes = limits.TakesPrefixes, LimitsNote = view.LimitsNote, Siblings = SiblingsIn(view, interfaces),
             ForeignDevices = [.. view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && !interfaces.Any(ours => ours.EniId == eni.EniId)).Select(eni => eni.Attachment!.DeviceIndex)],
-            Interfaces = interfaces, LeaseVersion = _doc.LeaseVersion + 1,
+            Interfaces = [.. interfaces.Select(eni => eni with { Blocks = AsAdopted(eni.Blocks, others) })], LeaseVersion = _doc.LeaseVersion + 1,
         }))
         {
             LogJoined(InstanceId, instance.InstanceType, instance.Zone, interfaces.Sum(eni => eni.Addresses.Length));
@@ -136,19 +129,69 @@ public sealed partial class NodeGrain
         }
     }
 
-    /// <summary>What EC2 has given, hands may have taken from another node of ours while a pod of it goes on using it: that is asked back before it is
-    /// ever leased. What this node's executor has in its lease stays its own, whatever the ledger says.</summary>
-    private async Task<ImmutableArray<EniDocument>> WithoutOthersAsync(ImmutableArray<EniDocument> interfaces)
+    private ImmutableArray<EniDocument> OursIn(InstanceView view) =>
+        [.. from eni in view.Interfaces
+            where IsOurs(eni)
+            let subnet = view.Subnets.FirstOrDefault(subnet => subnet.SubnetId == eni.SubnetId)
+            where subnet is not null
+            orderby eni.Attachment!.DeviceIndex
+            select new EniDocument
+            {
+                EniId = eni.EniId, Mac = eni.Mac, DeviceIndex = eni.Attachment!.DeviceIndex, NetworkCard = eni.Attachment.NetworkCard,
+                SubnetId = eni.SubnetId, SubnetCidr = subnet.Cidr, PrimaryAddress = eni.Addresses[0],
+                AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups, IsPinned = eni.Type != PlainType, IsMade = eni.Tags.GetValueOrDefault(IntentTag)?.StartsWith(InstanceId + "/", StringComparison.Ordinal) == true,
+                Blocks = [.. eni.Held.Order().Select(block => new HeldBlock(block))],
+            }];
+
+    /// <summary>What EC2 has given, hands may have taken from another node of ours while a pod of it goes on using it: those blocks are never leased
+    /// here. What this node's executor has in its lease stays its own, whatever the ledger says.</summary>
+    private async Task<ImmutableHashSet<Block>> HeldByOthersAsync(IEnumerable<EniDocument> interfaces)
     {
         var leased = _report?.Leased.ToHashSet() ?? [];
-        var others = new HashSet<Block>();
+        var others = ImmutableHashSet<Block>.Empty;
         foreach (var subnet in interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
         {
             ImmutableArray<Block> given = [.. from eni in subnet from held in eni.Blocks where !held.Block.Addresses.Any(leased.Contains) select held.Block];
-            others.UnionWith(given.IsEmpty ? [] : await grains.GetGrain<ISubnetGrain>(subnet.Key).HeldByOursAsync(given));
+            others = given.IsEmpty ? others : others.Union(await grains.GetGrain<ISubnetGrain>(subnet.Key).HeldByOursAsync(given));
         }
 
-        return [.. interfaces.Select(eni => eni with { Blocks = [.. eni.Blocks.Select(held => others.Contains(held.Block) ? held with { AskedBackAt = _doc.LeaseVersion + 1 } : held)] })];
+        return others;
+    }
+
+    private ImmutableArray<HeldBlock> AsAdopted(IEnumerable<HeldBlock> blocks, ImmutableHashSet<Block> others) =>
+        [.. blocks.Select(held => others.Contains(held.Block) ? held with { AskedBackAt = _doc.LeaseVersion + 1 } : held)];
+
+    /// <summary>Where somebody else provisions, what a look shows on interfaces that we manage is taken in: blocks, and whole interfaces.</summary>
+    private async Task AbsorbAsync(InstanceView view)
+    {
+        bool IsNew(EniDocument eni, HeldBlock held) => _doc.Eni(eni.EniId)?.Blocks.Any(one => one.Block == held.Block) != true
+            && !_doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Names.Contains(held.Block)) && !_doc.Departed.Any(gone => gone.EniId == eni.EniId && gone.Block == held.Block);
+        bool IsOnItsWay(EniDocument eni) => _doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface);
+        ImmutableArray<EniDocument> found = [.. OursIn(view).Where(eni => !IsOnItsWay(eni)).Select(eni => eni with { Blocks = [.. eni.Blocks.Where(held => IsNew(eni, held))] })
+            .Where(eni => !eni.Blocks.IsEmpty || _doc.Eni(eni.EniId) is null)];
+        if (found.IsEmpty)
+        {
+            return;
+        }
+
+        var (change, others) = (_doc.Change, await HeldByOthersAsync(found));
+        if (_lost || change != _doc.Change)
+        {
+            return; // The next look shows it again.
+        }
+
+        var next = found.Aggregate(_doc, (document, eni) => AsAdopted(eni.Blocks, others) is var blocks && document.Eni(eni.EniId) is { } known
+            ? document.WithEni(known with { Blocks = [.. known.Blocks.Concat(blocks).OrderBy(held => held.Block)] })
+            : document with
+            {
+                Interfaces = [.. document.Interfaces.Append(eni with { Blocks = blocks }).OrderBy(one => one.DeviceIndex)],
+                ForeignDevices = document.ForeignDevices.Remove(eni.DeviceIndex),
+            });
+        if (await StoreAsync(next with { LeaseVersion = next.LeaseVersion + 1 }))
+        {
+            LogAbsorbed(InstanceId, found.Sum(eni => eni.Addresses.Length));
+            Hint();
+        }
     }
 
     /// <summary>The primary interface always; of the others on the default card those that our tags name, and those that nobody's do.</summary>
@@ -167,7 +210,8 @@ public sealed partial class NodeGrain
         var now = time.GetUtcNow();
         var shown = view.Interfaces.ToDictionary(eni => eni.EniId, eni => eni.Held.Append(new Block(eni.Addresses[0])).ToHashSet(), StringComparer.Ordinal);
         bool IsShown(string eniId, Block block) => shown.TryGetValue(eniId, out var blocks) && blocks.Contains(block);
-        var next = WithLost(WithLate(WithNeighbours(_doc, view), IsShown, now), IsShown, now);
+        var theirs = view.Interfaces.Where(eni => !IsOurs(eni)).Select(eni => eni.EniId).ToHashSet(StringComparer.Ordinal);
+        var next = WithLost(WithLate(WithNeighbours(_doc, view), IsShown, now), IsShown, theirs, now);
         if (next == _doc)
         {
             return;
@@ -224,8 +268,9 @@ public sealed partial class NodeGrain
             (next, eni) => next.WithEni(Drawn(next.Eni(eni.Key)!, [.. eni.Distinct()])));
     }
 
-    /// <summary>What two looks a minute apart do not show was taken by someone else: no pod gets it any more, and it goes once no pod has it.</summary>
-    private NodeDocument WithLost(NodeDocument document, Func<string, Block, bool> isShown, DateTimeOffset now)
+    /// <summary>What two looks a minute apart do not show was taken by someone else: no pod gets it any more, and it goes once no pod has it. So does
+    /// an interface whose tags, or the policy, say by now that it is not ours.</summary>
+    private NodeDocument WithLost(NodeDocument document, Func<string, Block, bool> isShown, HashSet<string> theirs, DateTimeOffset now)
     {
         var missing = (from eni in document.Interfaces from block in eni.Blocks.Select(held => held.Block).Append(new Block(eni.PrimaryAddress)) where !isShown(eni.EniId, block) select block).ToHashSet();
         foreach (var block in missing.Where(block => !_missing.ContainsKey(block)))
@@ -239,7 +284,7 @@ public sealed partial class NodeGrain
         }
 
         bool IsLost(Block block) => _missing.TryGetValue(block, out var since) && now - since >= AbsenceProvesNothing;
-        HeldBlock Seen(HeldBlock held) => (held.IsLost, IsLost(held.Block)) switch
+        HeldBlock Seen(HeldBlock held, bool isTheirs) => (held.IsLost, isTheirs || IsLost(held.Block)) switch
         {
             (false, true) => held with { IsLost = true, AskedBackAt = held.AskedBackAt ?? document.LeaseVersion + 1 },
             (true, false) when !missing.Contains(held.Block) => new HeldBlock(held.Block),
@@ -247,9 +292,12 @@ public sealed partial class NodeGrain
         };
         return document.Interfaces.Aggregate(document, (next, eni) =>
         {
-            var own = new Block(eni.PrimaryAddress);
-            var seen = eni with { IsLost = IsLost(own) || (eni.IsLost && missing.Contains(own)), Blocks = [.. eni.Blocks.Select(Seen)] };
-            return seen.IsLost == eni.IsLost && seen.Blocks.SequenceEqual(eni.Blocks) ? next : next.WithEni(seen);
+            var (own, isTheirs) = (new Block(eni.PrimaryAddress), theirs.Contains(eni.EniId));
+            var seen = eni with
+            {
+                IsLost = isTheirs || IsLost(own) || (eni.IsLost && missing.Contains(own)), IsMade = eni.IsMade && !isTheirs, Blocks = [.. eni.Blocks.Select(held => Seen(held, isTheirs))],
+            };
+            return seen.IsLost == eni.IsLost && seen.IsMade == eni.IsMade && seen.Blocks.SequenceEqual(eni.Blocks) ? next : next.WithEni(seen);
         });
     }
 

@@ -163,13 +163,21 @@ public sealed partial class NodeGrain
                     continue;
                 }
 
-                if (eni is { IsMade: true, IsPinned: false })
+                if (eni is { IsMade: true, IsPinned: false } && Policy.Provisions)
                 {
                     next = WithRemove(next, eni);
                 }
                 else if (_running.Add(eni.EniId))
                 {
-                    LetGoAsync(eni).Ignore();
+                    LetGoAsync(eni, AllOf(eni)).Ignore();
+                }
+            }
+            else if (!Policy.Provisions)
+            {
+                // Nothing is returned. What somebody else has taken is theirs.
+                if (given.Where(block => eni.Blocks.Any(held => held.Block == block && held.IsLost)).ToImmutableArray() is { IsEmpty: false } taken && _running.Add(eni.EniId))
+                {
+                    LetGoAsync(eni, taken).Ignore();
                 }
             }
             else if (!given.IsEmpty)
@@ -197,7 +205,7 @@ public sealed partial class NodeGrain
     private void RunDue(CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
-        foreach (var intent in _doc.Intents)
+        foreach (var intent in Policy.Provisions ? _doc.Intents : []) // What has been begun waits, as it is, until provisioning is on again.
         {
             var isDue = !_lost && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now);
             if (isDue && _running.Add(intent.Id))

@@ -5,7 +5,6 @@ using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Storage;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
-using Orleans.Storage;
 
 namespace AwsVpcCni.Grains.Node;
 
@@ -133,46 +132,6 @@ public sealed partial class NodeGrain(
     }
 
     /// <inheritdoc/>
-    public async Task<NodeOrders> SyncAsync(NodeReport report)
-    {
-        if (report.Claims.Length > MostPods || report.Waiting.Length > MostPods)
-        {
-            throw new ArgumentException($"{InstanceId}: a report of {report.Claims.Length} claims and {report.Waiting.Length} waiting pods; a node has at most {MostPods} of each.");
-        }
-
-        var incarnation = report.Stamp.Incarnation;
-        if (incarnation == 0)
-        {
-            await StoreAsync(_doc with { Incarnation = _doc.Incarnation + 1 });
-        }
-        else if (incarnation >= _doc.Incarnation && (_report is null || report.Stamp > _report.Stamp))
-        {
-            if (incarnation > _doc.Incarnation)
-            {
-                await StoreAsync(_doc with { Incarnation = incarnation });
-            }
-
-            if (report.LeaseVersion > _doc.LeaseVersion)
-            {
-                // The store is older than the node: what it lists may have moved away. Go on above the node's version, from what EC2 shows.
-                LogOlderStore(InstanceId, _doc.LeaseVersion, report.LeaseVersion);
-                await StoreAsync(_doc with { LeaseVersion = report.LeaseVersion + 1, Interfaces = [], Intents = [] });
-            }
-
-            if (!_lost)
-            {
-                _report = report;
-                _reportAt = time.GetUtcNow();
-                await TakeInAsync(report);
-            }
-        }
-
-        ThrowIfLost();
-        Kick();
-        return Orders(report);
-    }
-
-    /// <inheritdoc/>
     public Task SubscribeAsync(INodeHints hints)
     {
         var now = time.GetUtcNow();
@@ -236,58 +195,6 @@ public sealed partial class NodeGrain(
         return Offer(address, request);
     }
 
-    /// <summary>Takes a report in: rows become what the executor says, since its claim is what makes an address used.</summary>
-    private async Task TakeInAsync(NodeReport report)
-    {
-        var now = time.GetUtcNow();
-        _use.Report(report, now);
-        foreach (var (sandbox, _) in _waiters.Where(waiter => waiter.Value.Stamp < report.Stamp).ToArray())
-        {
-            _waiters.Remove(sandbox);
-        }
-
-        foreach (var waiter in report.Waiting)
-        {
-            _waiters[waiter.Sandbox] = new WaitingAdd(waiter.Stamp, waiter.Pod, now - TimeSpan.FromSeconds(waiter.WaitedSeconds));
-        }
-
-        foreach (var ended in report.Ended)
-        {
-            foreach (var row in RowsOf(ended.Sandbox, ended.Stamp))
-            {
-                await EndAsync(row, now - TimeSpan.FromSeconds(ended.FreedSeconds));
-            }
-        }
-
-        // What was offered and settled without a claim of just this address has ended: an ADD may have claimed another one.
-        foreach (var row in _use.Standing.Where(row => row.Stamp <= Settled(report) && _use.ClaimOf(row.Address)?.Sandbox != row.Sandbox).ToArray())
-        {
-            await EndAsync(row, now);
-        }
-
-        // What the document does not list gets its row once a look has shown it; until then the claim alone keeps it from others.
-        foreach (var claim in report.Claims.Where(claim => EniOf(claim.Address) is not null))
-        {
-            if (_use.RowAt(claim.Address) is { Released: null } standing)
-            {
-                if (standing.Sandbox == claim.Sandbox || standing.Stamp > Settled(report))
-                {
-                    continue; // As it should be; or an offer under way, which the executor will refuse.
-                }
-
-                await EndAsync(standing, now);
-            }
-
-            var row = new AddressRow
-            {
-                NodeId = InstanceId, Address = claim.Address, Sandbox = claim.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
-                Since = now - TimeSpan.FromSeconds(claim.HeldSeconds),
-            };
-            _use.Set(await book.TryAssignAsync(row, CancellationToken.None) ?? row);
-            LogReported(InstanceId, claim.Sandbox, claim.Address);
-        }
-    }
-
     private async Task EndAsync(AddressRow row, DateTimeOffset freed)
     {
         _use.Set(row with { Released = freed }); // Before the await; a store that is away makes the caller ask again.
@@ -307,99 +214,11 @@ public sealed partial class NodeGrain(
         LogReleased(InstanceId, row.Sandbox, row.Address);
     }
 
-    private NodeOrders Orders(NodeReport report) => new()
-    {
-        Answers = report.Stamp,
-        Incarnation = _stored.Incarnation,
-        LeaseVersion = _stored.LeaseVersion,
-        Lease = [.. from eni in _stored.Interfaces from held in eni.Addresses select new LeasedAddress(held.Address, eni.EniId)],
-        GiveUp = [.. from eni in _stored.Interfaces from held in eni.Addresses where held.AskedBackAt is not null select held.Address],
-        Interfaces = [.. _stored.Interfaces.Select(eni => new InterfaceOrder(eni.EniId, eni.Mac, eni.DeviceIndex, eni.NetworkCard, eni.PrimaryAddress, eni.SubnetCidr))],
-        Policy = new NodePolicy(Policy.Cooldown.TotalSeconds, Policy.PreferredRest.TotalSeconds),
-    };
-
     private EniDocument? EniOf(Ip address) => _eniOf.GetValueOrDefault(address);
 
     private AddressRow[] RowsOf(SandboxKey sandbox, Stamp upTo) => [.. _use.RowsOf(sandbox).Where(row => row.Stamp <= upTo)];
 
-    private static Stamp Settled(NodeReport report) => report.Stamp with { Number = report.SettledNumber };
-
     private AssignReply.NotYet Ended() => new(_lostWhy!);
-
-    /// <summary>Writes the document. False when another activation wrote first: this one ends.</summary>
-    private async Task<bool> StoreAsync(NodeDocument next)
-    {
-        if (_lost)
-        {
-            return false;
-        }
-
-        _doc = next with { Change = _doc.Change + 1 }; // Before the await: whoever comes in between builds on it.
-        var change = _doc.Change;
-        while (_stored.Change < change && !_lost)
-        {
-            if (_writing.IsCompleted)
-            {
-                _writing = WriteAsync(); // One at a time, else the second would lose against the first. It takes all that has come meanwhile.
-            }
-
-            await _writing;
-        }
-
-        return !_lost;
-    }
-
-    private async Task WriteAsync()
-    {
-        var written = document.State = _doc;
-        try
-        {
-            await document.WriteStateAsync();
-            Stored(written);
-        }
-        catch (StoreException exception)
-        {
-            Lose(exception.Message, ReasonCode.StoreAway); // It may be written: the next activation reads what is true.
-        }
-        catch (InconsistentStateException exception)
-        {
-            Lose(exception.Message);
-        }
-    }
-
-    private void Stored(NodeDocument written)
-    {
-        _stored = written;
-        _eniOf = [];
-        foreach (var eni in written.Interfaces)
-        {
-            foreach (var held in eni.Addresses)
-            {
-                _eniOf[held.Address] = eni;
-            }
-        }
-    }
-
-    /// <summary>Rule 11: a lost compare-and-swap ends the activation, wherever it was seen. A write whose outcome is unknown counts as lost.</summary>
-    private void Lose(string why, ReasonCode code = ReasonCode.AnotherActivation)
-    {
-        if (!_lost)
-        {
-            (_lost, _lostWhy) = (true, new Reason(code, code == ReasonCode.StoreAway
-                ? $"{InstanceId}: the store does not answer: {why} Ask again; look at the silo's disk or database if it goes on."
-                : $"{InstanceId}: another activation of this node's grain wrote first. Ask again."));
-            LogLost(InstanceId, why);
-            this.DeactivateOnIdle();
-        }
-    }
-
-    private void ThrowIfLost()
-    {
-        if (_lost)
-        {
-            throw new InconsistentStateException(_lostWhy!.Text);
-        }
-    }
 
     /// <summary>ADDs of a burst come within some milliseconds of each other, and a call to EC2 can serve them all.</summary>
     private void Gather(bool isNew)

@@ -120,6 +120,84 @@ public sealed class HandsTests
     }
 
     [Fact]
+    public async Task Where_somebody_else_provisions_what_is_there_is_taken_in_and_nothing_is_called()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { Provisions = false });
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders.Interfaces.Length == 1, "the node to join");
+        var (first, second) = world.Ec2.ByHand(vpc =>
+        {
+            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 5 });
+            vpc.AttachNetworkInterface(eni.Id, id, 1);
+            var primary = vpc.EnisOf(vpc.FindInstance(id)!).Single(one => one.Attachment!.DeviceIndex == 0);
+            vpc.AssignPrivateIpAddresses(primary.Id, 2);
+            return (primary, eni);
+        });
+
+        await UntilAsync(world, executor, orders => orders is { Lease.Length: 7, Interfaces.Length: 2 }, "what the other one has given");
+        var pod = await executor.AddedAsync("pod");
+        world.Ec2.ByHand(vpc => Take(vpc, Ip.From(first.Addresses[^1])));
+        await UntilAsync(world, executor, orders => orders is { Lease.Length: 6, Interfaces.Length: 2 }, "what the other one takes to go");
+        world.Ec2.ByHand(vpc =>
+        {
+            vpc.DetachNetworkInterface(second.Attachment!.Id);
+            return true;
+        });
+        if (second.Addresses.Contains(pod.ToIPAddress()))
+        {
+            await executor.DeletedAsync("pod");
+        }
+
+        await UntilAsync(world, executor, orders => orders is { Lease.Length: 1, Interfaces.Length: 1 }, "the interface that the other one takes to go");
+
+        Assert.Equal(6, world.Ec2.ByHand(_ => second.Addresses.Count));
+        Assert.DoesNotContain(world.Ec2.Calls, call => !call.StartsWith("Describe", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_interface_that_is_told_to_be_ours_no_longer_is_left_as_it_is_once_no_pod_is_on_it(bool byTag)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { MinimumIps = 11, MaxEnis = 2 });
+        var id = world.Launch();
+        var theirs = world.Ec2.ByHand(vpc =>
+        {
+            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 5 });
+            vpc.AttachNetworkInterface(eni.Id, id, 1);
+            return eni;
+        });
+        await Task.Delay(TimeSpan.FromSeconds(1.2), TestContext.Current.CancellationToken);
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders is { Lease.Length: >= 11, Interfaces.Length: 2 }, "it to be taken over");
+        await executor.SyncAsync(); // It has been set up.
+        var pods = new List<Ip>();
+        while (!pods.Any(ip => theirs.Addresses.Contains(ip.ToIPAddress())))
+        {
+            pods.Add(await executor.AddedAsync($"pod-{pods.Count}"));
+        }
+
+        if (byTag)
+        {
+            world.Ec2.ByHand(_ => theirs.Tags["node.k8s.amazonaws.com/no_manage"] = "true");
+        }
+        else
+        {
+            world.Settings.Pool = world.Settings.Pool with { ManageUntagged = false };
+        }
+
+        await UntilAsync(world, executor, orders => orders.GiveUp.Length == 5 && !executor.Leased.Any(ip => theirs.Addresses.Contains(ip.ToIPAddress()) && !pods.Contains(ip)), "its free addresses to be given up");
+        Assert.Contains((await executor.SyncAsync()).Interfaces, eni => eni.EniId == theirs.Id); // With the pod's routes.
+        var last = pods.Count - 1;
+        await executor.DeletedAsync($"pod-{last}");
+        await UntilAsync(world, executor, orders => orders.Interfaces.Length == 1, "the interface to go");
+
+        Assert.Equal(6, world.Ec2.ByHand(_ => theirs.Addresses.Count));
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Un", StringComparison.Ordinal) || call.StartsWith("Det", StringComparison.Ordinal) || call.StartsWith("Del", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task An_interface_that_we_have_not_made_and_that_is_moved_to_another_instance_is_left_alone_there()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 14, MaxEnis = 2 });

@@ -555,6 +555,30 @@ public sealed class NodeGrainTests
     }
 
     [Fact]
+    public async Task A_report_that_a_later_one_overtakes_brings_nothing_back()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var (id, executor) = await JoinedAsync(world, 2);
+        Claim[] claims = [.. executor.Leased.Select((ip, pod) => new Claim(new SandboxKey($"pod-{pod}", "eth0"), new PodName("default", $"pod-{pod}", ""), ip, "", executor.NextStamp(), 0))];
+        claims.ToList().ForEach(claim => executor.Claims.Add(claim.Address, claim));
+        var (isWriting, mayGoOn) = (new TaskCompletionSource(), new TaskCompletionSource());
+        world.Book.BeforeAnswer = _ =>
+        {
+            isWriting.TrySetResult();
+            return mayGoOn.Task;
+        };
+
+        var first = executor.Node.SyncAsync(executor.Report());
+        await isWriting.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+        executor.Claims.Remove(claims[1].Address); // Its pod has ended.
+        await executor.Node.SyncAsync(executor.Report());
+        mayGoOn.SetResult();
+        await first;
+
+        Assert.Equal(claims[0].Address, Assert.Single(await world.Book.ReadNodeAsync(id, TestContext.Current.CancellationToken), row => row.Released is null).Address);
+    }
+
+    [Fact]
     public async Task An_offer_loses_its_row_when_the_executor_has_claimed_another_address_for_the_sandbox()
     {
         await using var world = await GrainWorld.StartAsync(Four);
