@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Subnet;
 using Xunit;
 
@@ -57,6 +58,7 @@ public sealed class SubnetGrainTests
     public async Task A_return_of_a_lost_instance_leaves_the_address_to_the_node_that_has_drawn_it_since()
     {
         await using var world = await GrainWorld.StartAsync(new());
+        world.Ec2.Fail("DescribeNetworkInterfaces", Ec2Fault.NotAuthorized, times: 1000); // It is read when the test says so, only.
         var (ledger, free) = await ReadAsync(world);
         await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
         await ledger.SettleAsync("i-2/1", "i-2", 2, Address, []);
