@@ -36,6 +36,8 @@ public sealed partial class Ec2QuotaGrain(
     private const double SlowestFactor = 1.0 / 64;
     private static readonly TimeSpan RecoveryStep = TimeSpan.FromSeconds(10); // After each quiet step the rate rises by a tenth.
 
+    private static readonly TimeSpan BurstTakes = TimeSpan.FromSeconds(5); // Until the calls that were under way have been answered, too.
+
     private readonly SortedDictionary<Ec2Action, int> _ahead = []; // Taken off the stored level, not granted yet.
     private readonly SortedDictionary<Ec2Action, (double Factor, DateTimeOffset Since)> _slowed = [];
 
@@ -73,7 +75,13 @@ public sealed partial class Ec2QuotaGrain(
     public Task ThrottledAsync(Ec2Action action)
     {
         var now = time.GetUtcNow();
-        var factor = Math.Max(SlowestFactor, Factor(action, now) / 2);
+        var known = Factor(action, now);
+        if (_slowed.TryGetValue(action, out var slowed) && now - slowed.Since < BurstTakes)
+        {
+            return Task.CompletedTask; // Of a call that was under way when the rate fell: it says nothing of the new one.
+        }
+
+        var factor = Math.Max(SlowestFactor, known / 2);
         _slowed[action] = (factor, now);
         _ahead[action] = 0; // What was ahead is not there: EC2 has just said so.
         document.State.Buckets[action] = new StoredBucket(0, now);

@@ -10,7 +10,8 @@ public interface IEc2QuotaGrain : IGrainWithStringKey
     /// <returns>Zero when granted; else how long to wait before asking again.</returns>
     Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority);
 
-    /// <summary>EC2 refused a call of this action for its rate: it falls by half at once and creeps up again.</summary>
+    /// <summary>EC2 refused a call of this action for its rate: it falls by half at once and creeps up again. What follows within 5 s belongs to
+    /// the same burst and changes nothing.</summary>
     Task ThrottledAsync(Ec2Action action);
 
     /// <summary>Keeps the grain awake.</summary>

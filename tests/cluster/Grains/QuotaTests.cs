@@ -21,11 +21,32 @@ public sealed class QuotaTests
         Assert.Equal(TimeSpan.Zero, await quota.TakeAsync(Ec2Action.AttachNetworkInterface, CallPriority.PodWaiting));
     }
 
-    private static async Task SpendAsync(IEc2QuotaGrain quota)
+    [Fact]
+    public async Task A_burst_of_refusals_is_one_and_a_later_refusal_is_another()
     {
-        for (var calls = 0; await quota.TakeAsync(Ec2Action.AttachNetworkInterface, CallPriority.PodWaiting) == TimeSpan.Zero; calls++)
+        await using var world = await GrainWorld.StartAsync(new());
+        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+
+        for (var underWay = 0; underWay < 20; underWay++)
+        {
+            await quota.ThrottledAsync(Ec2Action.AssignPrivateIpAddresses);
+        }
+
+        world.Time.Shift(TimeSpan.FromSeconds(9)); // 4 a second are ours.
+        Assert.InRange(await SpendAsync(quota, Ec2Action.AssignPrivateIpAddresses), 17, 22);
+        await quota.ThrottledAsync(Ec2Action.AssignPrivateIpAddresses);
+        world.Time.Shift(TimeSpan.FromSeconds(9));
+        Assert.InRange(await SpendAsync(quota, Ec2Action.AssignPrivateIpAddresses), 8, 13);
+    }
+
+    private static async Task<int> SpendAsync(IEc2QuotaGrain quota, Ec2Action action = Ec2Action.AttachNetworkInterface)
+    {
+        var calls = 0;
+        for (; await quota.TakeAsync(action, CallPriority.PodWaiting) == TimeSpan.Zero; calls++)
         {
             Assert.True(calls < 200, "the budget has no end");
         }
+
+        return calls;
     }
 }
