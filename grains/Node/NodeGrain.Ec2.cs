@@ -27,7 +27,18 @@ public sealed partial class NodeGrain
             : !_waiters.Keys.All(sandbox => _use.RowsOf(sandbox).Any()) ? CallPriority.PodWaiting
             : _doc.Interfaces.All(eni => eni.Addresses.IsEmpty) ? CallPriority.NodeStarting : CallPriority.WarmPool;
         var quota = grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey);
-        var wait = await quota.TakeAsync(action, priority);
+        TimeSpan wait;
+        try
+        {
+            wait = await quota.TakeAsync(action, priority);
+        }
+        catch (Exception e) when (!_lost)
+        {
+            Trouble(new Reason(ReasonCode.StoreAway, $"{What(intent)}: the budget of EC2 calls gives no permit for {action}. {e.GetBaseException().Message}"));
+            Later(intent, AskAgain); // Nothing was sent.
+            return;
+        }
+
         if (wait > TimeSpan.Zero)
         {
             _waits[action] = time.GetUtcNow() + wait;
@@ -83,7 +94,7 @@ public sealed partial class NodeGrain
         switch (refusal.Fault)
         {
             case Ec2Fault.Throttled:
-                await quota.ThrottledAsync(action);
+                quota.ThrottledAsync(action).Ignore(); // Should it fail, the effect is known all the same.
                 Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
                 Backoff(intent);
                 break;

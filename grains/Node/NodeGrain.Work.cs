@@ -217,11 +217,13 @@ public sealed partial class NodeGrain
 
     private async Task RunAsync(Intent intent, CancellationToken cancellation)
     {
+        var isTried = false;
         try
         {
             var mayTry = intent.Kind == IntentKind.DrawCounted ? await MayCountAsync(intent) : IsNamed(intent) || await NameAsync(intent);
             if (mayTry && _doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { EffectUnknown: false } due) // A look may have settled it meanwhile.
             {
+                isTried = true;
                 await TryAsync(due, cancellation);
             }
         }
@@ -229,7 +231,7 @@ public sealed partial class NodeGrain
         {
             // Of another grain, or the way to it. The intent is stored; what EC2 may have done by then, a look shows.
             LogFailed(InstanceId, intent.Kind, intent.EniId, e);
-            if (_doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { } now && IsNamed(now))
+            if (isTried && _doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { } now)
             {
                 await UnknownAsync(now, e.Message);
             }

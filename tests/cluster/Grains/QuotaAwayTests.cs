@@ -1,0 +1,48 @@
+using System.Text.Json;
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Ec2Quota;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>The budget's grain fails, so nothing is sent to EC2.</summary>
+public sealed class QuotaAwayTests
+{
+    [Fact]
+    public async Task What_got_no_permit_is_not_of_unknown_effect()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2, "2 addresses");
+        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+        var refusals = 0;
+        world.Documents.BeforeWrite = name =>
+        {
+            if (name != "quota")
+            {
+                return Task.CompletedTask;
+            }
+
+            Interlocked.Increment(ref refusals);
+            throw new StoreException("the store is away, as the test wished");
+        };
+        while (refusals == 0)
+        {
+            await Record.ExceptionAsync(() => quota.TakeAsync(Ec2Action.AssignPrivateIpAddresses, CallPriority.WarmPool)); // What is granted ahead.
+        }
+
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 4 };
+        await GrainWorld.UntilAsync(executor, _ => refusals >= 3, "a second try");
+
+        var intent = Assert.Single(JsonSerializer.Deserialize<NodeDocument>(world.Documents.Read("node", GrainId.Create("node", id)).Json!, DocumentJson.Options)!.Intents);
+        Assert.Equal((IntentKind.Draw, false, false), (intent.Kind, intent.EffectUnknown, intent.WasUnknown));
+        Assert.Contains("the store is away", (await executor.Node.SummarizeAsync()).Trouble, StringComparison.Ordinal);
+
+        world.Documents.BeforeWrite = null;
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 addresses");
+    }
+}
