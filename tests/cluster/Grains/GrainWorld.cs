@@ -24,14 +24,14 @@ public sealed class GrainWorld : IAsyncDisposable
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(100);
     private InProcessTestCluster? _cluster;
 
-    private GrainWorld(PoolPolicy policy, string cidr) =>
+    private GrainWorld(PoolPolicy policy, string cidr, string secondZone) =>
         (Settings, Ec2) = (new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }), new ModelEc2(new Vpc(new VpcDescription
         {
             VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
             Subnets =
             [
                 new SubnetDescription { Id = "subnet-a", Cidr = cidr, Zone = "eu-west-1a", ZoneId = "euw1-az1" },
-                new SubnetDescription { Id = "subnet-b", Cidr = "10.0.16.0/24", Zone = "eu-west-1a", ZoneId = "euw1-az1" },
+                new SubnetDescription { Id = "subnet-b", Cidr = "10.0.16.0/24", Zone = secondZone, ZoneId = "euw1-az1" },
             ],
             SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
         }, TimeProvider.System, new Random(1))));
@@ -51,9 +51,9 @@ public sealed class GrainWorld : IAsyncDisposable
 
     public IGrainFactory Grains => _cluster!.Client;
 
-    public static async Task<GrainWorld> StartAsync(PoolPolicy policy, string cidr = "10.0.0.0/24")
+    public static async Task<GrainWorld> StartAsync(PoolPolicy policy, string cidr = "10.0.0.0/24", string secondZone = "eu-west-1a")
     {
-        var world = new GrainWorld(policy, cidr);
+        var world = new GrainWorld(policy, cidr, secondZone);
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) =>
         {
@@ -103,7 +103,7 @@ public sealed class GrainWorld : IAsyncDisposable
         }
     }
 
-    public Task<SubnetSummary> SubnetAsync() => Grains.GetGrain<ISubnetGrain>("subnet-a").SummarizeAsync();
+    public Task<SubnetSummary> SubnetAsync(string id = "subnet-a") => Grains.GetGrain<ISubnetGrain>(id).SummarizeAsync();
 
     public async ValueTask DisposeAsync()
     {

@@ -45,11 +45,11 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     /// <summary>Detaches are not answered until this ends.</summary>
     public Task DetachesHeld { get; set; } = Task.CompletedTask;
 
+    /// <summary>Awaited before interfaces are listed, with <c>DescribeNetworkInterfaces</c> and the zone, subnet or instances that are asked for; it may refuse.</summary>
+    public Func<string, Task>? BeforeListing { get; set; }
+
     /// <summary>Instances are shown under this name of a type, newer than every table, with the limits of their own.</summary>
     public string? NewerType { get; set; }
-
-    /// <summary>So many interfaces at most are in one answer, each page as it is at its own moment. Null: all.</summary>
-    public int? PageSize { get; init; }
 
     /// <summary>Someone else changes the VPC.</summary>
     public T ByHand<T>(Func<Vpc, T> change)
@@ -66,19 +66,14 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
                 ? new Ec2Instance(one.Id, NewerType ?? one.Type.Type, "terminated", one.Subnet.Zone, "", "")
                 : new Ec2Instance(one.Id, NewerType ?? one.Type.Type, one.State == InstanceState.ShuttingDown ? "shutting-down" : one.State.ToString().ToLowerInvariant(), one.Subnet.Zone, vpc.Id, one.Subnet.Id))]);
 
-    public Task<Ec2Page> DescribeInterfacesAsync(Ec2InterfaceQuery query, string? nextToken, CancellationToken cancellation) =>
-        Call($"DescribeNetworkInterfaces {query.Zone}{query.SubnetId}{string.Join(',', query.InstanceIds)}", () =>
-        {
-            var page = vpc.EnisSeenBy($"server {_calls.Count % Servers}").Where(eni => (query.Zone is null || eni.Subnet.Zone == query.Zone) && (query.SubnetId is null || eni.Subnet.Id == query.SubnetId)
-                && (query.InstanceIds.IsEmpty || (eni.Attachment is { } attachment && query.InstanceIds.Contains(attachment.Instance.Id)))).Select(Shown);
-            if (PageSize is not { } size)
-            {
-                return new Ec2Page([.. page], null);
-            }
-
-            var rest = page.Where(eni => string.CompareOrdinal(eni.EniId, nextToken) > 0).OrderBy(eni => eni.EniId, StringComparer.Ordinal).ToImmutableArray();
-            return rest.Length > size ? new Ec2Page(rest[..size], rest[size - 1].EniId) : new Ec2Page(rest, null);
-        });
+    public async Task<Ec2Page> DescribeInterfacesAsync(Ec2InterfaceQuery query, string? nextToken, CancellationToken cancellation)
+    {
+        var call = $"DescribeNetworkInterfaces {query.Zone}{query.SubnetId}{string.Join(',', query.InstanceIds)}";
+        await (BeforeListing?.Invoke(call) ?? Task.CompletedTask);
+        return await Call(call, () => new Ec2Page(
+            [.. vpc.EnisSeenBy($"server {_calls.Count % Servers}").Where(eni => (query.Zone is null || eni.Subnet.Zone == query.Zone) && (query.SubnetId is null || eni.Subnet.Id == query.SubnetId)
+                && (query.InstanceIds.IsEmpty || (eni.Attachment is { } attachment && query.InstanceIds.Contains(attachment.Instance.Id)))).Select(Shown)], null));
+    }
 
     public Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation) =>
         Call("DescribeSubnets", () => (ImmutableArray<Ec2Subnet>)[.. vpc.Subnets.Select(one =>

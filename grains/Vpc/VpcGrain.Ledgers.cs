@@ -1,0 +1,79 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Subnet;
+
+namespace AwsVpcCni.Grains.Vpc;
+
+/// <content>Reads for the subnets' ledgers: those that are asked for, and the whole VPC each period. One at a time, so that no ledger gets an
+/// older read after a newer one.</content>
+public sealed partial class VpcGrain
+{
+    private readonly SortedSet<string> _subnetsToRead = new(StringComparer.Ordinal);
+    private DateTimeOffset _sweptAt = DateTimeOffset.MinValue;
+
+    private async Task ReadLedgersAsync(CancellationToken cancellation)
+    {
+        if (_subnetsAt == DateTimeOffset.MinValue)
+        {
+            return; // Which there are is not known yet.
+        }
+
+        await ReadDoubtfulSubnetsAsync(cancellation);
+        var now = time.GetUtcNow();
+        if ((now - _sweptAt).Duration() > settings.Timing.SweepPeriod)
+        {
+            _sweptAt = now;
+            await SweepAsync(cancellation);
+        }
+    }
+
+    private async Task ReadDoubtfulSubnetsAsync(CancellationToken cancellation)
+    {
+        foreach (var subnetId in IsResting(Work.Ledgers) ? [] : _subnetsToRead.ToArray())
+        {
+            _subnetsToRead.Remove(subnetId); // Before the read: who asks during it wants a later one.
+            if (_subnets.FirstOrDefault(one => one.SubnetId == subnetId) is { } subnet && !await TryAsync(Work.Ledgers, () => ReadAsync(subnet), cancellation))
+            {
+                _subnetsToRead.Add(subnetId);
+            }
+        }
+
+        async Task ReadAsync(Ec2Subnet subnet)
+        {
+            var change = await grains.GetGrain<ISubnetGrain>(subnet.SubnetId).ChangeNumberAsync(); // Before the first page.
+            await TellAsync(subnet, change, await PagesAsync(new Ec2InterfaceQuery { VpcId = VpcId, SubnetId = subnet.SubnetId }, CallPriority.PodWaiting, cancellation));
+        }
+    }
+
+    /// <summary>Zone by zone: when one is impaired, the others are swept all the same.</summary>
+    private async Task SweepAsync(CancellationToken cancellation)
+    {
+        foreach (var zone in _subnets.GroupBy(subnet => subnet.Zone, StringComparer.Ordinal).OrderBy(zone => zone.Key, StringComparer.Ordinal))
+        {
+            await TryAsync(Work.Ledgers, () => SweepAsync(zone.Key, [.. zone], cancellation), cancellation);
+            await ReadDoubtfulSubnetsAsync(cancellation); // Pods may wait for them, and a sweep takes its time.
+        }
+    }
+
+    private async Task SweepAsync(string zone, ImmutableArray<Ec2Subnet> subnets, CancellationToken cancellation)
+    {
+        var changes = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        foreach (var subnet in subnets)
+        {
+            await TryAsync(Work.Ledgers, async () => changes[subnet.SubnetId] = await grains.GetGrain<ISubnetGrain>(subnet.SubnetId).ChangeNumberAsync(), cancellation);
+        }
+
+        var interfaces = await PagesAsync(new Ec2InterfaceQuery { VpcId = VpcId, Zone = zone }, CallPriority.Reconcile, cancellation);
+        foreach (var subnet in subnets.Where(subnet => changes.ContainsKey(subnet.SubnetId)))
+        {
+            await TryAsync(Work.Ledgers, () => TellAsync(subnet, changes[subnet.SubnetId], [.. interfaces.Where(eni => eni.SubnetId == subnet.SubnetId)]), cancellation);
+        }
+    }
+
+    private Task TellAsync(Ec2Subnet subnet, long startedChange, ImmutableArray<Ec2Interface> interfaces)
+    {
+        var used = from eni in interfaces from address in eni.Addresses.Concat(eni.Prefixes.SelectMany(prefix => prefix.Addresses)) select new UsedAddress(address, eni.EniId, eni.Attachment?.InstanceId);
+        return grains.GetGrain<ISubnetGrain>(subnet.SubnetId).SweptAsync(new SubnetSweep(subnet, [.. used], startedChange));
+    }
+}

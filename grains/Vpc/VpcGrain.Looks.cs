@@ -1,0 +1,147 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
+using Orleans.Storage;
+
+namespace AwsVpcCni.Grains.Vpc;
+
+/// <content>Looks at the nodes that have asked, all of a batch together, and at what they need besides: subnets and types.</content>
+public sealed partial class VpcGrain
+{
+    private const int InstancesPerCall = 200; // EC2 takes at most 200 filter values (ec2.md section 4).
+    private const int TypesPerCall = 100; // EC2's largest page of them.
+    private static readonly TimeSpan SubnetsStayTrue = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan TypesAgain = TimeSpan.FromMinutes(4); // Less than between two looks at a node.
+
+    private readonly SortedDictionary<string, InstanceLimits> _types = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, (DateTimeOffset At, string Why)> _typesNotDescribed = new(StringComparer.Ordinal);
+
+    private async Task LookAsync(CancellationToken cancellation)
+    {
+        var isStale = (time.GetUtcNow() - _subnetsAt).Duration() > SubnetsStayTrue; // Duration: a clock that went back must not stop anything.
+        if (isStale && await TryAsync(Work.Looks, () => ReadSubnetsAsync(cancellation), cancellation))
+        {
+            _ledgerTimer?.Change(TimeSpan.Zero, settings.Timing.WorkPeriod); // The ledgers may have waited for it.
+        }
+
+        if (_subnetsAt > DateTimeOffset.MinValue)
+        {
+            await TryAsync(Work.Looks, () => DescribeAskingAsync(cancellation), cancellation);
+        }
+    }
+
+    private async Task ReadSubnetsAsync(CancellationToken cancellation)
+    {
+        _subnets = await CallAsync(Ec2Action.DescribeSubnets, CallPriority.NodeStarting, token => ec2.DescribeSubnetsAsync(VpcId, token), cancellation);
+        _subnetsAt = time.GetUtcNow();
+        if (_subnets.IsEmpty)
+        {
+            LogNoSubnets(VpcId);
+        }
+    }
+
+    private async Task DescribeAskingAsync(CancellationToken cancellation)
+    {
+        var batch = _asking.Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
+        if (batch.IsEmpty || WindowLeft > TimeSpan.Zero)
+        {
+            return; // Still open: a tick that was under way when the first one asked must not close it.
+        }
+
+        foreach (var (instanceId, _) in batch)
+        {
+            _asking.Remove(instanceId); // Before the await; a node that gets no answer asks again.
+        }
+
+        if (!batch.Keys.All(document.State.Nodes.Contains))
+        {
+            document.State = document.State with { Nodes = document.State.Nodes.Union(batch.Keys) };
+            try
+            {
+                await document.WriteStateAsync(cancellation);
+            }
+            catch (Exception exception) when (exception is InconsistentStateException or StoreException)
+            {
+                LogLost(VpcId, exception.Message); // Rule 11; the nodes ask again.
+                this.DeactivateOnIdle();
+                return;
+            }
+        }
+
+        try
+        {
+            await DescribeAsync(batch, cancellation);
+        }
+        catch
+        {
+            foreach (var (instanceId, change) in batch)
+            {
+                _asking.TryAdd(instanceId, change); // Together with the next batch, not each at a time of its own.
+            }
+
+            throw;
+        }
+    }
+
+    private async Task DescribeAsync(ImmutableSortedDictionary<string, long> batch, CancellationToken cancellation)
+    {
+        ImmutableArray<string> ids = [.. batch.Keys];
+        var instances = await CallAsync(Ec2Action.DescribeInstances, CallPriority.NodeStarting, token => ec2.DescribeInstancesAsync(ids, token), cancellation);
+        var interfaces = await PagesAsync(new Ec2InterfaceQuery { VpcId = VpcId, InstanceIds = ids }, CallPriority.NodeStarting, cancellation);
+        if (interfaces.Any(eni => !_subnets.Any(subnet => subnet.SubnetId == eni.SubnetId)))
+        {
+            await ReadSubnetsAsync(cancellation); // One was made since.
+        }
+
+        await LearnTypesAsync(instances, cancellation);
+        foreach (var (instanceId, change) in batch)
+        {
+            var instance = instances.FirstOrDefault(one => one.InstanceId == instanceId && one.VpcId == VpcId);
+            var mine = interfaces.Where(eni => eni.Attachment?.InstanceId == instanceId).ToImmutableArray();
+            var view = new InstanceView(
+                instance, instance is null ? null : LimitsOf(instance.InstanceType) ?? InstanceLimits.Careful(instance.InstanceType), mine,
+                [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId) || settings.PolicyOf(instanceId).Subnets.Contains(subnet.SubnetId))],
+                change, instance is null || LimitsOf(instance.InstanceType) is not null ? null : _typesNotDescribed.GetValueOrDefault(instance.InstanceType).Why);
+            grains.GetGrain<INodeGrain>(instanceId).DescribedAsync(view).Ignore();
+        }
+    }
+
+    /// <summary>Types newer than the table: asked once, all of a batch together. A node whose type EC2 does not describe, or not for us, gets
+    /// careful limits and runs; so much is not worth a node. It is asked again with a later look.</summary>
+    private async Task LearnTypesAsync(ImmutableArray<Ec2Instance> instances, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        var unknown = instances.Select(instance => instance.InstanceType).Distinct()
+            .Where(type => LimitsOf(type) is null && (now - _typesNotDescribed.GetValueOrDefault(type).At).Duration() > TypesAgain).Take(TypesPerCall).ToImmutableArray();
+        if (unknown.IsEmpty)
+        {
+            return;
+        }
+
+        var why = "EC2 knows no such type.";
+        try
+        {
+            foreach (var limits in await CallAsync(Ec2Action.DescribeInstanceTypes, CallPriority.NodeStarting, token => ec2.DescribeInstanceTypesAsync(unknown, token), cancellation))
+            {
+                _types[limits.Type] = limits;
+                _typesNotDescribed.Remove(limits.Type);
+            }
+        }
+        catch (Ec2Exception refusal) when (refusal.Fault is not (Ec2Fault.Throttled or Ec2Fault.EffectUnknown))
+        {
+            why = Ec2Reason.Of(VpcId, Ec2Action.DescribeInstanceTypes, refusal).Text;
+        }
+
+        foreach (var type in unknown.Where(type => LimitsOf(type) is null))
+        {
+            var guess = InstanceLimits.Careful(type);
+            _typesNotDescribed[type] = (now, $"The limits of {type} are not known, so {guess.MaxInterfaces} interfaces with {guess.AddressesPerInterface} addresses each and no prefixes are taken for them. {why}");
+            LogGuessed(_typesNotDescribed[type].Why);
+        }
+    }
+
+    private InstanceLimits? LimitsOf(string type) => InstanceLimits.Find(type) ?? _types.GetValueOrDefault(type);
+}

@@ -1,0 +1,101 @@
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Vpc;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>Reads of EC2 that fail, or take long, beside those that do not.</summary>
+public sealed class VpcGrainTests
+{
+    private const string Listing = "DescribeNetworkInterfaces ";
+
+    [Fact]
+    public async Task An_impaired_zone_does_not_keep_the_others_from_being_swept()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 }, secondZone: "eu-west-1b");
+        world.Ec2.BeforeListing = call => call == Listing + "eu-west-1a" ? throw Refusal(call) : Task.CompletedTask;
+
+        await Vpc(world).PingAsync();
+
+        await UntilAsync(async () => (await world.SubnetAsync("subnet-b")).ReadAt is not null, "the second zone to be swept");
+        Assert.Null((await world.SubnetAsync()).ReadAt);
+    }
+
+    [Fact]
+    public async Task A_subnet_that_could_not_be_read_is_read_later_and_the_others_at_once()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        await SweptAsync(world);
+        var refusals = 0;
+        world.Ec2.BeforeListing = call => call == Listing + "subnet-a" && Interlocked.Increment(ref refusals) == 1 ? throw Refusal(call) : Task.CompletedTask;
+
+        await Vpc(world).ReadSubnetAsync("subnet-a");
+        await Vpc(world).ReadSubnetAsync("subnet-b");
+
+        await UntilAsync(() => Task.FromResult(Calls(world, "subnet-b") == 1), "subnet-b");
+        await UntilAsync(() => Task.FromResult(Calls(world, "subnet-a") == 1), "subnet-a, the second time");
+        Assert.Equal(2, refusals);
+    }
+
+    [Fact]
+    public async Task Nodes_that_cannot_be_described_do_not_keep_subnets_from_being_read()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        world.Ec2.Fail("DescribeInstances", Ec2Fault.EffectUnknown, times: 1000);
+
+        await (await world.JoinAsync(world.Launch())).SyncAsync();
+        await UntilAsync(() => Task.FromResult(world.Ec2.Calls.Count(call => call.StartsWith("DescribeInstances", StringComparison.Ordinal)) > 1), "a second try");
+
+        await Vpc(world).ReadSubnetAsync("subnet-a");
+        await UntilAsync(() => Task.FromResult(Calls(world, "subnet-a") == 1), "subnet-a");
+    }
+
+    [Fact]
+    public async Task A_node_is_described_while_a_sweep_is_under_way()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        await SweptAsync(world);
+        var (begun, released) = (new TaskCompletionSource(), new TaskCompletionSource());
+        world.Ec2.BeforeListing = call =>
+        {
+            if (call != Listing + "eu-west-1a")
+            {
+                return Task.CompletedTask;
+            }
+
+            begun.TrySetResult();
+            return released.Task;
+        };
+        world.Time.Shift(world.Settings.Timing.SweepPeriod * 2);
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2, "2 addresses");
+
+        Assert.Equal(1, Calls(world, "eu-west-1a")); // The second one still waits.
+        released.SetResult();
+        await UntilAsync(() => Task.FromResult(Calls(world, "eu-west-1a") == 2), "the sweep to go on");
+    }
+
+    private static IVpcGrain Vpc(GrainWorld world) => world.Grains.GetGrain<IVpcGrain>(GrainWorld.VpcId);
+
+    private static int Calls(GrainWorld world, string of) => world.Ec2.Calls.Count(call => call == Listing + of);
+
+    private static Ec2Exception Refusal(string call) => new(Ec2Fault.EffectUnknown, "Unavailable", $"{call} refused, as the test wished");
+
+    private static async Task SweptAsync(GrainWorld world)
+    {
+        await Vpc(world).PingAsync();
+        await UntilAsync(async () => (await world.SubnetAsync()).ReadAt is not null, "the first sweep");
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> holds, string what)
+    {
+        for (var tries = 0; !await holds(); tries++)
+        {
+            Assert.True(tries < 100, $"waited 10 s for: {what}");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+}
