@@ -62,7 +62,7 @@ public sealed record WaitingPod(
 /// <param name="Instance">Null when EC2 shows no such instance.</param>
 /// <param name="Limits">Of its type; null when there is no instance.</param>
 /// <param name="Interfaces">Those attached to it.</param>
-/// <param name="Subnets">Those that the interfaces are in.</param>
+/// <param name="Subnets">Those that the interfaces are in, whoever made them, and those that the node's policy lists.</param>
 /// <param name="StartedChange">The node's change number when the look began; 0 when the looker did not ask for it.</param>
 /// <param name="LimitsNote">Why the limits are careful guesses; null when they are EC2's.</param>
 [GenerateSerializer, Immutable]

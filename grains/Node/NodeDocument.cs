@@ -41,7 +41,8 @@ public sealed record NodeDocument
     /// <summary>Whether its type takes prefixes; null in a document of before they were drawn.</summary>
     public bool? TakesPrefixes { get; init; }
 
-    /// <summary>Other subnets of its zone in which it may get interfaces, the best first.</summary>
+    /// <summary>Other subnets of its zone: those that its policy has listed, and those of its interfaces, also of those on their way. Which of
+    /// them new interfaces may be in, the policy says.</summary>
     public ImmutableArray<SiblingSubnet> Siblings { get; init; } = [];
 
     /// <summary>Device indexes of interfaces that are attached and not ours.</summary>

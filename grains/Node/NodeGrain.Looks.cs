@@ -239,7 +239,8 @@ public sealed partial class NodeGrain
     /// <summary>What is not ours and may change: where else the node may get interfaces, and the places that others have taken on it.</summary>
     private static NodeDocument WithNeighbours(NodeDocument document, InstanceView view)
     {
-        var siblings = SiblingsIn(view, document.Interfaces);
+        var listed = SiblingsIn(view, document.Interfaces);
+        ImmutableArray<SiblingSubnet> siblings = [.. listed, .. document.Siblings.Where(one => !listed.Contains(one) && document.Intents.Any(intent => intent.SubnetId == one.SubnetId))];
         var foreign = ForeignIn(view, document);
         return document with
         {

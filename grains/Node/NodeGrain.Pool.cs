@@ -84,7 +84,7 @@ public sealed partial class NodeGrain
         Slots = _doc.Slots,
         TakesPrefixes = TakesPrefixes,
         NewInterfaces = IsAhead(_noNewBefore, now) || NewOnesHang(now) ? 0 : FreeDevices(_doc).Count(),
-        NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(_doc.Siblings.Select(subnet => subnet.SubnetId)).Distinct().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
+        NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(Policy.Subnets.Where(id => _doc.Siblings.Any(one => one.SubnetId == id))).Distinct().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
         MaxPods = CapacityAt(now) + OnTheHostNetwork,
