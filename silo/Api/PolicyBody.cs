@@ -93,6 +93,7 @@ internal sealed record PolicyBody(PoolOptions? Policy, string Who, string Why)
         PoolOptions.BoundsOf(setting.Name) is var (least, most) ? $"a whole number from {least} to {most}, or null for none"
         : setting.PropertyType == typeof(bool) ? "true or false"
         : setting.PropertyType == typeof(TimeSpan) ? "a time such as \"00:00:30\""
+        : setting.PropertyType == typeof(TimeSpan?) ? "a time such as \"00:02:00\", or null for the default"
         : setting.Name == nameof(PoolOptions.Subnets) ? "a list of subnet ids such as [\"subnet-0123456789abcdef0\"]"
         : "an object of texts such as {\"team\":\"net\"}";
 }

@@ -8,6 +8,8 @@ namespace AwsVpcCni.Silo.Options;
 /// <summary>What a node should hold; section <c>Pool</c>. Targets that are not set: the node's demand decides.</summary>
 public sealed class PoolOptions : IValidatableObject
 {
+    private static readonly TimeSpan UsualRest = TimeSpan.FromSeconds(120);
+
     /// <summary>As many free addresses as so many interfaces hold are kept ready on a node. Unset. 0 to 64. amazon-vpc-cni-k8s: WARM_ENI_TARGET.</summary>
     public int? WarmEnis { get; set; }
 
@@ -41,14 +43,15 @@ public sealed class PoolOptions : IValidatableObject
     /// <summary>A freed address is neither used nor returned before. Default 30 s. amazon-vpc-cni-k8s: IP_COOLDOWN_PERIOD.</summary>
     public TimeSpan Cooldown { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Among free addresses those that rested this long come first. Default 120 s.</summary>
-    public TimeSpan PreferredRest { get; set; } = TimeSpan.FromSeconds(120);
+    /// <summary>Among free addresses those that rested this long come first. Unset: 120 s, or <see cref="Cooldown"/> where that is longer.</summary>
+    public TimeSpan? PreferredRest { get; set; }
 
     /// <summary>The same as the core knows it.</summary>
     public PoolPolicy ToPolicy() => new()
     {
         WarmEnis = WarmEnis, WarmIps = WarmIps, MinimumIps = MinimumIps, WarmPrefixes = WarmPrefixes, MaxEnis = MaxEnis, Prefixes = Prefixes,
-        ManageUntagged = ManageUntagged, Provisions = Provisions, Subnets = [.. Subnets], Cooldown = Cooldown, PreferredRest = PreferredRest,
+        ManageUntagged = ManageUntagged, Provisions = Provisions, Subnets = [.. Subnets], Cooldown = Cooldown,
+        PreferredRest = PreferredRest ?? (Cooldown > UsualRest ? Cooldown : UsualRest),
         AdditionalTags = AdditionalTags.ToImmutableSortedDictionary(StringComparer.Ordinal),
     };
 

@@ -36,9 +36,17 @@ public sealed class VpcCniEnvironmentTests
     }
 
     [Theory]
+    [InlineData("IP_COOLDOWN_PERIOD=30", 120)]
+    [InlineData("IP_COOLDOWN_PERIOD=3600", 3600)]
+    [InlineData("IP_COOLDOWN_PERIOD=30 Pool:PreferredRest=00:01:00", 60)]
+    public void A_cool_down_longer_than_the_usual_rest_is_the_rest(string variables, int seconds) =>
+        Assert.Equal(TimeSpan.FromSeconds(seconds), Policy(variables).PreferredRest);
+
+    [Theory]
     [InlineData("WARM_IP_TARGET=-1", "WARM_IP_TARGET=-1 must be a whole number from 0 to 1024.")]
     [InlineData("WARM_ENI_TARGET=many", "WARM_ENI_TARGET=many must be a whole number from 0 to 64.")]
     [InlineData("IP_COOLDOWN_PERIOD=1.5", "IP_COOLDOWN_PERIOD=1.5 must be a whole number from 0 to 3600.")]
+    [InlineData("IP_COOLDOWN_PERIOD=300 Pool:PreferredRest=00:02:00", "Pool:PreferredRest is 00:02:00; it must be at least Pool:Cooldown (00:05:00)")]
     [InlineData("ENABLE_PREFIX_DELEGATION=yes", "ENABLE_PREFIX_DELEGATION=yes must be true or false.")]
     [InlineData("ADDITIONAL_ENI_TAGS=team", "ADDITIONAL_ENI_TAGS=team must be a JSON object of strings, such as {\"team\":\"net\"}.")]
     [InlineData("ENABLE_IPv6=true", "ENABLE_IPv6=true is not supported.")]
