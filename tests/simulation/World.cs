@@ -17,6 +17,7 @@ using AwsVpcCni.Tests.Simulation.Faults;
 using AwsVpcCni.Tests.Simulation.Node;
 using AwsVpcCni.Tests.Simulation.Scheduling;
 using AwsVpcCni.VpcEmulator.Model;
+using Orleans.Serialization.Invocation;
 
 namespace AwsVpcCni.Tests.Simulation;
 
@@ -26,6 +27,7 @@ internal sealed class World
     public const string ClusterName = "ours";
     private const string VpcId = "vpc-0a";
     private const string QuotaKey = "1/eu-west-1";
+    private const int SmallestPage = 5; // Of DescribeNetworkInterfaces: a large VPC's sweep takes many pages, and goes on while nodes draw and return.
     private const string ClusterTag = "cluster.k8s.amazonaws.com/name";
     private static readonly string[] Types = ["t3.small", "t3.medium", "m5.large", "t2.medium"]; // The last takes no prefixes.
 
@@ -58,7 +60,7 @@ internal sealed class World
             SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
             Times = shape?.Times ?? new VpcTimes(),
         }, new WorldClock(Scheduler), new Random(random.Next()));
-        Ec2 = new ModelEc2(Vpc) { NewerType = shape is null && random.Next(8) == 0 ? "m9.large" : null };
+        Ec2 = new ModelEc2(Vpc) { NewerType = shape is null && random.Next(8) == 0 ? "m9.large" : null, PageSize = shape is null ? SmallestPage : null };
         _type = shape?.InstanceType ?? (Ec2.NewerType is null ? null : Types[random.Next(Types.Length)]);
         _rival = new Rival(Scheduler, Faults, Vpc);
         Neighbour = new Neighbour(Vpc, "theirs", new Random(random.Next()));
@@ -223,12 +225,12 @@ internal sealed class World
             !AddressNamer.ChoosePrefixes(cidr, offset => subnet.HolderOf((cidr.Base + offset).ToIPAddress()) is not null || kept.Contains(cidr.Base + offset), 1).IsEmpty);
     }
 
-    private void Written(string key, object document)
+    private void Written(string key, object document, IInvokable? request)
     {
         switch (document)
         {
             case NodeDocument node: Invariants.Stored(key, node); break;
-            case SubnetDocument subnet: Ledgers.Stored(key, subnet); break;
+            case SubnetDocument subnet: Ledgers.Stored(key, subnet, request?.GetArgumentCount() == 1 ? request.GetArgument(0) as SubnetSweep : null); break;
             default: break;
         }
     }

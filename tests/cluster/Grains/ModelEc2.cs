@@ -51,6 +51,9 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     /// <summary>Instances are shown under this name of a type, newer than every table, with the limits of their own.</summary>
     public string? NewerType { get; set; }
 
+    /// <summary>So many interfaces at most are in one answer, each page as it is at its own moment. Null: all.</summary>
+    public int? PageSize { get; init; }
+
     /// <summary>Someone else changes the VPC.</summary>
     public T ByHand<T>(Func<Vpc, T> change)
     {
@@ -70,9 +73,18 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     {
         var call = $"DescribeNetworkInterfaces {query.Zone}{query.SubnetId}{string.Join(',', query.InstanceIds)}";
         await (BeforeListing?.Invoke(call) ?? Task.CompletedTask);
-        return await Call(call, () => new Ec2Page(
-            [.. vpc.EnisSeenBy($"server {_calls.Count % Servers}").Where(eni => (query.Zone is null || eni.Subnet.Zone == query.Zone) && (query.SubnetId is null || eni.Subnet.Id == query.SubnetId)
-                && (query.InstanceIds.IsEmpty || (eni.Attachment is { } attachment && query.InstanceIds.Contains(attachment.Instance.Id)))).Select(Shown)], null));
+        return await Call(call, () =>
+        {
+            var page = vpc.EnisSeenBy($"server {_calls.Count % Servers}").Where(eni => (query.Zone is null || eni.Subnet.Zone == query.Zone) && (query.SubnetId is null || eni.Subnet.Id == query.SubnetId)
+                && (query.InstanceIds.IsEmpty || (eni.Attachment is { } attachment && query.InstanceIds.Contains(attachment.Instance.Id)))).Select(Shown);
+            if (PageSize is not { } size)
+            {
+                return new Ec2Page([.. page], null);
+            }
+
+            var rest = page.Where(eni => string.CompareOrdinal(eni.EniId, nextToken) > 0).OrderBy(eni => eni.EniId, StringComparer.Ordinal).ToImmutableArray();
+            return rest.Length > size ? new Ec2Page(rest[..size], rest[size - 1].EniId) : new Ec2Page(rest, null);
+        });
     }
 
     public Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation) =>

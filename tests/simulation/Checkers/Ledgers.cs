@@ -10,7 +10,7 @@ namespace AwsVpcCni.Tests.Simulation.Checkers;
 internal sealed class Ledgers(World world)
 {
     private readonly Dictionary<string, SubnetDocument> _documents = new(StringComparer.Ordinal);
-    private readonly SortedDictionary<Ip, (bool IsUsed, string? Holder)> _settled = []; // As stored, and as EC2 has it ever since.
+    private readonly SortedDictionary<Ip, (bool IsUsed, string? Holder, long Change)> _settled = []; // As stored, and as EC2 has it ever since. The ledger's number of it; 0: it has none.
 
     /// <summary>EC2 has changed: what is not as it was then says nothing any more.</summary>
     public void Changed()
@@ -22,7 +22,8 @@ internal sealed class Ledgers(World world)
     }
 
     /// <summary>A ledger as it is written.</summary>
-    public void Stored(string subnetId, SubnetDocument document)
+    /// <param name="look">Of EC2, by which; null: by something else.</param>
+    public void Stored(string subnetId, SubnetDocument document, SubnetSweep? look)
     {
         var before = _documents.GetValueOrDefault(subnetId) ?? new SubnetDocument();
         _documents[subnetId] = document;
@@ -40,7 +41,11 @@ internal sealed class Ledgers(World world)
             {
                 _settled.Remove(address);
                 var isSuspect = isUsed && !ours.Contains(offset) && document.Change != before.Change; // EC2 has refused it, and nobody knows why. A look has no number of its own.
-                if (!isSuspect && world.Scheduler.Now >= world.LooksTrueAt && !(settled.IsUsed && ours.Contains(offset)))
+                if (look is not null && settled.Change > look.StartedChange)
+                {
+                    world.Scheduler.Fail($"INVARIANT {subnetId}: its change {settled.Change}, {address} {(settled.IsUsed ? "drawn" : "returned")}, is undone by a look that began at {look.StartedChange}");
+                }
+                else if (!isSuspect && world.Scheduler.Now >= world.LooksTrueAt && !(settled.IsUsed && ours.Contains(offset)))
                 {
                     world.Scheduler.Fail($"INVARIANT {subnetId}: the ledger had {address} as {(settled.IsUsed ? "drawn" : "returned")}, EC2 has shown it so ever since, and now it is {(isUsed ? "used" : "free")} in the ledger");
                 }
@@ -48,7 +53,7 @@ internal sealed class Ledgers(World world)
 
             if (ours.Contains(offset) != wasOurs.Contains(offset) && ours.Contains(offset) == isUsed && Holder(address) is var holder && holder is not null == isUsed)
             {
-                _settled[address] = (isUsed, holder);
+                _settled[address] = (isUsed, holder, document.Recent.Any(one => one.Address == address && one.Change == document.Change) ? document.Change : 0);
             }
         }
     }

@@ -40,6 +40,9 @@ internal sealed class Activation : IGrainContext, IServiceProvider
 
     public bool IsLive => !IsLeaving && !Life.IsOver;
 
+    /// <summary>The request that runs now; null: none, or the grain is reentrant and several may.</summary>
+    public IInvokable? Serves { get; private set; }
+
     /// <summary>What a persistent state read has to do before OnActivateAsync.</summary>
     public List<Func<Task>> Reads { get; } = [];
 
@@ -137,7 +140,9 @@ internal sealed class Activation : IGrainContext, IServiceProvider
         RequestContext.Clear();
         var body = Codecs.Read<IInvokable>(request.Body); // Each delivery its own copy.
         body.SetTarget(this);
+        Serves = _isReentrant ? null : body;
         var response = await body.Invoke();
+        Serves = null;
         if (response.Exception is { } thrown)
         {
             _transport.Surprise(this, request.Name, thrown);

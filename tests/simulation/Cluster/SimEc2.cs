@@ -9,7 +9,7 @@ using AwsVpcCni.Tests.Simulation.Scheduling;
 
 namespace AwsVpcCni.Tests.Simulation.Cluster;
 
-/// <summary>EC2 at a distance: latency, throttling, errors before and after the effect, silence, effects that come late.</summary>
+/// <summary>EC2 at a distance: latency, throttling, errors before and after the effect, silence, effects and answers that come late.</summary>
 /// <param name="observe">Runs each effect on an interface or attachment, and looks at what it changes.</param>
 /// <param name="latencyOf">What a call takes when nothing is wrong; half of it passes before the effect. Null: drawn for each.</param>
 internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, Rival rival, Action<Ec2Action, string, Action> observe, Func<Ec2Action, TimeSpan>? latencyOf = null) : IEc2
@@ -73,7 +73,7 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
             : Strikes(FaultKind.Ec2ErrorBefore, action) ? new CallFate(before, after, Unknown(action))
             : Strikes(FaultKind.Ec2ErrorAfter, action) ? new CallFate(before, after, null, Unknown(action))
             : Strikes(FaultKind.Ec2Silent, action) ? new CallFate(before, null)
-            : Strikes(FaultKind.Ec2Late, action) ? new CallFate(scheduler.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(25)), after)
+            : Strikes(FaultKind.Ec2Late, action) ? Late(before, after)
             : new CallFate(before, after);
         return scheduler.CallAsync($"{action} {target}", fate, () =>
         {
@@ -92,6 +92,13 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         }
 
         return strikes;
+    }
+
+    /// <summary>Either the effect comes late, or only the answer: what a look has read is old by then.</summary>
+    private CallFate Late(TimeSpan before, TimeSpan after)
+    {
+        var late = scheduler.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(25));
+        return scheduler.Random.Next(2) == 0 ? new CallFate(late, after) : new CallFate(before, late);
     }
 
     private static Ec2Exception Unknown(Ec2Action action) => new(Ec2Fault.EffectUnknown, "", $"{action}: the connection was cut");

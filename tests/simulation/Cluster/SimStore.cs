@@ -5,6 +5,7 @@ using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Tests.Cluster.Grains;
 using AwsVpcCni.Tests.Simulation.Faults;
 using AwsVpcCni.Tests.Simulation.Scheduling;
+using Orleans.Serialization.Invocation;
 
 namespace AwsVpcCni.Tests.Simulation.Cluster;
 
@@ -18,8 +19,8 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
 
     public MemoryAddressBook Book { get; } = new();
 
-    /// <summary>Told of each document as it is written.</summary>
-    public Action<string, object>? Written { get; set; }
+    /// <summary>Told of each document as it is written, and of the request that has done it, if that is known.</summary>
+    public Action<string, object, IInvokable?>? Written { get; set; }
 
     /// <summary>Told of each row that is ended.</summary>
     public Action<string, Ip, SandboxKey>? Released { get; set; }
@@ -27,12 +28,16 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
     public Task<(string? Json, string Etag)> ReadAsync(Activation activation, string name) =>
         CallAsync($"read {name} {activation.GrainId.Key}", () => Documents.Read(name, activation.GrainId), default);
 
-    public Task<string> WriteAsync(Activation activation, string name, string json, object? state, string? etag) => CallAsync($"write {name} {activation.GrainId.Key} over {etag}", () =>
+    public Task<string> WriteAsync(Activation activation, string name, string json, object? state, string? etag)
     {
-        var written = Documents.Write(name, activation.GrainId, json, etag);
-        Written?.Invoke(activation.GrainId.Key.ToString()!, state!);
-        return written;
-    }, default);
+        var request = activation.Serves;
+        return CallAsync($"write {name} {activation.GrainId.Key} over {etag}", () =>
+        {
+            var written = Documents.Write(name, activation.GrainId, json, etag);
+            Written?.Invoke(activation.GrainId.Key.ToString()!, state!, request);
+            return written;
+        }, default);
+    }
 
     public IAddressBook BookOf() => new RemoteBook(this);
 
