@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
@@ -13,7 +14,7 @@ namespace AwsVpcCni.Silo.Api;
 
 /// <summary><c>/v1/policy</c> and <c>/v1/nodes/ID/policy</c>: what nodes should hold, read and changed at run time.</summary>
 /// <remarks>The version is the ETag; a change must name the version that it has read (If-Match), so that no operator undoes another's
-/// change unseen. On the health port, which listens on loopback.</remarks>
+/// change unseen. On the health port, and on loopback only: nobody is asked who they are.</remarks>
 internal static partial class PolicyApi
 {
     private const string HowToMatch = "Read the policy first, and send its ETag as If-Match, such as If-Match: \"3\"";
@@ -23,13 +24,22 @@ internal static partial class PolicyApi
     /// <summary>Adds both.</summary>
     public static void MapPolicy(this IEndpointRouteBuilder routes)
     {
+        var local = routes.MapGroup("").AddEndpointFilter(OnLoopbackAsync);
         foreach (var path in (string[])["/v1/policy", "/v1/nodes/{instanceId}/policy"])
         {
-            routes.MapGet(path, (HttpContext http, Caller caller) => caller.ReadAsync(http));
-            routes.MapPut(path, (HttpContext http, Caller caller) => caller.ChangeAsync(http, takesAway: false));
-            routes.MapDelete(path, (HttpContext http, Caller caller) => caller.ChangeAsync(http, takesAway: true));
+            local.MapGet(path, (HttpContext http, Caller caller) => caller.ReadAsync(http));
+            local.MapPut(path, (HttpContext http, Caller caller) => caller.ChangeAsync(http, takesAway: false));
+            local.MapDelete(path, (HttpContext http, Caller caller) => caller.ChangeAsync(http, takesAway: true));
         }
     }
+
+    /// <summary>By the address that a request came in at: Http:Address may be another one, for health checks.</summary>
+    private static async ValueTask<object?> OnLoopbackAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
+        context.HttpContext.Connection is var connection && connection.LocalIpAddress is { } local && IPAddress.IsLoopback(local)
+            ? await next(context)
+            : Problem(StatusCodes.Status403Forbidden, "loopback only", $"This came in at {connection.LocalIpAddress}, and the policy is on loopback only. Ask at 127.0.0.1:{connection.LocalPort} on the silo's machine, with Http:Address at 127.0.0.1 or 0.0.0.0.");
+
+    private static IResult Problem(int status, string title, string detail) => Results.Problem(detail, statusCode: status, title: title);
 
     [GeneratedRegex("^i-[0-9a-f]{8,17}$")]
     private static partial Regex InstanceId();
@@ -41,10 +51,8 @@ internal static partial class PolicyApi
     /// <summary>The calls behind both paths.</summary>
     internal sealed class Caller(IGrainFactory grains, ClusterSettings settings, PolicyFollower follower, TimeProvider time)
     {
-        private IClusterGrain Cluster => grains.GetGrain<IClusterGrain>(settings.ClusterName);
-
         /// <summary>What holds.</summary>
-        public Task<IResult> ReadAsync(HttpContext http) => GuardedAsync(http, async () => Show(http, await Cluster.ReadAsync().WaitAsync(CallDeadline, time, http.RequestAborted)));
+        public Task<IResult> ReadAsync(HttpContext http) => GuardedAsync(http, async () => Show(http, await follower.ReadAsync(CallDeadline, http.RequestAborted)));
 
         /// <summary>A change of just the version that the caller has read.</summary>
         public Task<IResult> ChangeAsync(HttpContext http, bool takesAway) => GuardedAsync(http, async () =>
@@ -67,7 +75,7 @@ internal static partial class PolicyApi
             }
 
             var change = new PolicyChange(expected, (string?)http.Request.RouteValues["instanceId"], body.Policy?.ToPolicy(), body.Who, body.Why);
-            var (isDone, now) = await Cluster.ChangeAsync(change).WaitAsync(CallDeadline, time, http.RequestAborted);
+            var (isDone, now) = await grains.GetGrain<IClusterGrain>(settings.ClusterName).ChangeAsync(change).WaitAsync(CallDeadline, time, http.RequestAborted);
             follower.Follow(now);
             return isDone
                 ? Show(http, now)
@@ -76,7 +84,6 @@ internal static partial class PolicyApi
 
         private IResult Show(HttpContext http, ClusterPolicies policies)
         {
-            follower.Follow(policies);
             http.Response.Headers.ETag = $"\"{policies.Version}\"";
             var node = http.Request.RouteValues["instanceId"] is string id ? policies.Nodes.GetValueOrDefault(id) : null;
             return Results.Json(new Shown(policies.Version, node is not null ? "node" : policies.Pool is not null ? "cluster" : "settings", node ?? settings.Pool, policies.Last), Json);
@@ -99,7 +106,5 @@ internal static partial class PolicyApi
                 return Problem(StatusCodes.Status503ServiceUnavailable, "not now", $"{e.Message} Read the policy to see whether it has changed, then try again.");
             }
         }
-
-        private static IResult Problem(int status, string title, string detail) => Results.Problem(detail, statusCode: status, title: title);
     }
 }

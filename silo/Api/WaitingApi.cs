@@ -6,7 +6,7 @@ using AwsVpcCni.Grains.Vpc;
 
 namespace AwsVpcCni.Silo.Api;
 
-/// <summary><c>/v1/waiting</c> and <c>/v1/nodes/ID/waiting</c>: the pods that wait for an address, each with its reason. On the health port, which listens on loopback.</summary>
+/// <summary><c>/v1/waiting</c> and <c>/v1/nodes/ID/waiting</c>: the pods that wait for an address, each with its reason. On the health port, which listens on loopback unless Http:Address says otherwise.</summary>
 internal static class WaitingApi
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);

@@ -20,18 +20,37 @@ internal sealed partial class PolicyFollower(
     private ClusterPolicies? _ofOperators;
     private bool _isAway;
 
-    /// <summary>What the operators have set; newer than what is known, or passed over.</summary>
-    public void Follow(ClusterPolicies policies)
+    /// <summary>Reads what the operators have set, and follows it even when its version is lower: the store may have been restored. Only when
+    /// something else has been taken in meanwhile, as the answer to a change, does the higher version hold.</summary>
+    public async Task<ClusterPolicies> ReadAsync(TimeSpan deadline, CancellationToken stopping)
+    {
+        ClusterPolicies? before;
+        lock (_lock)
+        {
+            before = _ofOperators;
+        }
+
+        var read = await grains.GetGrain<IClusterGrain>(settings.ClusterName).ReadAsync().WaitAsync(deadline, time, stopping);
+        lock (_lock)
+        {
+            if (_ofOperators is not { } known || read.Version > known.Version || (ReferenceEquals(known, before) && (read.Version, read.Last) != (known.Version, known.Last)))
+            {
+                Take(read);
+            }
+        }
+
+        return read;
+    }
+
+    /// <summary>What holds after a change, unless something newer is known.</summary>
+    public void Follow(ClusterPolicies changed)
     {
         lock (_lock)
         {
-            if (_ofOperators is { } known && known.Version >= policies.Version)
+            if (_ofOperators is not { } known || changed.Version > known.Version)
             {
-                return;
+                Take(changed);
             }
-
-            _ofOperators = policies;
-            Apply();
         }
     }
 
@@ -60,7 +79,7 @@ internal sealed partial class PolicyFollower(
     {
         try
         {
-            Follow(await grains.GetGrain<IClusterGrain>(settings.ClusterName).ReadAsync().WaitAsync(Period, time, stopping));
+            await ReadAsync(Period, stopping);
             _isAway = false;
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
@@ -95,6 +114,12 @@ internal sealed partial class PolicyFollower(
         {
             LogRefused(e.Message);
         }
+    }
+
+    private void Take(ClusterPolicies policies)
+    {
+        _ofOperators = policies;
+        Apply();
     }
 
     private void Apply()

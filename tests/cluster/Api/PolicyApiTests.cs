@@ -120,7 +120,24 @@ public sealed class PolicyApiTests
         Assert.Contains("nodea is no instance id", await refused.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
     }
 
-    private static async Task<WebApplication> DoorAsync(GrainWorld world)
+    [Theory]
+    [InlineData("10.0.0.5", HttpStatusCode.Forbidden)]
+    [InlineData("fd00::5", HttpStatusCode.Forbidden)]
+    [InlineData("::1", HttpStatusCode.OK)]
+    [InlineData("::ffff:127.0.0.1", HttpStatusCode.OK)]
+    public async Task Only_on_loopback_is_the_policy_shown_or_changed(string cameInAt, HttpStatusCode status)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        await using var door = await DoorAsync(world, IPAddress.Parse(cameInAt));
+        using var http = Client(door);
+
+        Assert.Equal(status, (await http.GetAsync("/v1/policy", Cancellation)).StatusCode);
+        Assert.Equal(status, (await SendAsync(http, HttpMethod.Put, "/v1/policy", "\"0\"", new { policy = new { warmIps = 3 }, who = "ada", why = "x" })).StatusCode);
+        Assert.Equal(status, (await SendAsync(http, HttpMethod.Delete, "/v1/nodes/i-0123456789abcdef0/policy", "\"1\"", new { who = "ada", why = "x" })).StatusCode);
+        Assert.Equal(status == HttpStatusCode.OK ? 3 : 2, world.Settings.Pool.WarmIps);
+    }
+
+    private static async Task<WebApplication> DoorAsync(GrainWorld world, IPAddress? cameInAt = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -130,6 +147,11 @@ public sealed class PolicyApiTests
         builder.Services.AddSingleton<IValidateOptions<PoolOptions>, PoolOptionsValidator>().AddOptions<PoolOptions>().BindConfiguration("Pool").ValidateOnStart();
         builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time).AddPolicies();
         var door = builder.Build();
+        door.Use(next => context =>
+        {
+            context.Connection.LocalIpAddress = cameInAt ?? context.Connection.LocalIpAddress;
+            return next(context);
+        });
         door.MapPolicy();
         await door.StartAsync(Cancellation);
         return door;

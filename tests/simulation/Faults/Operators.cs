@@ -72,8 +72,7 @@ internal sealed class Operators(World world)
         var cluster = new Factory().GetGrain<IClusterGrain>(World.ClusterName);
         try
         {
-            var read = await cluster.ReadAsync().WaitAsync(CallDeadline, silo.Clock);
-            silo.Follower.Follow(read);
+            var read = await silo.Follower.ReadAsync(CallDeadline, CancellationToken.None);
             silo.Follower.Follow((await cluster.ChangeAsync(new PolicyChange(read.Version, node, pool?.ToPolicy(), "an operator", "a seed")).WaitAsync(CallDeadline, silo.Clock)).Now);
         }
         catch (Exception e) when (e is TimeoutException or StoreException or InconsistentStateException or OrleansException)
