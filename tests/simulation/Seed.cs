@@ -11,10 +11,11 @@ internal sealed record SeedResult(int Seed, string? Failure, ulong Hash, long St
 internal static class Seed
 {
     private const long MostSteps = 3_000_000;
-    private const int LeastPodEvents = 200;
+    public const int LeastPodEvents = 200;
     public const int LeastFaults = 10;
     private static readonly TimeSpan Trouble = TimeSpan.FromSeconds(120);
-    private static readonly TimeSpan LongestTrouble = TimeSpan.FromSeconds(900);
+    public static readonly TimeSpan LongTrouble = TimeSpan.FromSeconds(480); // What needs many refusals in a row takes minutes.
+    private static readonly TimeSpan LongestTrouble = TimeSpan.FromSeconds(1200);
     private static readonly TimeSpan Healing = TimeSpan.FromSeconds(1800);
 
     public static SeedResult Run(int seed, Action<string>? trace = null)
@@ -30,7 +31,8 @@ internal static class Seed
         }
 
         striker.Begin();
-        scheduler.RunUntil(LongestTrouble, MostSteps, () => scheduler.Now >= Trouble && world.PodEvents >= LeastPodEvents && world.Faults.Count >= LeastFaults);
+        var trouble = scheduler.Random.Next(8) == 0 ? LongTrouble : Trouble;
+        scheduler.RunUntil(LongestTrouble, MostSteps, () => scheduler.Now >= trouble && world.PodEvents >= LeastPodEvents && world.Faults.Count >= LeastFaults);
         if (scheduler.Failure is null && (world.PodEvents < LeastPodEvents || world.Faults.Count < LeastFaults))
         {
             scheduler.Fail($"only {world.PodEvents} pod events and {world.Faults.Count} faults in {LongestTrouble}: the seed shows nothing");

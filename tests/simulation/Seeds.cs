@@ -7,11 +7,12 @@ namespace AwsVpcCni.Tests.Simulation;
 internal static class Seeds
 {
     private const int LongRun = 1000; // So many must meet everything.
+    private const int RarestShown = 10;
     private const int Processes = 2; // A seed has one thread; a world more in a process would look like an escape to the first.
     private const string PartLine = "part: ";
 
     /// <summary>What a part of a run has come to.</summary>
-    private sealed record Part(int Failed, long Steps, long Faults, ulong Hash, string[] Met);
+    private sealed record Part(int Failed, long Steps, long Faults, ulong Hash, Dictionary<string, int> Met);
 
     /// <summary>Seeds from a first one on, told as they fail, with what they have met and the figures at the end.</summary>
     /// <returns>0 when none has failed, and a long run has met everything.</returns>
@@ -19,12 +20,17 @@ internal static class Seeds
     {
         var watch = Stopwatch.StartNew();
         var parts = await Task.WhenAll(Enumerable.Range(0, Math.Min(count, Processes)).Select(n => StartAsync(count, first, n)));
-        var met = parts.SelectMany(part => part.Met).ToHashSet(StringComparer.Ordinal);
-        var gaps = Coverage.Wanted.Where(one => !met.Contains(one)).ToList();
+        var met = parts.SelectMany(part => part.Met).GroupBy(one => one.Key, one => one.Value, StringComparer.Ordinal).ToDictionary(one => one.Key, one => one.Sum(), StringComparer.Ordinal);
+        var gaps = Coverage.Wanted.Where(one => !met.ContainsKey(one)).ToList();
         Console.WriteLine($"coverage: {Coverage.Wanted.Count - gaps.Count} of {Coverage.Wanted.Count} faults, pairs of fault and EC2 action, and awaits of the node's grain at which it was killed");
         foreach (var gap in gaps)
         {
             Console.WriteLine($"  never met: {gap}");
+        }
+
+        foreach (var (rare, seeds) in met.OrderBy(one => one.Value).ThenBy(one => one.Key, StringComparer.Ordinal).Take(RarestShown))
+        {
+            Console.WriteLine($"  met in {seeds}: {rare}");
         }
 
         var failed = parts.Sum(part => part.Failed);
@@ -42,12 +48,16 @@ internal static class Seeds
     {
         Seed.Run(0); // The runtime's own first work must not look like an escape.
         var (failed, steps, faults, hash) = (0, 0L, 0L, 0UL);
-        var met = new SortedSet<string>(StringComparer.Ordinal);
+        var met = new Dictionary<string, int>(StringComparer.Ordinal); // In how many seeds.
         for (var seed = first + part; seed < first + count; seed += Processes)
         {
             var result = Seed.Run(seed);
             (steps, faults, hash) = (steps + result.Steps, faults + result.Faults, hash ^ result.Hash);
-            met.UnionWith(Coverage.Of(result));
+            foreach (var one in Coverage.Of(result))
+            {
+                met[one] = met.GetValueOrDefault(one) + 1;
+            }
+
             if (result.Failure is { } failure)
             {
                 failed++;
@@ -62,7 +72,7 @@ internal static class Seeds
             }
         }
 
-        Console.WriteLine(PartLine + JsonSerializer.Serialize(new Part(failed, steps, faults, hash, [.. met])));
+        Console.WriteLine(PartLine + JsonSerializer.Serialize(new Part(failed, steps, faults, hash, met)));
         return 0;
     }
 

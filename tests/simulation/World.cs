@@ -60,7 +60,7 @@ internal sealed class World
             SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
             Times = shape?.Times ?? new VpcTimes(),
         }, new WorldClock(Scheduler), new Random(random.Next()));
-        Ec2 = new ModelEc2(Vpc) { NewerType = shape is null && random.Next(8) == 0 ? "m9.large" : null, PageSize = shape is null ? SmallestPage : null };
+        Ec2 = new ModelEc2(Vpc) { NewerType = shape is null && random.Next(4) == 0 ? "m9.large" : null, PageSize = shape is null ? SmallestPage : null };
         _type = shape?.InstanceType ?? (Ec2.NewerType is null ? null : Types[random.Next(Types.Length)]);
         _rival = new Rival(Scheduler, Faults, Vpc);
         Neighbour = new Neighbour(Vpc, "theirs", new Random(random.Next()));

@@ -23,6 +23,9 @@ internal sealed class Invariants(World world)
     /// <summary>By hand taken from an interface of ours: all that is promised about them is that nobody else's pod gets them while they are wired.</summary>
     public HashSet<Ip> TakenByHands { get; } = [];
 
+    /// <summary>What is drawn for these is as good as taken: only two looks a minute apart show that they are gone.</summary>
+    public HashSet<string> DetachedByHands { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Before the step's end everything is looked at once more.</summary>
     public void Changed() => _isDirty = true;
 
@@ -74,6 +77,11 @@ internal sealed class Invariants(World world)
         if (eni is null)
         {
             return;
+        }
+
+        if (DetachedByHands.Contains(eni.Id))
+        {
+            TakenByHands.UnionWith(eni.Delivered.Select(Ip.From));
         }
 
         if (world.IsForeign(eni))

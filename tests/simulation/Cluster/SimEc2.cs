@@ -64,16 +64,25 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
     private Task<T> CallAsync<T>(Ec2Action action, string target, Func<Task<T>> effect, CancellationToken cancellation)
     {
         var (before, after) = latencyOf?.Invoke(action) is { } latency ? (latency / 2, latency / 2) : (scheduler.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(300)), scheduler.Between(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(100)));
-        var fate = Strikes(FaultKind.Throttled, action) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.Throttled, "RequestLimitExceeded", $"{action}: request limit exceeded"))
-            : Strikes(FaultKind.NotAuthorized, action) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.NotAuthorized, "UnauthorizedOperation", $"{action}: not authorized"))
-            : action is Ec2Action.AssignPrivateIpAddresses or Ec2Action.CreateNetworkInterface && Strikes(FaultKind.Ec2NoRoom, action)
+        var times = action switch // So much likelier, where calls are rare.
+        {
+            Ec2Action.DetachNetworkInterface => 16,
+            Ec2Action.DeleteNetworkInterface or Ec2Action.DescribeInstanceTypes => 8,
+            Ec2Action.UnassignPrivateIpAddresses or Ec2Action.AttachNetworkInterface => 4,
+            Ec2Action.CreateNetworkInterface or Ec2Action.ModifyNetworkInterfaceAttribute or Ec2Action.DescribeSubnets => 2,
+            _ => 1,
+        };
+        var fate = Strikes(FaultKind.Throttled, action, times) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.Throttled, "RequestLimitExceeded", $"{action}: request limit exceeded"))
+            : Strikes(FaultKind.NotAuthorized, action, times) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.NotAuthorized, "UnauthorizedOperation", $"{action}: not authorized"))
+            : action is Ec2Action.AssignPrivateIpAddresses or Ec2Action.CreateNetworkInterface && Strikes(FaultKind.Ec2NoRoom, action, action == Ec2Action.AssignPrivateIpAddresses && rival.IsBusy ? 8 : times)
                 ? new CallFate(before, after, new Ec2Exception(Ec2Fault.NoRoom, "InsufficientFreeAddressesInSubnet", $"{action}: the subnet has not enough free addresses"))
-            : action is Ec2Action.AssignPrivateIpAddresses or Ec2Action.AttachNetworkInterface && Strikes(FaultKind.Ec2Limit, action)
+            : action is Ec2Action.AssignPrivateIpAddresses or Ec2Action.AttachNetworkInterface && Strikes(FaultKind.Ec2Limit, action, times)
                 ? new CallFate(before, after, new Ec2Exception(Ec2Fault.LimitExceeded, "LimitExceeded", $"{action}: more than the limit"))
-            : Strikes(FaultKind.Ec2ErrorBefore, action) ? new CallFate(before, after, Unknown(action))
-            : Strikes(FaultKind.Ec2ErrorAfter, action) ? new CallFate(before, after, null, Unknown(action))
-            : Strikes(FaultKind.Ec2Silent, action) ? new CallFate(before, null)
-            : Strikes(FaultKind.Ec2Late, action) ? Late(before, after)
+            : action >= Ec2Action.AssignPrivateIpAddresses && target.Length > 0 && faults.Refuses(action, target, times) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.Refused, "IncorrectState", $"{action}: refused"))
+            : Strikes(FaultKind.Ec2ErrorBefore, action, times) ? new CallFate(before, after, Unknown(action))
+            : Strikes(FaultKind.Ec2ErrorAfter, action, times) ? new CallFate(before, after, null, Unknown(action))
+            : Strikes(FaultKind.Ec2Silent, action, times) ? new CallFate(before, null)
+            : Strikes(FaultKind.Ec2Late, action, times) ? Late(before, after)
             : new CallFate(before, after);
         return scheduler.CallAsync($"{action} {target}", fate, () =>
         {
@@ -83,9 +92,9 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         }, cancellation);
     }
 
-    private bool Strikes(FaultKind kind, Ec2Action action)
+    private bool Strikes(FaultKind kind, Ec2Action action, int times)
     {
-        var strikes = faults.Strikes(kind, action is Ec2Action.UnassignPrivateIpAddresses or Ec2Action.DetachNetworkInterface or Ec2Action.DeleteNetworkInterface or Ec2Action.DescribeInstanceTypes ? 4 : 1);
+        var strikes = faults.Strikes(kind, times);
         if (strikes)
         {
             faults.OnEc2[(kind, action)] = faults.OnEc2.GetValueOrDefault((kind, action)) + 1;

@@ -31,6 +31,7 @@ internal enum FaultKind
     NotAuthorized,
     Ec2NoRoom,
     Ec2Limit,
+    Ec2Refuses,
     ReadersLag,
 
     // To machines.

@@ -13,6 +13,9 @@ internal sealed class Rival(Scheduler scheduler, Swarm faults, Vpc vpc)
 
     private TimeSpan _until;
 
+    /// <summary>It takes what others are about to draw: soon there is no room either.</summary>
+    public bool IsBusy => faults.IsOn && scheduler.Now < _until;
+
     /// <summary>EC2 is about to draw these names.</summary>
     public void Before(IEnumerable<Block> names)
     {
@@ -22,7 +25,7 @@ internal sealed class Rival(Scheduler scheduler, Swarm faults, Vpc vpc)
         }
 
         var free = names.SelectMany(name => name.Addresses).Select(address => address.ToIPAddress()).Where(address => SubnetOf(address).HolderOf(address) is null).ToList();
-        if (faults.IsOn && scheduler.Now < _until && free.Count > 0)
+        if (IsBusy && free.Count > 0)
         {
             var address = free[scheduler.Random.Next(free.Count)];
             var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = SubnetOf(address).Id, Primary = address });

@@ -12,10 +12,12 @@ internal sealed class Striker(World world)
 {
     private const int AimedSeeds = 4, Aims = 30; // One seed of so many, and how many awaits it aims at.
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Early = TimeSpan.FromSeconds(20); // Awaits that a seed has not met by then are rare ones: most of them are aimed at, in every seed.
     private readonly Scheduler _scheduler = world.Scheduler;
     private readonly Swarm _faults = world.Faults;
     private readonly Operators _operators = new(world);
-    private readonly HashSet<(Type, int)> _aims = []; // Awaits of the node's grain at which an activation is to be killed, once each: rare ones would hardly ever be met by chance.
+    private readonly HashSet<(Type, int)> _aims = []; // Awaits of the node's grain at which an activation is to be killed when it first comes there: rare ones would hardly ever be met by chance.
+    private readonly HashSet<(Type, int)> _met = [];
     private readonly Hands _hands = new(world.Vpc, new Random(world.Scheduler.Random.Next()));
 
     public void Begin()
@@ -67,12 +69,12 @@ internal sealed class Striker(World world)
 
     private bool IsAimed(Activation activation)
     {
-        if (_aims.Count == 0 || !_faults.IsOn || activation.GrainInstance is not NodeGrain || Awaits.Of(activation).Where(_aims.Contains).ToList() is not { Count: > 0 } met)
+        if (!_faults.IsOn || activation.GrainInstance is not NodeGrain || Awaits.Of(activation).Where(_met.Add).ToList() is not { Count: > 0 } news
+            || !(news.Exists(_aims.Contains) || (_scheduler.Now > Early && _scheduler.Chance(0.7))))
         {
             return false;
         }
 
-        _aims.ExceptWith(met);
         _faults.Add(FaultKind.ActivationKilled);
         return true;
     }
@@ -111,9 +113,9 @@ internal sealed class Striker(World world)
         }
 
         _scheduler.After(Second, EachSecond);
-        if (_faults.Count < Seed.LeastFaults && (int)_scheduler.Now.TotalSeconds % 60 == 0)
+        if ((int)_scheduler.Now.TotalSeconds % 60 == 0)
         {
-            _faults.Stir();
+            _faults.Stir(_faults.Count < Seed.LeastFaults ? 3 : _scheduler.Now > Seed.LongTrouble && world.PodEvents < Seed.LeastPodEvents ? 0.5 : 1);
         }
 
         if (_faults.Strikes(FaultKind.NeighbourActs))
@@ -182,6 +184,7 @@ internal sealed class Striker(World world)
         var eni = enis[_scheduler.Random.Next(enis.Count)];
         if (eni.Attachment is { DeviceIndex: > 0, Status: AttachmentStatus.Attached } && _faults.Strikes(FaultKind.HandsDetach))
         {
+            world.Invariants.DetachedByHands.Add(eni.Id);
             world.Invariants.TakenByHands.UnionWith(Touched(_hands.Detach(eni)!));
             return;
         }

@@ -12,6 +12,7 @@ internal sealed class Swarm
     private readonly Scheduler _scheduler;
     private readonly SortedDictionary<FaultKind, double> _rates = [];
     private readonly HashSet<(string, string)> _cuts = [];
+    private readonly Dictionary<(Ec2Action, string), TimeSpan> _refusedUntil = [];
 
     public Swarm(Scheduler scheduler, bool isCalm)
     {
@@ -54,12 +55,23 @@ internal sealed class Swarm
         return strikes;
     }
 
-    /// <summary>A seed that shows too little gets wilder.</summary>
-    public void Stir()
+    /// <summary>Decides about a call for an interface that EC2 refuses for a reason of its own, for seconds or minutes: its instance is stopped, say.</summary>
+    public bool Refuses(Ec2Action action, string target, int times)
+    {
+        if (Strikes(FaultKind.Ec2Refuses, times))
+        {
+            _refusedUntil[(action, target)] = _scheduler.Now + _scheduler.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(300));
+        }
+
+        return IsOn && _refusedUntil.GetValueOrDefault((action, target)) > _scheduler.Now;
+    }
+
+    /// <summary>A seed that shows too little gets wilder; one in which no pod comes through, milder.</summary>
+    public void Stir(double times)
     {
         foreach (var kind in _rates.Keys.ToArray())
         {
-            _rates[kind] = Math.Min(0.5, 3 * _rates[kind]);
+            _rates[kind] = Math.Min(0.5, times * _rates[kind]);
         }
     }
 
@@ -115,8 +127,7 @@ internal sealed class Swarm
         FaultKind.StoreRefuses or FaultKind.StoreAnswerLost => 0.03,
         FaultKind.StoreSlow => 0.05,
         FaultKind.Throttled or FaultKind.Ec2ErrorBefore or FaultKind.Ec2ErrorAfter or FaultKind.Ec2Silent or FaultKind.Ec2Late => 0.15,
-        FaultKind.NotAuthorized => 0.03,
-        FaultKind.Ec2NoRoom or FaultKind.Ec2Limit => 0.02,
+        FaultKind.NotAuthorized or FaultKind.Ec2NoRoom or FaultKind.Ec2Limit or FaultKind.Ec2Refuses => 0.05,
         FaultKind.DiskRefuses => 0.01,
         FaultKind.KernelRefuses or FaultKind.KernelHalf or FaultKind.RuntimeRestarts => 0.05,
         FaultKind.NamesTaken => 0.3,

@@ -19,6 +19,7 @@ internal sealed class Runtime
     private readonly Action _counted;
     private readonly Dictionary<SandboxKey, (string Pod, SafeFileHandle Netns)> _known = []; // Until its end is through.
     private int _sandboxes;
+    private bool _isEbb; // No pod comes: only then is the pool ever too large for long.
 
     public Runtime(Scheduler scheduler, Swarm faults, SimMachine machine, int slots, Action counted)
     {
@@ -28,6 +29,11 @@ internal sealed class Runtime
         {
             var name = $"pod-{n}";
             Start(name, () => SlotAsync(name));
+        }
+
+        if (slots > 0 && scheduler.Chance(0.5))
+        {
+            Start("tide", TideAsync);
         }
     }
 
@@ -60,11 +66,28 @@ internal sealed class Runtime
 
     private void Start(string what, Func<Task> work) => new SimLane(_scheduler, _machine.Boot, $"runtime of {_machine.InstanceId}: {what}") { Owner = this }.Start(what, work);
 
+    private async Task TideAsync()
+    {
+        while (!IsSettling)
+        {
+            await DelayAsync(20, 60);
+            _isEbb = true;
+            await DelayAsync(40, 120);
+            _isEbb = false;
+        }
+    }
+
     private async Task SlotAsync(string pod)
     {
         await DelayAsync(0, 20);
         while (!IsSettling)
         {
+            if (_isEbb)
+            {
+                await DelayAsync(1, 5);
+                continue;
+            }
+
             var sandbox = new SandboxKey($"c{++_sandboxes}", "eth0");
             var netns = (SafeFileHandle)_machine.Kernel.OpenNamespace(_sandboxes);
             _known[sandbox] = (pod, netns);
