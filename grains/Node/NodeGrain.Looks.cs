@@ -165,7 +165,7 @@ public sealed partial class NodeGrain
     private async Task AbsorbAsync(InstanceView view)
     {
         bool IsNew(EniDocument eni, HeldBlock held) => _doc.Eni(eni.EniId)?.Blocks.Any(one => one.Block == held.Block) != true
-            && !_doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Names.Contains(held.Block)) && !_doc.Departed.Any(gone => gone.EniId == eni.EniId && gone.Block == held.Block);
+            && !_doc.Intents.Any(intent => IsOf(intent, eni.EniId, held.Block)) && !_doc.Departed.Any(gone => gone.EniId == eni.EniId && gone.Block == held.Block);
         bool IsOnItsWay(EniDocument eni) => _doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface);
         ImmutableArray<EniDocument> found = [.. OursIn(view).Where(eni => !IsOnItsWay(eni)).Select(eni => eni with { Blocks = [.. eni.Blocks.Where(held => IsNew(eni, held))] })
             .Where(eni => !eni.Blocks.IsEmpty || _doc.Eni(eni.EniId) is null)];
@@ -256,13 +256,16 @@ public sealed partial class NodeGrain
             orderby eni.Attachment!.DeviceIndex
             select eni.Attachment!.DeviceIndex];
 
+    /// <summary>Whether a block that EC2 shows there may be of this intent: an open counted draw has no names yet, so that whatever comes may be its own.</summary>
+    private static bool IsOf(Intent intent, string eniId, Block block) => intent.Names.Contains(block) || (intent.Kind == IntentKind.DrawCounted && intent.EniId == eniId);
+
     /// <summary>A draw whose answer was lost can happen after its addresses were found, taken and returned. Only what an intent of ours named
     /// can have come so; what hands have added stays theirs.</summary>
     private static NodeDocument WithLate(NodeDocument document, Func<string, Block, bool> isShown, DateTimeOffset now)
     {
         var late = (from gone in document.Departed
                     where now - gone.At >= AbsenceProvesNothing && document.Eni(gone.EniId) is not null && isShown(gone.EniId, gone.Block)
-                        && !document.Interfaces.Any(eni => eni.Blocks.Any(held => held.Block == gone.Block)) && !document.Intents.Any(intent => intent.Names.Contains(gone.Block))
+                        && !document.Interfaces.Any(eni => eni.Blocks.Any(held => held.Block == gone.Block)) && !document.Intents.Any(intent => IsOf(intent, gone.EniId, gone.Block))
                     select gone).ToArray();
         return late.GroupBy(gone => gone.EniId, gone => gone.Block, StringComparer.Ordinal).Aggregate(
             late.Length == 0 ? document : document with { Departed = [.. document.Departed.Except(late)] },

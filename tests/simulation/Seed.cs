@@ -31,7 +31,7 @@ internal static class Seed
         }
 
         striker.Begin();
-        var trouble = scheduler.Random.Next(8) == 0 ? LongTrouble : Trouble;
+        var trouble = scheduler.Random.Next(4) == 0 ? LongTrouble : Trouble;
         scheduler.RunUntil(LongestTrouble, MostSteps, () => scheduler.Now >= trouble && world.PodEvents >= LeastPodEvents && world.Faults.Count >= LeastFaults);
         if (scheduler.Failure is null && (world.PodEvents < LeastPodEvents || world.Faults.Count < LeastFaults))
         {

@@ -124,6 +124,9 @@ internal sealed class World
     /// <summary>By hand put on an interface of ours.</summary>
     public HashSet<Ip> AddedByHands { get; } = [];
 
+    /// <summary>Provisioning was left to somebody else for a while: what hands have put on an interface may be ours since.</summary>
+    public bool WereHandsTakenIn { get; set; }
+
     /// <summary>ADDs and DELs so far.</summary>
     public int PodEvents { get; private set; }
 

@@ -94,8 +94,8 @@ internal sealed class Invariants(World world)
             : [.. before.Except(eni.Delivered.Select(Ip.From))];
         foreach (var address in left.Where(address => machine is { IsGone: false }))
         {
-            // What hands took from one interface may come to another by a counted draw, which must give it back at once.
-            if (!TakenByHands.Contains(address) && _goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Cooldown)
+            // What hands took from one interface, or a lost instance had, may come to another by a counted draw or by hands: it must go back at once.
+            if (!TakenByHands.Contains(address) && !world.HeldByLost.Contains(address) && _goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Cooldown)
             {
                 Fail($"{action} takes {address} from {eni.Id} {(world.Scheduler.Now - gone).TotalSeconds:0.0} s after its last link went: it has not rested");
             }

@@ -98,7 +98,7 @@ internal sealed class Liveness(World world)
         var claimed = machine.Executor!.Link.Lease.Claims.Values.ToHashSet();
         // One that hands have detached stays on record while a pod is on it.
         var known = document.Interfaces.Where(eni => !(eni.IsLost && eni.Addresses.Any(held => claimed.Contains(held.Address)))).ToDictionary(eni => eni.EniId, eni => (Ip[])[.. eni.Addresses.Select(held => held.Address)], StringComparer.Ordinal);
-        if (shown.Count != known.Count || shown.Any(eni => !known.TryGetValue(eni.Key, out var held) || !held.Except(world.Invariants.TakenByHands).Except(world.AddedByHands).Order().SequenceEqual(eni.Value)))
+        if (shown.Count != known.Count || shown.Any(eni => !known.TryGetValue(eni.Key, out var held) || !held.Except(world.Invariants.TakenByHands).Except(world.AddedByHands).Order().SequenceEqual(world.WereHandsTakenIn ? eni.Value.Except(world.Invariants.TakenByHands).Except(world.AddedByHands) : eni.Value)))
         {
             return $"EC2 shows {Text(shown)}, the document has {Text(known)}";
         }
@@ -117,7 +117,8 @@ internal sealed class Liveness(World world)
     /// <summary>Every interface that bears our tag belongs to a node that knows it: it goes when the last pod on it has, if hands have detached
     /// it. Not yet: those of lost instances, which no silo looks after.</summary>
     private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null
-            && world.Machines.Exists(one => !one.IsGone && eni.Tags.ContainsValue(one.InstanceId) && DocumentOf(one)?.Eni(eni.Id) is null)) is { } leaked
+            && world.Machines.Exists(one => !one.IsGone && eni.Tags.ContainsValue(one.InstanceId) && DocumentOf(one)?.Eni(eni.Id) is null)
+            && !(world.WereHandsTakenIn && world.Invariants.DetachedByHands.Contains(eni.Id))) is { } leaked
         ? $"{leaked.Id} ({string.Join(", ", leaked.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}) is attached to nothing: leaked"
         : null;
 

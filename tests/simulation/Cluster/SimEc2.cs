@@ -74,11 +74,11 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         };
         var fate = Strikes(FaultKind.Throttled, action, times) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.Throttled, "RequestLimitExceeded", $"{action}: request limit exceeded"))
             : Strikes(FaultKind.NotAuthorized, action, times) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.NotAuthorized, "UnauthorizedOperation", $"{action}: not authorized"))
-            : action is Ec2Action.AssignPrivateIpAddresses or Ec2Action.CreateNetworkInterface && Strikes(FaultKind.Ec2NoRoom, action, action == Ec2Action.AssignPrivateIpAddresses && rival.IsBusy ? 8 : times)
+            : action is Ec2Action.AssignPrivateIpAddresses or Ec2Action.CreateNetworkInterface && Strikes(FaultKind.Ec2NoRoom, action, action == Ec2Action.AssignPrivateIpAddresses && rival.IsBusy ? 16 : times)
                 ? new CallFate(before, after, new Ec2Exception(Ec2Fault.NoRoom, "InsufficientFreeAddressesInSubnet", $"{action}: the subnet has not enough free addresses"))
             : action is Ec2Action.AssignPrivateIpAddresses or Ec2Action.AttachNetworkInterface && Strikes(FaultKind.Ec2Limit, action, times)
                 ? new CallFate(before, after, new Ec2Exception(Ec2Fault.LimitExceeded, "LimitExceeded", $"{action}: more than the limit"))
-            : action >= Ec2Action.AssignPrivateIpAddresses && target.Length > 0 && faults.Refuses(action, target, times) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.Refused, "IncorrectState", $"{action}: refused"))
+            : action >= Ec2Action.AssignPrivateIpAddresses && target.Length > 0 && faults.Refuses(action, target, action == Ec2Action.AttachNetworkInterface ? 12 : times) ? new CallFate(before, after, new Ec2Exception(Ec2Fault.Refused, "IncorrectState", $"{action}: refused"))
             : Strikes(FaultKind.Ec2ErrorBefore, action, times) ? new CallFate(before, after, Unknown(action))
             : Strikes(FaultKind.Ec2ErrorAfter, action, times) ? new CallFate(before, after, null, Unknown(action))
             : Strikes(FaultKind.Ec2Silent, action, times) ? new CallFate(before, null)

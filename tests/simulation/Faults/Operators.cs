@@ -11,6 +11,7 @@ namespace AwsVpcCni.Tests.Simulation.Faults;
 internal sealed class Operators(World world)
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5); // As the API has it.
+    private static readonly TimeSpan StragglersTake = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan FileSpreads = TimeSpan.FromSeconds(5);
 
     private readonly Scheduler _scheduler = world.Scheduler;
@@ -45,14 +46,21 @@ internal sealed class Operators(World world)
         return options;
     }
 
-    /// <summary>One change, somewhere.</summary>
+    /// <summary>One change, somewhere. Now and then it leaves provisioning to somebody else, for a while.</summary>
     public void Act()
     {
         var random = _scheduler.Random;
+        PoolOptions Drawn()
+        {
+            var drawn = Draw(random);
+            drawn.Provisions = random.Next(3) > 0;
+            world.WereHandsTakenIn |= !drawn.Provisions;
+            return drawn;
+        }
+
         if (random.Next(4) == 0)
         {
-            world.SettingsFile = Draw(random);
-            world.Silos.ForEach(silo => _scheduler.After(_scheduler.Between(TimeSpan.Zero, FileSpreads), () => silo.File.Reload()));
+            ChangeFile(Drawn());
             return;
         }
 
@@ -61,9 +69,33 @@ internal sealed class Operators(World world)
         {
             var silo = up[random.Next(up.Count)];
             var node = random.Next(3) == 0 ? world.Machines[random.Next(world.Machines.Count)].InstanceId : null;
-            var pool = random.Next(4) == 0 ? null : Draw(random);
+            var pool = random.Next(4) == 0 ? null : Drawn();
             silo.Door.Start("an operator", () => ChangeAsync(silo, node, pool));
         }
+    }
+
+    /// <summary>Nothing is left to somebody else any more, once earlier changes have come in.</summary>
+    public void Settle() => _scheduler.After(StragglersTake, () =>
+    {
+        world.SettingsFile.Provisions = true;
+        ChangeFile(world.SettingsFile);
+        var silo = world.Silos[0];
+        silo.Door.Start("an operator", async () =>
+        {
+            foreach (var node in world.Machines.Select(machine => machine.InstanceId).Prepend(null))
+            {
+                while (!world.PolicyOf(node ?? "").Provisions)
+                {
+                    await ChangeAsync(silo, node, null);
+                }
+            }
+        });
+    });
+
+    private void ChangeFile(PoolOptions options)
+    {
+        world.SettingsFile = options;
+        world.Silos.ForEach(silo => _scheduler.After(_scheduler.Between(TimeSpan.Zero, FileSpreads), () => silo.File.Reload()));
     }
 
     /// <summary>As the API does: reads, changes just that version, and follows at once.</summary>

@@ -8,7 +8,7 @@ namespace AwsVpcCni.Tests.Simulation.Faults;
 /// and deletes them a while later. So long at once that a node goes over to counted draws.</summary>
 internal sealed class Rival(Scheduler scheduler, Swarm faults, Vpc vpc)
 {
-    private static readonly TimeSpan Takes = TimeSpan.FromSeconds(30); // Three refusals in a row, and the waits between them.
+    private static readonly TimeSpan Takes = TimeSpan.FromSeconds(45); // Three refusals in a row, and the waits between them.
     private static readonly TimeSpan Keeps = TimeSpan.FromSeconds(40);
 
     private TimeSpan _until;

@@ -35,6 +35,7 @@ internal sealed class Striker(World world)
     public void Heal()
     {
         _faults.Heal();
+        _operators.Settle();
         world.EndLag();
         world.Silos.Where(silo => !silo.IsUp).ToList().ForEach(world.StartSilo);
         foreach (var machine in world.Machines)
@@ -70,7 +71,7 @@ internal sealed class Striker(World world)
     private bool IsAimed(Activation activation)
     {
         if (!_faults.IsOn || activation.GrainInstance is not NodeGrain || Awaits.Of(activation).Where(_met.Add).ToList() is not { Count: > 0 } news
-            || !(news.Exists(_aims.Contains) || (_scheduler.Now > Early && _scheduler.Chance(0.7))))
+            || !(news.Exists(_aims.Contains) || (_scheduler.Now > Early && _scheduler.Chance(0.8))))
         {
             return false;
         }

@@ -21,7 +21,7 @@ internal sealed class Swarm
         foreach (var kind in Enum.GetValues<FaultKind>())
         {
             var isIn = scheduler.Random.Next(3) > 0;
-            var rate = RateOf(kind) * wildness * (0.5 + scheduler.Random.NextDouble());
+            var rate = RateOf(kind) * (IsDecided(kind) ? Math.Sqrt(wildness) : wildness) * (0.5 + scheduler.Random.NextDouble());
             if (isIn && !isCalm)
             {
                 _rates[kind] = rate;
@@ -60,7 +60,7 @@ internal sealed class Swarm
     {
         if (Strikes(FaultKind.Ec2Refuses, times))
         {
-            _refusedUntil[(action, target)] = _scheduler.Now + _scheduler.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(300));
+            _refusedUntil[(action, target)] = _scheduler.Now + (_scheduler.Random.Next(2) == 0 ? _scheduler.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30)) : _scheduler.Between(TimeSpan.FromSeconds(120), TimeSpan.FromSeconds(400)));
         }
 
         return IsOn && _refusedUntil.GetValueOrDefault((action, target)) > _scheduler.Now;
@@ -115,6 +115,10 @@ internal sealed class Swarm
         _cuts.Clear();
     }
 
+    /// <summary>What EC2 refuses and people do is not so rare in mild seeds, where whatever follows can come to its end.</summary>
+    private static bool IsDecided(FaultKind kind) => kind is FaultKind.NotAuthorized or FaultKind.Ec2NoRoom or FaultKind.Ec2Limit or FaultKind.Ec2Refuses
+        or FaultKind.HandsTake or FaultKind.HandsAdd or FaultKind.HandsDetach or FaultKind.NamesTaken or FaultKind.PolicyChanged;
+
     /// <summary>At full wildness, each occasion.</summary>
     private static double RateOf(FaultKind kind) => kind switch
     {
@@ -138,8 +142,8 @@ internal sealed class Swarm
         FaultKind.Rebooted or FaultKind.PowerCut => 0.005,
         FaultKind.ReadersLag => 0.01,
         FaultKind.ClockJumps => 0.02,
-        FaultKind.HandsTake or FaultKind.HandsAdd => 0.01,
-        FaultKind.HandsDetach => 0.003,
+        FaultKind.HandsTake or FaultKind.HandsAdd => 0.02,
+        FaultKind.HandsDetach => 0.01,
         FaultKind.NeighbourActs => 0.2,
         FaultKind.PolicyChanged => 0.05,
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "no rate"),
