@@ -56,6 +56,7 @@ internal sealed class World
             [
                 new SubnetDescription { Id = "subnet-a", Cidr = $"10.0.0.0/{size}", Zone = "eu-west-1a", ZoneId = "euw1-az1" },
                 new SubnetDescription { Id = "subnet-b", Cidr = shape is null ? $"10.0.1.0/{size}" : $"10.0.4.0/{size}", Zone = "eu-west-1b", ZoneId = "euw1-az2" },
+                new SubnetDescription { Id = "subnet-c", Cidr = "10.0.8.0/26", Zone = "eu-west-1a", ZoneId = "euw1-az1" },
             ],
             SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
             Times = shape?.Times ?? new VpcTimes(),
@@ -150,6 +151,11 @@ internal sealed class World
         var random = Scheduler.Random;
         var type = _type ?? Types[random.Next(Types.Length)];
         var instance = Vpc.Launch(new InstanceDescription { Type = type, Subnet = Machines.Count % 2 == 0 ? "subnet-a" : "subnet-b" });
+        if (_shape is null && random.Next(4) == 0)
+        {
+            MadeByHands.Add(AttachByHand(instance));
+        }
+
         var machine = new SimMachine(Scheduler, Faults, instance.Id);
         machine.Wall.Offset = TimeSpan.FromSeconds(random.Next(-5, 6));
         machine.Kernel.Wired = (sandbox, address, _) => Invariants.Wired(machine, sandbox, address);
@@ -158,6 +164,14 @@ internal sealed class World
         StartExecutor(machine);
         _runtimes[machine] = new Runtime(Scheduler, Faults, machine, _shape is not null ? 0 : random.Next(3, type == "t3.small" ? 8 : 12), () => PodEvents++);
         return machine;
+    }
+
+    /// <summary>Nobody's tag is on it: whose it is, MANAGE_UNTAGGED_ENI says.</summary>
+    private string AttachByHand(Instance instance)
+    {
+        var eni = Vpc.CreateNetworkInterface(new CreateEni { SubnetId = instance.Subnet.Id, SecondaryCount = Scheduler.Random.Next(3) });
+        Vpc.AttachNetworkInterface(eni.Id, instance.Id, 1);
+        return eni.Id;
     }
 
     public void StartExecutor(SimMachine machine) => machine.StartExecutor(_transport, Silos, FindEniNow, new SimLog<SimMachine>(Scheduler));
@@ -207,8 +221,11 @@ internal sealed class World
     public void StartSilo(SiloNode silo) => silo.Start(file => new ClusterSettings(ClusterName, VpcId, QuotaKey, file.ToPolicy(),
         new Timing { ReservationLapse = TimeSpan.FromMinutes(10) })); // A lost settlement keeps names aside so long; effects here come within half a minute.
 
-    /// <summary>Someone else's: not made by us, and no node's primary interface.</summary>
-    public bool IsForeign(Eni eni) => !IsOurs(eni) && !(eni.Attachment is { DeviceIndex: 0 } attachment && Machines.Exists(machine => machine.InstanceId == attachment.Instance.Id));
+    /// <summary>Ids of interfaces without tags that were attached when their instance came.</summary>
+    public HashSet<string> MadeByHands { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Someone else's: not made by us, no node's primary interface, and none that we may manage.</summary>
+    public bool IsForeign(Eni eni) => !IsOurs(eni) && !MadeByHands.Contains(eni.Id) && !(eni.Attachment is { DeviceIndex: 0 } attachment && Machines.Exists(machine => machine.InstanceId == attachment.Instance.Id));
 
     public static bool IsOurs(Eni eni) => eni.Tags.GetValueOrDefault(ClusterTag) == ClusterName;
 

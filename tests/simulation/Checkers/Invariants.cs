@@ -132,6 +132,11 @@ internal sealed class Invariants(World world)
             }
         }
 
+        foreach (var taking in document.Intents.Where(one => one.Kind == IntentKind.RemoveInterface && world.MadeByHands.Contains(one.EniId) && before.Eni(one.EniId) is { IsLost: true }))
+        {
+            Fail($"{instanceId}: {taking.EniId} is being deleted, which hands have made and detached");
+        }
+
         if (document.Interfaces.DistinctBy(eni => eni.EniId).Count() < document.Interfaces.Length)
         {
             Fail($"{instanceId}: an interface is twice in its document: {string.Join(", ", document.Interfaces.Select(eni => eni.EniId))}");

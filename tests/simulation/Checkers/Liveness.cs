@@ -94,10 +94,12 @@ internal sealed class Liveness(World world)
             return $"intents are open: {string.Join("; ", document.Intents)}";
         }
 
-        var shown = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).Where(eni => !world.IsForeign(eni)).ToDictionary(eni => eni.Id, Held, StringComparer.Ordinal);
         var claimed = machine.Executor!.Link.Lease.Claims.Values.ToHashSet();
         // One that hands have detached stays on record while a pod is on it.
         var known = document.Interfaces.Where(eni => !(eni.IsLost && eni.Addresses.Any(held => claimed.Contains(held.Address)))).ToDictionary(eni => eni.EniId, eni => (Ip[])[.. eni.Addresses.Select(held => held.Address)], StringComparer.Ordinal);
+        // One that hands have made is ours or theirs as the policy and the first look have it.
+        bool IsOurs(Eni eni) => !world.IsForeign(eni) && (!world.MadeByHands.Contains(eni.Id) || (world.PolicyOf(machine.InstanceId).ManageUntagged && known.ContainsKey(eni.Id)));
+        var shown = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).Where(IsOurs).ToDictionary(eni => eni.Id, Held, StringComparer.Ordinal);
         if (shown.Count != known.Count || shown.Any(eni => !known.TryGetValue(eni.Key, out var held) || !held.Except(world.Invariants.TakenByHands).Except(world.AddedByHands).Order().SequenceEqual(world.WereHandsTakenIn ? eni.Value.Except(world.Invariants.TakenByHands).Except(world.AddedByHands) : eni.Value)))
         {
             return $"EC2 shows {Text(shown)}, the document has {Text(known)}";

@@ -68,7 +68,8 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
     {
         var primary = document.Interfaces[0].SubnetId;
         var another = Math.Min(document.LimitOf("")?.Most ?? document.MaxInterfaces, _policy.MaxEnis ?? int.MaxValue) > document.Interfaces.Length + document.ForeignDevices.Length;
-        bool Can(bool prefixes, int least) => document.Interfaces.Any(eni => HasRoom(eni) && Has(eni.SubnetId, prefixes, least)) || (another && Has(primary, prefixes, least + 1));
+        var places = _policy.Subnets.Where(id => world.Vpc.FindSubnet(id)!.Zone == _instance.Subnet.Zone).Append(primary);
+        bool Can(bool prefixes, int least) => document.Interfaces.Any(eni => HasRoom(eni) && Has(eni.SubnetId, prefixes, least)) || (another && places.Any(id => Has(id, prefixes, least + 1)));
         return (Prefixes && Can(prefixes: true, least: 0)) || ((!Prefixes || missing > otherFree) && Can(prefixes: false, least: 2));
     }
 
