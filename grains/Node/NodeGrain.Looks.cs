@@ -164,8 +164,10 @@ public sealed partial class NodeGrain
     /// <summary>Where somebody else provisions, what a look shows on interfaces that we manage is taken in: blocks, and whole interfaces.</summary>
     private async Task AbsorbAsync(InstanceView view)
     {
-        bool IsNew(EniDocument eni, HeldBlock held) => _doc.Eni(eni.EniId)?.Blocks.Any(one => one.Block == held.Block) != true
-            && !_doc.Intents.Any(intent => IsOf(intent, eni.EniId, held.Block)) && !_doc.Departed.Any(gone => gone.EniId == eni.EniId && gone.Block == held.Block);
+        // An address may be shown in a prefix that has come since: what overlaps with anything of ours is not new.
+        Block[] known = [.. _doc.Interfaces.SelectMany(eni => eni.Blocks).Select(held => held.Block), .. _doc.Intents.SelectMany(intent => intent.Names), .. _doc.Departed.Select(gone => gone.Block)];
+        bool IsNew(EniDocument eni, HeldBlock held) => !_doc.Intents.Any(intent => IsOf(intent, eni.EniId, held.Block))
+            && !known.Any(block => block.Contains(held.Block.First) || held.Block.Contains(block.First));
         bool IsOnItsWay(EniDocument eni) => _doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface);
         ImmutableArray<EniDocument> found = [.. OursIn(view).Where(eni => !IsOnItsWay(eni)).Select(eni => eni with { Blocks = [.. eni.Blocks.Where(held => IsNew(eni, held))] })
             .Where(eni => !eni.Blocks.IsEmpty || _doc.Eni(eni.EniId) is null)];

@@ -29,6 +29,7 @@ internal sealed class World
     private const string QuotaKey = "1/eu-west-1";
     private const int SmallestPage = 5; // Of DescribeNetworkInterfaces: a large VPC's sweep takes many pages, and goes on while nodes draw and return.
     private const string ClusterTag = "cluster.k8s.amazonaws.com/name";
+    private static readonly TimeSpan BootTakes = TimeSpan.FromSeconds(20);
     private static readonly string[] Types = ["t3.small", "t3.medium", "m5.large", "t2.medium"]; // The last takes no prefixes.
 
     private static readonly NodeMetrics Metrics = new();
@@ -161,7 +162,7 @@ internal sealed class World
         machine.Kernel.Wired = (sandbox, address, _) => Invariants.Wired(machine, sandbox, address);
         machine.Kernel.Gone = Invariants.LinkGone;
         Machines.Add(machine);
-        StartExecutor(machine);
+        Scheduler.After(_shape is not null ? TimeSpan.Zero : Scheduler.Between(TimeSpan.Zero, BootTakes), () => StartExecutor(machine));
         _runtimes[machine] = new Runtime(Scheduler, Faults, machine, _shape is not null ? 0 : random.Next(3, type == "t3.small" ? 8 : 12), () => PodEvents++);
         return machine;
     }
