@@ -166,7 +166,7 @@ public sealed partial class NodeGrain
         return new EniState
         {
             EniId = eni.EniId,
-            MayGo = eni is { DeviceIndex: not 0, IsPinned: false },
+            MayGo = eni is { DeviceIndex: not 0, IsPinned: false, IsLost: false }, // A lost one goes its own way: it may be somebody else's by now.
             ForPods = eni.DeviceIndex != 0 || !Policy.CustomNetworking,
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
             Room = eni.IsLost || Rests(eni.EniId, now) ? 0 : Math.Max(0, SlotsOf(eni, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
