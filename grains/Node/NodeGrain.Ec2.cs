@@ -184,7 +184,10 @@ public sealed partial class NodeGrain
             return; // Another look has settled it during that await.
         }
 
-        intent = intent with { Names = intent.Names.RemoveRange(others) };
+        // Or to what this interface itself has lost: there it stands already, and the next look finds it back in its place.
+        bool IsOwn(Block name) => intent.Kind == IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.Blocks.Any(held => held.Block == name) == true;
+        others = others.RemoveAll(IsOwn);
+        intent = intent with { Names = intent.Names.RemoveAll(name => IsOwn(name) || others.Contains(name)) };
         var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
         next = intent.Kind == IntentKind.Return
             ? WithDeparted(next, intent)
