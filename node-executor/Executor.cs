@@ -32,7 +32,7 @@ internal static partial class Executor
         using var store = new LeaseFile(Path.Combine(settings.StateDirectory, "lease"), File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
         var lane = new Lane();
         var (lease, leftovers, wired) = Restore(store, instanceId, settings.Host.VethPrefix, time, log);
-        string[] prefixes = [.. wired.Select(w => w.HostVeth).OfType<string>().Select(VethName.PrefixOf).Append(settings.Host.VethPrefix).Distinct()];
+        string[] prefixes = [.. wired.Select(w => w.HostVeth).OfType<string>().Select(VethName.PrefixOf).OfType<string>().Append(settings.Host.VethPrefix).Distinct()];
         var network = new HostNetwork(settings.Host, prefixes, settings.Imds, time, log);
         network.Start();
         var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, new HostInterfaces(settings.Host.EniMtu, log), log);

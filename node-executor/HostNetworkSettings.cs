@@ -69,8 +69,8 @@ internal sealed record HostNetworkSettings
         bool Flag(string name, bool? fromFile, bool otherwise) => Value(name, fromFile?.ToString(), otherwise, FlagOf, "true or false");
         int Mtu(string name, int? fromFile, int otherwise) => Value(
             name, fromFile?.ToString(CultureInfo.InvariantCulture), otherwise, MtuOf, $"a whole number of bytes from {NetConf.MinMtu} to {NetConf.MaxMtu}");
-        ImmutableArray<Cidr> Cidrs(string name, string[]? fromFile) => Value<ImmutableArray<Cidr>>(
-            name, fromFile is null ? null : string.Join(',', fromFile), [], CidrsOf, "IPv4 ranges such as 10.0.0.0/16, with commas between and no bit set behind the prefix");
+        ImmutableArray<Cidr> Cidrs(string name, string[]? fromFile, string allowed, Func<string, ImmutableArray<Cidr>?> parse) => Value<ImmutableArray<Cidr>>(
+            name, fromFile is null ? null : string.Join(',', fromFile), [], parse, allowed);
 
         var eniMtu = Mtu("AWS_VPC_ENI_MTU", file.EniMtu, NetConf.MaxMtu);
         var prefix = environment("AWS_VPC_K8S_CNI_VETHPREFIX") is { Length: > 0 } named ? named : file.VethPrefix ?? VethName.DefaultPrefix;
@@ -85,9 +85,10 @@ internal sealed record HostNetworkSettings
             PodMtu = Mtu("POD_MTU", file.PodMtu, eniMtu),
             VethPrefix = prefix,
             ExternalSnat = Flag("AWS_VPC_K8S_CNI_EXTERNALSNAT", file.ExternalSnat, false),
-            SnatExclusions = Cidrs("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", file.ExcludeSnatCidrs),
+            SnatExclusions = Cidrs("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", file.ExcludeSnatCidrs, Ranges, CidrsOf),
             SnatPorts = Value("AWS_VPC_K8S_CNI_RANDOMIZESNAT", file.RandomizeSnat, SnatPorts.FullyRandom, PortsOf, "prng, hashrandom or none"),
-            ExternalServices = Cidrs("AWS_EXTERNAL_SERVICE_CIDRS", file.ExternalServiceCidrs),
+            ExternalServices = Cidrs("AWS_EXTERNAL_SERVICE_CIDRS", file.ExternalServiceCidrs,
+                $"{Ranges}, and not all addresses: then no pod's traffic would leave by its own interface", text => CidrsOf(text) is { } ranges && ranges.All(range => range.Length > 0) ? ranges : null),
             NodePorts = Flag("AWS_VPC_CNI_NODE_PORT_SUPPORT", file.NodePortSupport, true),
             Mark = Value("AWS_VPC_K8S_CNI_CONNMARK", file.Connmark, 0x80u, MarkOf, "a number from 1 to 0xffffffff such as 0x80 or 128"),
             HasTcpEarlyDemux = !Flag("DISABLE_TCP_EARLY_DEMUX", file.DisableTcpEarlyDemux, false),
@@ -128,11 +129,21 @@ internal sealed record HostNetworkSettings
         }
     }
 
+    private const string Ranges = "IPv4 ranges such as 10.0.0.0/16, with commas between";
+
     private static ImmutableArray<Cidr>? CidrsOf(string text)
     {
         var cidrs = text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-            .Select(entry => Cidr.TryParse(entry, out var cidr) && !cidr.Base.IsV6 ? cidr : (Cidr?)null).ToArray();
+            .Select(MaskedOf).ToArray();
         return cidrs.Contains(null) ? null : [.. cidrs.Select(cidr => cidr!.Value)];
+    }
+
+    /// <summary>What is set behind the prefix does not count, as with amazon-vpc-cni-k8s.</summary>
+    private static Cidr? MaskedOf(string text)
+    {
+        var parts = text.Split('/');
+        return parts.Length == 2 && Ip.TryParse(parts[0], out var ip) && !ip.IsV6 && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var length) && length <= 32
+            ? new Cidr(ip with { Bits = length == 0 ? 0 : ip.Bits >> (32 - length) << (32 - length) }, length) : null;
     }
 }
 

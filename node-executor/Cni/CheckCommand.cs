@@ -26,7 +26,7 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, Hos
         var netns = request.Netns ?? throw AddCommand.NoNetns(call);
         var sandbox = new SandboxKey(call.ContainerId, call.IfName);
         var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
-        var veth = AddCommand.VethOf(sandbox, pod, conf, host);
+        var veth = AsNamed(previous, AddCommand.VethOf(sandbox, pod, conf, host));
         using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation) ?? throw AddCommand.TooEarly(sandbox, Deadline);
 
         List<string> wrong = [];
@@ -62,6 +62,10 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, Hos
         LogRight(pod, sandbox);
         return PluginReply.Nothing;
     }
+
+    /// <summary>A pod keeps its link's name when the prefix changes: prevResult tells it.</summary>
+    private static PodVeth AsNamed(PrevResult previous, PodVeth veth) =>
+        previous.Interfaces.FirstOrDefault(link => link.Sandbox is null && VethName.IsSame(link.Name, veth.HostVeth)) is { } host ? veth.Named(host.Name) : veth;
 
     private static List<string> Compare(PodWiring wiring, PodRouting routing, PrevResult previous, SafeFileHandle netns)
     {

@@ -78,8 +78,12 @@ internal static class Rtnetlink
     internal const ushort FRA_SRC = 2;
     internal const ushort FRA_PRIORITY = 6;
     internal const ushort FRA_FWMARK = 10;
+    internal const ushort FRA_SUPPRESS_IFGROUP = 13;
+    internal const ushort FRA_SUPPRESS_PREFIXLEN = 14;
     internal const ushort FRA_TABLE = 15;
     internal const ushort FRA_FWMASK = 16;
+    internal const ushort FRA_PROTOCOL = 21;
+    internal const uint FIB_RULE_INVERT = 2;
 
     internal const ushort NUD_PERMANENT = 0x80;
     internal const ushort NDA_DST = 1;

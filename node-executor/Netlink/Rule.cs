@@ -82,7 +82,7 @@ internal sealed record Rule(int Priority, Cidr? From, Cidr? To, int Table)
         }
 
         var header = body.Read<RuleHeader>();
-        if (header.Family != AF_INET || header.Action != FR_ACT_TO_TBL || header.SourceBits > 32 || header.DestinationBits > 32)
+        if (header.Family != AF_INET || header.Action != FR_ACT_TO_TBL || header.SourceBits > 32 || header.DestinationBits > 32 || header.Tos != 0 || (header.Flags & FIB_RULE_INVERT) != 0)
         {
             return null;
         }
@@ -91,6 +91,12 @@ internal sealed record Rule(int Priority, Cidr? From, Cidr? To, int Table)
         var mask = 0u;
         while (body.NextAttribute(out var attribute, out var value))
         {
+            if (attribute is not (FRA_SRC or FRA_DST or FRA_PRIORITY or FRA_FWMARK or FRA_FWMASK or FRA_TABLE or FRA_PROTOCOL)
+                && !(attribute is FRA_SUPPRESS_IFGROUP or FRA_SUPPRESS_PREFIXLEN && MessageReader.UInt32(value) == uint.MaxValue)) // None.
+            {
+                return null; // It asks for more: an interface, a port, a user.
+            }
+
             rule = attribute switch
             {
                 FRA_SRC => rule with { From = new Cidr(MessageReader.Address(value), header.SourceBits) },

@@ -53,7 +53,7 @@ internal static class SnatTable
         if (translates)
         {
             Chain("egress", $"filter hook prerouting priority dstnat {AfterNat}", prefixes.Select(prefix =>
-                $"iifname \"{prefix}*\" ct state new ct status ! confirmed ip daddr != @kept fib daddr type != local {setBoth}"));
+                $"iifname \"{prefix}*\" ct state new ct status & confirmed == 0 ip daddr != @kept fib daddr type != local {setBoth}"));
             Chain("translate", $"nat hook postrouting priority srcnat {AfterNat}",
                 [$"ip daddr != @kept fib daddr type != local snat to {primary.Address}{PortsOf(settings.SnatPorts)}"]);
         }

@@ -21,6 +21,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     private string applied = ""; // Ours, as it was sent.
     private string listed = ""; // The same, as the library lists it.
     private string said = "";
+    private PrimaryFacts? known; // As last said.
 
     /// <summary>Ends when pods can start: what they send finds its way.</summary>
     internal Task WhenReady => ready.Task;
@@ -70,13 +71,20 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             var facts = settings.Marks ? await InstanceMetadata.PrimaryAsync(imds, time) : null;
             if (settings.Marks && facts is null)
             {
-                Say($"The metadata service {imds} does not say what the VPC's ranges are; the table is as it was");
-                return;
+                Say($"The metadata service {imds} does not say what the VPC's ranges are; {(known is null ? "no pod starts before it does" : "what it said last holds")}. Check that it is enabled and that its hop limit lets this process through");
             }
 
-            await Task.Run(() => Apply(facts));
-            ready.TrySetResult();
-            said = "";
+            known = facts ?? known;
+            await Task.Run(() => Apply(known));
+            if (known is not null || !settings.Marks)
+            {
+                ready.TrySetResult();
+            }
+
+            if (facts is not null || !settings.Marks)
+            {
+                said = "";
+            }
         }
         catch (WiringException e)
         {

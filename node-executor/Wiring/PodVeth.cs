@@ -26,7 +26,10 @@ public sealed partial record PodVeth
     public int Mtu { get; }
 
     /// <summary>The host end's name.</summary>
-    public string HostVeth { get; }
+    public string HostVeth { get; private init; }
+
+    /// <summary>The same, of before the prefix was another one.</summary>
+    internal PodVeth Named(string hostVeth) => this with { HostVeth = hostVeth };
 
     /// <summary>The pair of one sandbox.</summary>
     /// <param name="mtu">Bytes; 576 to 9001.</param>

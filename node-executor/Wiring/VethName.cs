@@ -34,8 +34,11 @@ public static class VethName
         name.Length == prefix.Length + Digits && name.StartsWith(prefix, StringComparison.Ordinal) &&
         name.AsSpan(prefix.Length).IndexOfAnyExcept(Hexadecimal) < 0;
 
-    /// <summary>What stands before the hash in the name of a link that we have made.</summary>
-    internal static string PrefixOf(string name) => name[..^Digits];
+    /// <summary>Whether two names differ by their prefix only.</summary>
+    internal static bool IsSame(string name, string other) => PrefixOf(name) is not null && PrefixOf(other) is not null && name[^Digits..] == other[^Digits..];
+
+    /// <summary>What stands before the hash in the name of a link that we have made; null when somebody has renamed it.</summary>
+    internal static string? PrefixOf(string name) => name.Length > Digits && IsOurs(name, name[..^Digits]) ? name[..^Digits] : null;
 
 #pragma warning disable CA5350 // A name, not a secret: amazon-vpc-cni-k8s uses SHA-1.
     private static string Hashed(string text) =>

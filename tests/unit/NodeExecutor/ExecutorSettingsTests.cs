@@ -31,6 +31,13 @@ public sealed class ExecutorSettingsTests : IDisposable
     }
 
     [Fact]
+    public void What_is_set_behind_a_ranges_prefix_does_not_count()
+    {
+        environment["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = "10.1.2.3/16, 0.0.0.0/0";
+        Assert.Equal([Cidr.Parse("10.1.0.0/16"), Cidr.Parse("0.0.0.0/0")], Read().Host.SnatExclusions);
+    }
+
+    [Fact]
     public void The_hosts_network_has_the_references_defaults()
     {
         File.WriteAllText(file, """{"silos":["http://10.0.0.4:8001"],"tokenFile":"/run/token"}""");
@@ -75,7 +82,7 @@ public sealed class ExecutorSettingsTests : IDisposable
     [InlineData("AWS_VPC_K8S_CNI_CONNMARK", "0xg", "from 1 to 0xffffffff")]
     [InlineData("AWS_VPC_K8S_CNI_CONNMARK", "-1", "from 1 to 0xffffffff")]
     [InlineData("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/8,fd00::/8", "IPv4 ranges")]
-    [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "10.0.0.1/8", "no bit set behind the prefix")]
+    [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "0.0.0.0/0", "not all addresses")]
     [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "10.0.0.0", "such as 10.0.0.0/16")]
     public void A_value_that_cannot_be_is_refused_with_what_can_be(string variable, string value, string allowed)
     {

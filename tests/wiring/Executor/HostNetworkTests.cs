@@ -73,6 +73,9 @@ public sealed class HostNetworkTests
         node.Silo.VpcCidrs = ""; // It does not answer: what was last known holds.
         await executor.SaysAsync("The host's network is not as it should be");
         Assert.Contains("10.7.0.0/16", Ruleset(node), StringComparison.Ordinal);
+        NetworkNamespace.Run(TestNode.Path(node.Name), () => Nft.Run("flush ruleset"));
+        await executor.SaysAsync("Table aws-vpc-cni is set"); // And is put back when somebody takes it away.
+        Assert.Contains("10.7.0.0/16", Ruleset(node), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -82,7 +85,8 @@ public sealed class HostNetworkTests
         var executor = await node.RunAsync();
         await executor.SaysAsync("This node can serve");
         var before = node.Snapshot();
-        var first = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"));
+        var pod = node.AddPod("p1");
+        var first = await PluginClient.AddAsync(node.Socket, "c1", pod);
         await executor.TerminateAsync();
 
         node.Settings["AWS_VPC_K8S_CNI_VETHPREFIX"] = "pod";
@@ -93,12 +97,39 @@ public sealed class HostNetworkTests
         Assert.Contains("iifname \"eni*\" ct mark", Ruleset(node), StringComparison.Ordinal);
         Assert.Contains("iifname \"pod*\" ct mark", Ruleset(node), StringComparison.Ordinal);
         node.Ping(first.Address);
+        Assert.Equal(new PluginAnswer(0, ""), await CniChecks.CheckAsync(node, "c1", pod, CniChecks.ConfigWith(first.Output)));
 
         var second = await PluginClient.AddAsync(node.Socket, "c2", node.AddPod("p2"));
         node.Ping(second.Address);
         Assert.Matches(@"pod[0-9a-f]{11}@\w+: .* mtu 1400 ", node.Ip("link"));
         await PluginClient.DelAsync(node.Socket, "c1");
         await PluginClient.DelAsync(node.Socket, "c2");
+        await node.SettleAsync(before);
+    }
+
+    [Fact]
+    public async Task A_rule_of_somebody_elses_is_neither_taken_for_ours_nor_deleted()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Ip("rule", "add", "priority", "1024", "fwmark", "0x80/0x80", "iif", "lo", "lookup", "main");
+        await (await node.RunAsync()).SaysAsync("This node can serve");
+        Assert.Equal(["1024:\tfrom all fwmark 0x80/0x80 iif lo lookup main", "1024:\tfrom all fwmark 0x80/0x80 lookup main"],
+            node.Ip("rule").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Trim()).Where(line => line.StartsWith("1024:", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_link_that_somebody_has_renamed_keeps_no_executor_from_starting()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await executor.SaysAsync("This node can serve");
+        var before = node.Snapshot();
+        var pod = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"));
+        await executor.TerminateAsync();
+        node.Ip("link", "set", pod.Json.GetProperty("interfaces")[0].GetProperty("name").GetString()!, "name", "foo");
+
+        await (await node.RunAsync()).SaysAsync("This node can serve");
+        Assert.Equal(new PluginAnswer(0, ""), await PluginClient.DelAsync(node.Socket, "c1"));
         await node.SettleAsync(before);
     }
 

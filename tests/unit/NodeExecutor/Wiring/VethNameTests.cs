@@ -30,4 +30,12 @@ public sealed class VethNameTests
         Assert.Equal(names.Length, names.Distinct().Count());
         Assert.All(names, name => Assert.Matches("^eni[0-9a-f]{11}$", name));
     }
+
+    [Theory]
+    [InlineData("enic440f455693", "eni")]
+    [InlineData("podc440f455693", "pod")]
+    [InlineData("c440f455693", null)]
+    [InlineData("foo", null)]
+    [InlineData("a-name-of-hers", null)]
+    public void A_prefix_is_read_from_names_of_ours_only(string name, string? prefix) => Assert.Equal(prefix, VethName.PrefixOf(name));
 }
