@@ -5,6 +5,7 @@ using AwsVpcCni.Grains.Node;
 using AwsVpcCni.NodeExecutor.Wiring;
 using AwsVpcCni.Tests.Simulation.Node;
 using AwsVpcCni.VpcEmulator.Model;
+using Block = AwsVpcCni.Core.Addressing.Block;
 
 namespace AwsVpcCni.Tests.Simulation.Checkers;
 
@@ -122,10 +123,11 @@ internal sealed class Invariants(World world)
         foreach (var taking in before.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface))
         {
             var now = document.Intents.FirstOrDefault(one => one.Id == taking.Id);
-            var held = world.Vpc.FindEni(taking.EniId)?.Delivered.Select(Ip.From).ToArray() ?? [];
-            var undone = taking.Kind == IntentKind.Return
-                ? taking.Names.Where(name => now?.Names.Contains(name) != true).SelectMany(name => name.Addresses).Where(held.Contains).ToArray()
-                : now is null && held.Length > 0 ? held : [];
+            var eni = world.Vpc.FindEni(taking.EniId);
+            bool Holds(Block name) => eni is not null && (name.IsPrefix ? eni.Prefixes.Any(prefix => Ip.From(prefix.BaseAddress) == name.First) : eni.Addresses.Any(one => Ip.From(one) == name.First));
+            Ip[] undone = taking.Kind == IntentKind.Return
+                ? [.. taking.Names.Where(name => now?.Names.Contains(name) != true && Holds(name)).SelectMany(name => name.Addresses)]
+                : now is null ? [.. eni?.Delivered.Select(Ip.From) ?? []] : [];
             if (undone.Length > 0 && !undone.All(TakenByHands.Contains))
             {
                 Fail($"{instanceId}: the stored taking {taking.Id} ({taking.Kind} of {string.Join(", ", undone)} from {taking.EniId}) is gone, and EC2 still shows them there");
