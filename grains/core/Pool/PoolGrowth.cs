@@ -28,9 +28,7 @@ internal static class PoolGrowth
         if (prefixes && missing > 0)
         {
             // The prefixes that could be had count in full; free single addresses that are there already count too.
-            var singles = node.Enis.SelectMany(eni => eni.Blocks).Where(block => !block.Block.IsPrefix).Sum(block => block.Free)
-                + node.Enis.Where(eni => !eni.DrawingPrefixes).Sum(eni => eni.Drawing);
-            var stillMissing = need.Missing - (need.Short - (missing * size)) - Math.Max(0, singles - node.WaitingPods);
+            var stillMissing = PoolNeed.Of(target, PoolPlanner.CountBoth(node, prefixes), prefixes, node.Slots).Missing - (need.Short - (missing * size));
             stillMissing = Draw(left, stillMissing, prefixes: false, fills, actions);
             Add(node, left, stillMissing, prefixes: false, fills, actions);
         }

@@ -187,6 +187,17 @@ public sealed class PoolPlannerTests
         Assert.Equal("[9]", node.Shape);
     }
 
+    [Fact] // Property tests, seed bfTmFONYdKO4.
+    public void Single_addresses_in_the_place_of_a_prefix_count_towards_the_minimum_those_that_pods_wait_for_too()
+    {
+        var node = new NodeState
+        {
+            Slots = 9, TakesPrefixes = true, WaitingPods = 2, NewInterfaces = 1, NewIn = [new SubnetRoom("subnet-0", true, HasPrefixes: false)],
+            Enis = [new EniState { EniId = "eni-0", Room = 0, Drawing = 6, Subnet = new SubnetRoom("subnet-0", true, HasPrefixes: false) }],
+        };
+        Assert.Empty(PoolPlanner.Plan(node, new PoolPolicy { Prefixes = true, MinimumIps = 6 }));
+    }
+
     [Fact]
     public void Nothing_is_gathered_on_an_interface_that_has_just_been_emptied()
     {
