@@ -46,6 +46,7 @@ internal abstract record LeaseLine
     internal static LeaseLine? Parse(string line)
     {
         if (line.Length < 10 || line[8] != ' ' ||
+            line.AsSpan(0, 8).ContainsAnyInRange('A', 'F') || // A letter of another case is a changed byte, too.
             !uint.TryParse(line.AsSpan(0, 8), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var checksum) ||
             checksum != Checksum(line[9..]))
         {

@@ -102,6 +102,20 @@ public sealed class LeaseFileTests : IDisposable
     }
 
     [Fact]
+    public void A_checksum_in_capitals_is_a_changed_one()
+    {
+        Write();
+        var whole = File.ReadAllBytes(FilePath);
+        for (var at = 0; at < 8; at++)
+        {
+            whole[at] = (byte)char.ToUpperInvariant((char)whole[at]); // Of the first line; it has letters.
+        }
+
+        File.WriteAllBytes(FilePath, whole);
+        Assert.Contains("damaged", Read().Warning, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_snapshot_that_misses_lines_is_damaged()
     {
         Write();
