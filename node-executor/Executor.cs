@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Cni;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Status;
 using AwsVpcCni.NodeExecutor.Wiring;
 using Microsoft.Extensions.Logging;
 
@@ -33,9 +34,10 @@ internal static partial class Executor
         var lane = new Lane();
         var (lease, leftovers, wired) = Restore(store, instanceId, settings.Host.VethPrefix, time, log);
         string[] prefixes = [.. wired.Select(w => w.HostVeth).OfType<string>().Select(VethName.PrefixOf).OfType<string>().Append(settings.Host.VethPrefix).Distinct()];
-        var network = new HostNetwork(settings.Host, prefixes, settings.Imds, time, log);
+        var repairs = new Repairs(time, log);
+        var network = new HostNetwork(settings.Host, prefixes, settings.Imds, repairs, time, log);
         network.Start();
-        var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, new HostInterfaces(settings.Host.EniMtu, log), log);
+        var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, new HostInterfaces(settings.Host.EniMtu, repairs, log), log);
         var links = new PodLinks(wirer, lane, link, time, log);
         foreach (var sandbox in wired.Where(sandbox => sandbox.Sandbox is not null))
         {
@@ -53,7 +55,9 @@ internal static partial class Executor
         var commands = new CniCommands(
             new AddCommand(lane, link, links, gate, settings.Host, time, log), new DelCommand(lane, link, links, gate, time, log),
             new CheckCommand(link, gate, settings.Host, log), new GcCommand(lane, link, links, gate, log), new StatusCommand(lane, link, time), log);
-        using var socket = PluginSocket.Listen(settings.Socket, time, log, commands.ServeAsync);
+        var status = new StatusReport(lane, link, links, network, repairs, time);
+        using var socket = PluginSocket.Listen(settings.Socket, time, log, (request, cancellation) =>
+            StatusReport.IsAsked(request) ? status.ReplyAsync() : commands.ServeAsync(request, cancellation));
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         LogStarted(log, instanceId, lease.Incarnation, lease.Slots.Count, lease.Claims.Count);
         Task[] parts =

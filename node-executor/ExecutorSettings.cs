@@ -72,6 +72,16 @@ internal sealed record ExecutorSettings
         return errors.Count == 0 ? settings : throw new ExecutorStoppedException($"The settings are not usable:\n  {string.Join("\n  ", errors)}");
     }
 
+    /// <summary>Where the executor's socket is, for who asks it: the rest may be missing.</summary>
+    /// <exception cref="ExecutorStoppedException">The settings file cannot be read.</exception>
+    internal static string SocketOf(Func<string, string?> environment)
+    {
+        var errors = new List<string>();
+        var socket = environment(Prefix + "SOCKET") is { Length: > 0 } set ? set
+            : ReadFile(environment(Prefix + "CONFIG") is { Length: > 0 } named ? named : null, errors).Socket ?? Frame.DefaultSocketPath;
+        return errors.Count == 0 ? socket : throw new ExecutorStoppedException(errors[0]);
+    }
+
     private static Uri Address(string text, string name, List<string> errors)
     {
         if (Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")

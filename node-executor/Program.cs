@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using AwsVpcCni.NodeExecutor;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Status;
 using AwsVpcCni.NodeExecutor.Wiring;
 
 // What a socket has brought goes on at once, on the thread that noticed it: two switches of threads less in each ADD. Whatever blocks
@@ -20,6 +21,17 @@ using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 try
 {
+    if (args is ["status"] or ["status", "--json"])
+    {
+        await StatusClient.RunAsync(ExecutorSettings.SocketOf(Environment.GetEnvironmentVariable), args.Length > 1, time, Console.Out);
+        return 0;
+    }
+
+    if (args.Length > 0)
+    {
+        throw new ExecutorStoppedException($"'{string.Join(' ', args)}' is not known. Without words it serves the node; 'status' shows how it stands with the one that runs, 'status --json' the same for programs.");
+    }
+
     var settings = ExecutorSettings.Read(Environment.GetEnvironmentVariable);
     await Executor.RunAsync(settings, time, new StderrLogger(settings.LogLevel, time, Console.Error), stop.Token);
     return 0;

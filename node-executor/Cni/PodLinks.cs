@@ -23,6 +23,9 @@ internal sealed partial class PodLinks(IWirer wirer, Lane lane, LeaseLink link, 
     /// <summary>What an ADD of this process has made; null when it has made nothing.</summary>
     internal WiredPod? ResultOf(SandboxKey sandbox) => wired.GetValueOrDefault(sandbox)?.Pod;
 
+    /// <summary>The host's end of a sandbox's pair; null when none is known.</summary>
+    internal string? HostVethOf(SandboxKey sandbox) => wired.GetValueOrDefault(sandbox)?.Links.HostVeth;
+
     /// <summary>Makes a pod's pair of links while its ADD asks for an address. End it by <see cref="DiscardAsync"/> if none comes.</summary>
     internal Task<IPodPair?> MakeAsync(PodVeth veth, SafeHandle netns) => wirer.MakeAsync(veth, netns, KernelDeadline);
 

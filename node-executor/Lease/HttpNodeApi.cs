@@ -49,6 +49,9 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
     }
 
     /// <inheritdoc/>
+    public string? Silo => silos.Last?.ToString();
+
+    /// <inheritdoc/>
     public Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation) =>
         PostAsync("assign", request, NodeJson.Default.AssignRequest, NodeJson.Default.AssignReply, cancellation);
 

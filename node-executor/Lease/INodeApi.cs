@@ -6,6 +6,9 @@ namespace AwsVpcCni.NodeExecutor.Lease;
 /// <remarks>All throw <see cref="NodeApiException"/> when no silo has answered, or one has refused.</remarks>
 public interface INodeApi
 {
+    /// <summary>The silo that answered last, for people; null: none yet, or there is only one.</summary>
+    string? Silo => null;
+
     /// <summary>An ADD.</summary>
     Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation);
 

@@ -61,7 +61,9 @@ public sealed partial class LeaseLink
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, deadline.Token);
         try
         {
-            return await api.AssignAsync(request, either.Token);
+            var reply = await api.AssignAsync(request, either.Token);
+            answeredAt = Now;
+            return reply;
         }
         catch (NodeApiException e)
         {

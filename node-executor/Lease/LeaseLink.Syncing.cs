@@ -118,6 +118,7 @@ public sealed partial class LeaseLink
         {
             var freed = ending.FreedAt is { } at ? (Now - at).TotalSeconds : 0;
             await api.ReleaseAsync(new ReleaseRequest(stamp, ending.Sandbox, ending.Address, freed), either.Token);
+            answeredAt = Now;
             Lease = Lease.AcknowledgeRelease(stamp);
         }
         catch (NodeApiException e)
@@ -171,7 +172,7 @@ public sealed partial class LeaseLink
             LogAnswered();
         }
 
-        lastFailure = null;
+        (lastFailure, answeredAt) = (null, Now);
     }
 
     [LoggerMessage(EventId = 3121, Level = LogLevel.Warning, Message = "{Failure}")]

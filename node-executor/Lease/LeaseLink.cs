@@ -121,12 +121,14 @@ public sealed partial class LeaseLink
                     case Answer.NotYet(var why) when Now >= deadline:
                         return new AddOutcome.Failed(CanRetry: true,
                             $"No address after {options.AddDeadline.TotalSeconds:0} s. {why.Text}");
-                }
+                    case Answer.NotYet(var why) when Lease.Adds.TryGetValue(add.Sandbox, out var asking):
+                        Lease = Lease.Wait(add.Sandbox, why);
+                        if (!asking.Waits)
+                        {
+                            reportWanted.Fire(); // It is demand.
+                        }
 
-                if (Lease.Adds.TryGetValue(add.Sandbox, out var asking) && !asking.Waits)
-                {
-                    Lease = Lease.Wait(add.Sandbox);
-                    reportWanted.Fire(); // It is demand.
+                        break;
                 }
 
                 await time.ForAsync(changed, Min(options.AskAgain, deadline - Now), cancellation);

@@ -29,6 +29,9 @@ public sealed record Asking(PodName Pod, long Number, TimeSpan Since, long Turn,
 {
     /// <inheritdoc cref="Hold.Network"/>
     public string? Network { get; init; }
+
+    /// <summary>What it was told last; null when it has not been told anything.</summary>
+    public Reason? Why { get; init; }
 }
 
 /// <summary>An assignment that is over, and whose end no reply has acknowledged.</summary>

@@ -132,8 +132,8 @@ public sealed partial record NodeLease
     }
 
     /// <summary>The ADD has been told "not yet", so it is reported as demand.</summary>
-    public NodeLease Wait(SandboxKey sandbox) =>
-        Adds.TryGetValue(sandbox, out var asking) ? this with { Adds = Adds.SetItem(sandbox, asking with { Waits = true }) } : this;
+    public NodeLease Wait(SandboxKey sandbox, Reason? why = null) =>
+        Adds.TryGetValue(sandbox, out var asking) ? this with { Adds = Adds.SetItem(sandbox, asking with { Waits = true, Why = why }) } : this;
 
     /// <summary>How much longer a freed address rests; zero or less when it has rested.</summary>
     public TimeSpan RestsFor(Slot slot, TimeSpan now) => slot.FreedAt is { } freed ? freed + Cooldown - now : TimeSpan.Zero;

@@ -22,7 +22,10 @@ internal sealed class SiloList(IReadOnlyList<Uri> silos, TimeProvider time)
         }
     }
 
-    internal void Answered(Uri silo) => first = IndexOf(silo);
+    /// <summary>The one that answered last; null for none yet.</summary>
+    internal Uri? Last { get; private set; }
+
+    internal void Answered(Uri silo) => (first, Last) = (IndexOf(silo), silo);
 
     /// <summary>It took the request and said nothing: each further try would cost a whole deadline.</summary>
     internal void Silent(Uri silo)

@@ -4,20 +4,27 @@ namespace AwsVpcCni.NodeExecutor.Linux;
 internal static class Sysctl
 {
     /// <summary>Sets one switch; does nothing when this kernel has none of the name (IPv6 may be compiled out).</summary>
+    /// <returns>Whether it had another value before.</returns>
     /// <param name="path">Below /proc/sys, with slashes: an interface's name may hold a dot.</param>
     /// <exception cref="IOException">The kernel refuses; the message names the switch.</exception>
-    internal static void SetIfPresent(string path, string value)
+    internal static bool SetIfPresent(string path, string value)
     {
         var file = $"/proc/sys/{path}";
         if (!File.Exists(file))
         {
-            return;
+            return false;
         }
 
         try
         {
+            if (File.ReadAllText(file).Trim() == value)
+            {
+                return false;
+            }
+
             using var handle = File.OpenHandle(file, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
             RandomAccess.Write(handle, System.Text.Encoding.ASCII.GetBytes(value), 0);
+            return true;
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {

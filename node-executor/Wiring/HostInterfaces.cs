@@ -6,11 +6,12 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 
 /// <summary>The interfaces of this machine, primary and secondary; says what becomes of each once, not at each look.</summary>
 /// <remarks>On pool threads: the kernel may take its time, and the lease must not wait for it.</remarks>
-internal sealed partial class HostInterfaces(int mtu, ILogger log) : IHostInterfaces
+internal sealed partial class HostInterfaces(int mtu, Repairs repairs, ILogger log) : IHostInterfaces
 {
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(10);
 
     private readonly Dictionary<string, string> said = new(StringComparer.Ordinal); // As many as the node has interfaces.
+    private readonly Dictionary<string, InterfaceOrder> ready = new(StringComparer.Ordinal); // As set up last, of those.
 
     /// <inheritdoc/>
     public Task<InterfaceState> SetUpAsync(InterfaceOrder order) => Task.Run(() => SetUp(order));
@@ -22,11 +23,13 @@ internal sealed partial class HostInterfaces(int mtu, ILogger log) : IHostInterf
     {
         try
         {
-            var ready = IsPrimary(order)
-                ? new ReadyInterface(HostSetup.Apply(order.Mac, mtu, KernelDeadline), IsChanged: false)
-                : InterfaceSetup.Apply(order, mtu, KernelDeadline);
-            if (ready is null)
+            var whenChanged = ready.GetValueOrDefault(order.EniId) == order ? repairs : null;
+            var link = IsPrimary(order)
+                ? new ReadyInterface(HostSetup.Apply(order.Mac, mtu, KernelDeadline, whenChanged), IsChanged: false)
+                : InterfaceSetup.Apply(order, mtu, KernelDeadline, whenChanged);
+            if (link is null)
             {
+                ready.Remove(order.EniId);
                 if (IsNews(order, "absent"))
                 {
                     LogAbsent(order.EniId, order.Mac, order.DeviceIndex);
@@ -35,9 +38,10 @@ internal sealed partial class HostInterfaces(int mtu, ILogger log) : IHostInterf
                 return InterfaceState.Absent;
             }
 
-            if (IsNews(order, "ready") || ready.IsChanged)
+            ready[order.EniId] = order;
+            if (IsNews(order, "ready") || (link.IsChanged && whenChanged is null))
             {
-                LogReady(order.EniId, ready.Name);
+                LogReady(order.EniId, link.Name);
             }
 
             return InterfaceState.Ready;
@@ -63,6 +67,7 @@ internal sealed partial class HostInterfaces(int mtu, ILogger log) : IHostInterf
             }
 
             said.Remove(order.EniId);
+            ready.Remove(order.EniId);
             return true;
         }
         catch (WiringException e)

@@ -9,7 +9,7 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <remarks>Set at the start and looked at each 30 s, when the VPC's ranges are read anew; only what differs is changed. It stays when the
 /// executor ends: traffic of pods does not wait for a restart.</remarks>
 /// <param name="prefixes">How names of pods' links begin: the setting's, and those of pods from a time of another setting.</param>
-internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnlyCollection<string> prefixes, Uri imds, TimeProvider time, ILogger log)
+internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnlyCollection<string> prefixes, Uri imds, Repairs repairs, TimeProvider time, ILogger log)
 {
     /// <summary>Between two looks.</summary>
     internal static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
@@ -22,9 +22,14 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     private string listed = ""; // The same, as the library lists it.
     private string said = "";
     private PrimaryFacts? known; // As last said.
+    private bool areRulesSet;
+    private volatile HostNetworkStatus status = new(IsReady: false, null, null);
 
     /// <summary>Ends when pods can start: what they send finds its way.</summary>
     internal Task WhenReady => ready.Task;
+
+    /// <summary>As of the last look. From any thread.</summary>
+    internal HostNetworkStatus Status => status;
 
     /// <summary>What needs nobody's answer.</summary>
     /// <exception cref="ExecutorStoppedException">libnftables is not installed, and the settings need it.</exception>
@@ -66,12 +71,13 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     /// <summary>One look. What cannot be done is said once, and left for the next.</summary>
     internal async Task LookAsync()
     {
+        string? failure = null;
         try
         {
             var facts = settings.Marks ? await InstanceMetadata.PrimaryAsync(imds, time) : null;
             if (settings.Marks && facts is null)
             {
-                Say($"The metadata service {imds} does not say what the VPC's ranges are; {(known is null ? "no pod starts before it does" : "what it said last holds")}. Check that it is enabled and that its hop limit lets this process through");
+                Say(failure = $"The metadata service {imds} does not say what the VPC's ranges are; {(known is null ? "no pod starts before it does" : "what it said last holds")}. Check that it is enabled and that its hop limit lets this process through");
             }
 
             known = facts ?? known;
@@ -88,8 +94,10 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         }
         catch (WiringException e)
         {
-            Say(e.Message);
+            Say(failure = e.Message);
         }
+
+        status = new HostNetworkStatus(ready.Task.IsCompletedSuccessfully, BootClock.Now(time), failure);
     }
 
     /// <summary>What <paramref name="facts"/> ask for, in the calling thread's network namespace.</summary>
@@ -103,7 +111,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             return false;
         }
 
-        var link = HostSetup.Apply(facts.Mac, settings.EniMtu, KernelDeadline);
+        var link = HostSetup.Apply(facts.Mac, settings.EniMtu, KernelDeadline, applied.Length > 0 ? repairs : null);
         if (prefixes.FirstOrDefault(prefix => link.StartsWith(prefix, StringComparison.Ordinal)) is { } ambiguous)
         {
             throw new WiringException(
@@ -121,6 +129,11 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         }
 
         Change(wanted);
+        if (wanted == applied)
+        {
+            repairs.Made(RepairKind.Table, $"replace table {SnatTable.Name}");
+        }
+
         LogTable(SnatTable.Name, settings.ExternalSnat ? "nothing" : facts.Address.ToString(), string.Join(", ", facts.VpcCidrs));
         (applied, listed) = (wanted, Listed());
         return true;
@@ -161,14 +174,21 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
 
     private void SetRulesAndSwitches()
     {
-        if (HostRules.Apply(settings, KernelDeadline) is > 0 and var changed)
+        var whenChanged = areRulesSet ? repairs : null;
+        if (HostRules.Apply(settings, KernelDeadline, whenChanged) is > 0 and var changed && whenChanged is null)
         {
             LogRules(changed);
         }
 
         try
         {
-            Sysctl.SetIfPresent("net/ipv4/tcp_early_demux", settings.HasTcpEarlyDemux ? "1" : "0");
+            var (demux, value) = ("net/ipv4/tcp_early_demux", settings.HasTcpEarlyDemux ? "1" : "0");
+            if (Sysctl.SetIfPresent(demux, value))
+            {
+                whenChanged?.Made(RepairKind.Sysctl, $"set {demux} to {value}");
+            }
+
+            areRulesSet = true;
         }
         catch (IOException refused)
         {
@@ -197,3 +217,9 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     [LoggerMessage(EventId = 3053, Level = LogLevel.Warning, Message = "The host's network is not as it should be, and is tried again: {Why}")]
     private partial void LogNotSet(string why);
 }
+
+/// <summary>How it stands with the host's network.</summary>
+/// <param name="IsReady">All has been in place once, so pods may start.</param>
+/// <param name="At">Boot-clock time of the last look; null: none yet.</param>
+/// <param name="Failure">What it could not do; null: nothing.</param>
+internal sealed record HostNetworkStatus(bool IsReady, TimeSpan? At, string? Failure);

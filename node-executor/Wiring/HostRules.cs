@@ -22,9 +22,10 @@ internal static class HostRules
     ];
 
     /// <summary>Adds what is missing and deletes what is left of other settings.</summary>
+    /// <param name="repairs">Given when they were set already: what differs now, others have changed.</param>
     /// <returns>How many were changed.</returns>
     /// <exception cref="WiringException">The kernel refuses.</exception>
-    internal static int Apply(HostNetworkSettings settings, TimeSpan deadline)
+    internal static int Apply(HostNetworkSettings settings, TimeSpan deadline, Repairs? repairs = null)
     {
         var until = Deadline.In(deadline);
         try
@@ -49,9 +50,10 @@ internal static class HostRules
                 rule.Delete(ref message);
             }
 
-            socket.Execute(
-                message.Written, [.. missing.Select(rule => $"add rule {rule}"), .. stale.Select(rule => $"delete rule {rule}")], until, Errno.EEXIST, Errno.ENOENT);
-            return missing.Count + stale.Count;
+            List<string> steps = [.. missing.Select(rule => $"add rule {rule}"), .. stale.Select(rule => $"delete rule {rule}")];
+            socket.Execute(message.Written, [.. steps], until, Errno.EEXIST, Errno.ENOENT);
+            steps.ForEach(step => repairs?.Made(RepairKind.Rule, step));
+            return steps.Count;
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
         {

@@ -10,19 +10,31 @@ public static class HostSetup
     /// <summary>Sets the primary interface's MTU, and loose reverse-path filtering on it: replies to a pod of a secondary interface may come in there.</summary>
     /// <param name="primaryMac">As IMDS gives it; case does not matter.</param>
     /// <param name="mtu">Bytes.</param>
+    /// <param name="repairs">Given when it was set up already: what differs now, others have changed.</param>
     /// <returns>The interface's name.</returns>
     /// <exception cref="WiringException">There is no such interface, or the kernel refuses.</exception>
-    public static string Apply(string primaryMac, int mtu, TimeSpan deadline)
+    public static string Apply(string primaryMac, int mtu, TimeSpan deadline, Repairs? repairs = null)
     {
         var until = Deadline.In(deadline);
         try
         {
             using var socket = NetlinkSocket.Open();
             var primary = FindByMac(Link.All(socket, until), primaryMac);
-            var message = new MessageWriter(stackalloc byte[64]);
-            Link.SetMtu(ref message, primary.Index, mtu);
-            socket.Execute(message.Written, [$"set the MTU of {primary.Name} to {mtu}"], until);
-            Sysctl.SetIfPresent($"net/ipv4/conf/{primary.Name}/rp_filter", "2");
+            if (primary.Mtu != mtu)
+            {
+                var message = new MessageWriter(stackalloc byte[64]);
+                var what = $"set the MTU of {primary.Name} to {mtu}";
+                Link.SetMtu(ref message, primary.Index, mtu);
+                socket.Execute(message.Written, [what], until);
+                repairs?.Made(RepairKind.Link, what);
+            }
+
+            var filter = $"net/ipv4/conf/{primary.Name}/rp_filter";
+            if (Sysctl.SetIfPresent(filter, "2"))
+            {
+                repairs?.Made(RepairKind.Sysctl, $"set {filter} to 2");
+            }
+
             return primary.Name;
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)

@@ -56,29 +56,29 @@ internal sealed record InterfaceLayout
         var steps = new List<InterfaceStep>();
         if (found.Link.Mtu != mtu)
         {
-            steps.Add(new($"set the MTU of {name} to {mtu}", (ref MessageWriter message) => Link.SetMtu(ref message, link, mtu)));
+            steps.Add(new(RepairKind.Link, $"set the MTU of {name} to {mtu}", (ref MessageWriter message) => Link.SetMtu(ref message, link, mtu)));
         }
 
         if (!found.Link.IsUp)
         {
-            steps.Add(new($"set {name} up", (ref MessageWriter message) => Link.SetUp(ref message, link)));
+            steps.Add(new(RepairKind.Link, $"set {name} up", (ref MessageWriter message) => Link.SetUp(ref message, link)));
         }
 
         // Another program may have given the link what EC2 says it holds. Those addresses are pods', not the node's.
         var foreign = found.Addresses.Where(address => address.Scope == Rtnetlink.RT_SCOPE_UNIVERSE && address != Address).ToList();
         steps.AddRange(foreign.Select(address => new InterfaceStep(
-            $"delete address {address} of {name}", (ref MessageWriter message) => address.Delete(ref message, link))));
+            RepairKind.Address, $"delete address {address} of {name}", (ref MessageWriter message) => address.Delete(ref message, link))));
         if (foreign.Count > 0 || !found.Addresses.Contains(Address)) // The first of a subnet takes the others with it, and the last one the link's routes.
         {
-            steps.Add(new($"add address {Address} to {name}", (ref MessageWriter message) => Address.Replace(ref message, link)));
+            steps.Add(new(RepairKind.Address, $"add address {Address} to {name}", (ref MessageWriter message) => Address.Replace(ref message, link)));
         }
 
         steps.AddRange(Routes.Where(route => foreign.Count > 0 || !found.Routes.Contains(route with { Link = link })).Select(route => new InterfaceStep(
-            $"add route {route} dev {name}", (ref MessageWriter message) => route.Replace(ref message, link))));
+            RepairKind.Route, $"add route {route} dev {name}", (ref MessageWriter message) => route.Replace(ref message, link))));
         steps.AddRange(found.Routes.Where(route => route is { Table: PodWiring.MainTable, Via: null } && route.Destination == subnet).Select(route => DeleteRoute(route, found.Link)));
         if (!found.Rules.Contains(Rule))
         {
-            steps.Add(new($"add rule {Rule}", Rule.Add));
+            steps.Add(new(RepairKind.Rule, $"add rule {Rule}", Rule.Add));
         }
 
         steps.AddRange(found.Rules.Where(rule => IsOfThis(rule) && rule != Rule).Select(DeleteRule)); // From a time under another device index.
@@ -96,18 +96,19 @@ internal sealed record InterfaceLayout
 
     private bool IsOfThis(Rule rule) => rule is { Priority: FromInterfacePriority, To: null } && rule.From == Cidr.Single(Address.Ip);
 
-    private static InterfaceStep DeleteRule(Rule rule) => new($"delete rule {rule}", rule.Delete);
+    private static InterfaceStep DeleteRule(Rule rule) => new(RepairKind.Rule, $"delete rule {rule}", rule.Delete);
 
     private static InterfaceStep DeleteRoute(Route route, Link link) =>
-        new($"delete route {route} dev {link.Name}", (ref MessageWriter message) => route.Delete(ref message, link.Index));
+        new(RepairKind.Route, $"delete route {route} dev {link.Name}", (ref MessageWriter message) => route.Delete(ref message, link.Index));
 }
 
 /// <summary>What the kernel has of one interface: its link, that link's addresses and routes in table main and its own, and every rule.</summary>
 internal sealed record InterfaceFound(Link Link, IReadOnlyList<Address> Addresses, IReadOnlyList<Route> Routes, IReadOnlyList<Rule> Rules);
 
 /// <summary>One change in the kernel.</summary>
+/// <param name="Kind">What it is when somebody else has made it necessary.</param>
 /// <param name="What">For the error, should it be refused.</param>
-internal sealed record InterfaceStep(string What, InterfaceStep.Writer Write)
+internal sealed record InterfaceStep(RepairKind Kind, string What, InterfaceStep.Writer Write)
 {
     /// <summary>Adds the change's one message.</summary>
     internal delegate void Writer(ref MessageWriter message);

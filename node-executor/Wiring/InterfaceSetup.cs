@@ -14,9 +14,10 @@ public static class InterfaceSetup
     /// <summary>What the interface has to have: <see cref="InterfaceLayout"/>.</summary>
     /// <param name="order">Of an interface that is not the primary one.</param>
     /// <param name="mtu">Bytes.</param>
+    /// <param name="repairs">Given when it was set up as ordered already: what differs now, others have changed.</param>
     /// <returns>Null when no link has its MAC: EC2 has not attached it yet, or has detached it.</returns>
     /// <exception cref="WiringException">The kernel refuses. What was done stays, and the next call goes on from there.</exception>
-    public static ReadyInterface? Apply(InterfaceOrder order, int mtu, TimeSpan deadline)
+    public static ReadyInterface? Apply(InterfaceOrder order, int mtu, TimeSpan deadline, Repairs? repairs = null)
     {
         ArgumentNullException.ThrowIfNull(order);
         return Try(order, "set up", () =>
@@ -36,6 +37,7 @@ public static class InterfaceSetup
             }
 
             Execute(socket, steps, until);
+            steps.ForEach(step => repairs?.Made(step.Kind, step.What));
             if (FindLink(socket, order, until) is not { } after)
             {
                 return null;

@@ -95,6 +95,23 @@ internal sealed class ExecutorNode : IAsyncDisposable
 
     public Running Launch()
     {
+        running.Add(new Running(Process.Start(StartOf())!));
+        return running[^1];
+    }
+
+    /// <summary>The executable with words: it says something and ends.</summary>
+    public async Task<(int ExitCode, string Output, string Said)> RunToEndAsync(params string[] words)
+    {
+        var start = StartOf(words);
+        start.RedirectStandardOutput = true;
+        using var process = Process.Start(start)!;
+        var (output, said) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync().WaitAsync(Deadline);
+        return (process.ExitCode, await output, await said);
+    }
+
+    private ProcessStartInfo StartOf(params string[] words)
+    {
         // With the tests' list of assemblies: theirs is the folder that it is in.
         string Beside(string file) => System.IO.Path.Combine(AppContext.BaseDirectory, file);
         var tests = typeof(ExecutorNode).Assembly.GetName().Name;
@@ -102,7 +119,7 @@ internal sealed class ExecutorNode : IAsyncDisposable
             ? [published]
             : ["dotnet", "exec", "--runtimeconfig", Beside($"{tests}.runtimeconfig.json"), "--depsfile", Beside($"{tests}.deps.json"), Beside("node-executor.dll")];
         string[] without = Hidden is null ? [] : ["unshare", "--mount", "sh", "-c", $"mount --bind /dev/null {Hidden} && exec \"$@\"", "sh"];
-        var start = new ProcessStartInfo("nsenter", [$"--net={TestNode.Path(node.Name)}", .. without, .. program])
+        var start = new ProcessStartInfo("nsenter", [$"--net={TestNode.Path(node.Name)}", .. without, .. program, .. words])
         {
             RedirectStandardError = true,
         };
@@ -117,8 +134,7 @@ internal sealed class ExecutorNode : IAsyncDisposable
             start.Environment[name] = value;
         }
 
-        running.Add(new Running(Process.Start(start)!));
-        return running[^1];
+        return start;
     }
 
     public async ValueTask DisposeAsync()

@@ -64,7 +64,7 @@ internal sealed class SnatVpc : IAsyncDisposable
     /// <returns>Whether the table was replaced.</returns>
     public bool Apply(HostNetworkSettings settings, PrimaryFacts? facts = null) => OnNode(() =>
     {
-        network = new HostNetwork(settings, [settings.VethPrefix], new Uri("http://nowhere"), TimeProvider.System, NullLogger.Instance);
+        network = new HostNetwork(settings, [settings.VethPrefix], new Uri("http://nowhere"), new Repairs(TimeProvider.System, NullLogger.Instance), TimeProvider.System, NullLogger.Instance);
         network.Start();
         return network.Apply(settings.Marks ? facts ?? Facts : null);
     });
