@@ -37,7 +37,7 @@ internal static partial class Executor
         var repairs = new Repairs(time, log);
         var network = new HostNetwork(settings.Host, prefixes, settings.Imds, repairs, time, log);
         network.Start();
-        var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, new HostInterfaces(settings.Host.EniMtu, repairs, log), log);
+        var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, new HostInterfaces(settings.Host.EniMtu, repairs, time, log), log);
         var links = new PodLinks(wirer, lane, link, time, log);
         foreach (var sandbox in wired.Where(sandbox => sandbox.Sandbox is not null))
         {
@@ -54,7 +54,7 @@ internal static partial class Executor
         var gate = new SandboxGate(time);
         var commands = new CniCommands(
             new AddCommand(lane, link, links, gate, settings.Host, time, log), new DelCommand(lane, link, links, gate, time, log),
-            new CheckCommand(link, gate, settings.Host, log), new GcCommand(lane, link, links, gate, log), new StatusCommand(lane, link, time), log);
+            new CheckCommand(link, gate, settings.Host, log), new GcCommand(lane, link, links, gate, time, log), new StatusCommand(lane, link, time), time, log);
         var status = new StatusReport(lane, link, links, network, repairs, time);
         using var socket = PluginSocket.Listen(settings.Socket, time, log, (request, cancellation) =>
             StatusReport.IsAsked(request) ? status.ReplyAsync() : commands.ServeAsync(request, cancellation));

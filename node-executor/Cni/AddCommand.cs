@@ -40,7 +40,6 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
             if (outcome is not AddOutcome.Granted(var grant, var number))
             {
                 var failed = (AddOutcome.Failed)outcome;
-                LogFailed(pod, sandbox, failed.Text);
                 throw CniException.Of(failed.CanRetry ? CniErrorCode.TryAgainLater : CniErrorCode.NoAddressPossible, failed.Text);
             }
 
@@ -55,8 +54,8 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
                 wiredPod = await WireAsync(veth, made, grant, number, request);
             }
 
-            LogAdded(pod, sandbox, grant.Address, grant.EniId, wiredPod.HostVeth, Microseconds(began), Microseconds(asked, claimed), Microseconds(claimed));
-            return new PluginReply(0, ResultOf(call, veth, grant, wiredPod).ToJson(conf.Version, previous), () => UndoUntoldAsync(sandbox, number));
+            LogAdded(pod, sandbox, grant.Address, grant.EniId, wiredPod.HostVeth, time.MillisecondsSince(began), time.MillisecondsSince(asked, claimed), time.MillisecondsSince(claimed));
+            return new PluginReply(0, ResultOf(call, veth, grant, wiredPod).ToJson(conf.Version, previous), () => UndoUntoldAsync(pod, sandbox, number));
         }
         finally
         {
@@ -100,16 +99,15 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         }
         catch (WiringException e)
         {
-            LogFailed(veth.Pod, sandbox, e.Message);
             await UndoAsync(sandbox, grant.Address, number);
-            throw new CniException(new CniError(CniErrorCode.WiringFailed, e.Message), e);
+            throw new CniException(new CniError(CniErrorCode.WiringFailed, $"{grant.Address} of {grant.EniId}: {e.Message}"), e);
         }
 
         // A DEL may have come while the kernel worked; it has answered, and relies on this.
         if (!link.IsClaimed(sandbox, grant.Address))
         {
             links.Remove(sandbox, grant.Address);
-            throw CniException.Of(CniErrorCode.TryAgainLater, $"{sandbox}: a DEL came while it was being wired, so it is unwired again");
+            throw CniException.Of(CniErrorCode.TryAgainLater, $"{sandbox}: a DEL came while it was being wired with {grant.Address} of {grant.EniId}, so it is unwired again");
         }
 
         return wiredPod;
@@ -126,12 +124,13 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
     }
 
     /// <summary>The plugin was killed before it heard of its success: for the runtime the ADD has failed.</summary>
-    private async Task UndoUntoldAsync(SandboxKey sandbox, long? number)
+    private async Task UndoUntoldAsync(PodName pod, SandboxKey sandbox, long? number)
     {
         using var pass = await gate.EnterAsync(sandbox, Deadline, CancellationToken.None);
         if (number is { } own && link.Lease.HeldBy(sandbox) is { } held && await lane.RunAsync(() => link.Undo(sandbox, own)))
         {
             links.Remove(sandbox, held.Address);
+            LogUntold(pod, sandbox, held.Address, held.EniId);
         }
     }
 
@@ -158,13 +157,12 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
             pod.Routing.Index == 0 ? [new CniRoute(new IPNetwork(IPAddress.Any, 0), gateway)] : []);
     }
 
-    private long Microseconds(long from, long? to = null) => (long)time.GetElapsedTime(from, to ?? time.GetTimestamp()).TotalMicroseconds;
-
     [LoggerMessage(EventId = 3221, Level = LogLevel.Information,
-        Message = "ADD {Pod} sandbox {Sandbox}: {Address} of {EniId} on {Veth} in {Microseconds} us: {ClaimMicroseconds} us to the claim, {WiringMicroseconds} us of wiring.")]
+        Message = "ADD {Pod} sandbox {Sandbox}: {Address} of {EniId} on {Veth} in {Milliseconds} ms: {ClaimMilliseconds} ms to the claim, {WiringMilliseconds} ms of wiring.")]
     private partial void LogAdded(
-        PodName pod, SandboxKey sandbox, Ip address, string eniId, string veth, long microseconds, long claimMicroseconds, long wiringMicroseconds);
+        PodName pod, SandboxKey sandbox, Ip address, string eniId, string veth, double milliseconds, double claimMilliseconds, double wiringMilliseconds);
 
-    [LoggerMessage(EventId = 3222, Level = LogLevel.Warning, Message = "ADD {Pod} sandbox {Sandbox} failed: {Why}")]
-    private partial void LogFailed(PodName pod, SandboxKey sandbox, string why);
+    [LoggerMessage(EventId = 3223, Level = LogLevel.Information,
+        Message = "ADD {Pod} sandbox {Sandbox}: the plugin had gone before it could be told, so the runtime counts it as failed; {Address} of {EniId} is taken back.")]
+    private partial void LogUntold(PodName pod, SandboxKey sandbox, Ip address, string eniId);
 }

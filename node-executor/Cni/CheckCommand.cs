@@ -54,9 +54,8 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, Hos
 
         if (wrong.Count > 0)
         {
-            var text = string.Join("; ", wrong);
-            LogWrong(pod, sandbox, text);
-            throw CniException.Of(CniErrorCode.CheckFailed, $"{sandbox} ({pod}) is not as its ADD made it: {text}. Restart the pod if it has no network");
+            var has = held is { } own ? $"{own} of {lease.Slots[own].EniId}" : "no address";
+            throw CniException.Of(CniErrorCode.CheckFailed, $"{sandbox} ({pod}, {has}) is not as its ADD made it: {string.Join("; ", wrong)}. Restart the pod if it has no network");
         }
 
         LogRight(pod, sandbox);
@@ -107,7 +106,4 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, Hos
 
     [LoggerMessage(EventId = 3261, Level = LogLevel.Debug, Message = "CHECK {Pod} sandbox {Sandbox}: as it was made.")]
     private partial void LogRight(PodName pod, SandboxKey sandbox);
-
-    [LoggerMessage(EventId = 3262, Level = LogLevel.Warning, Message = "CHECK {Pod} sandbox {Sandbox}: {Wrong}.")]
-    private partial void LogWrong(PodName pod, SandboxKey sandbox, string wrong);
 }

@@ -19,7 +19,11 @@ internal sealed partial class DelCommand(Lane lane, LeaseLink link, PodLinks lin
         var sandbox = new SandboxKey(call.ContainerId, call.IfName);
 
         // First: an ADD of the sandbox that waits for an address ends by it, and lets us in.
-        var held = await lane.RunAsync(() => link.Delete(sandbox, request.Turn));
+        var (held, pod) = await lane.RunAsync(() =>
+        {
+            var had = link.Delete(sandbox, request.Turn);
+            return (had, had is null ? null : link.Lease.Slots.GetValueOrDefault(had.Address)?.Hold?.Pod);
+        });
         using var pass = await gate.EnterAsync(sandbox, Deadline, CancellationToken.None);
         if (held is { } grant && pass is not null)
         {
@@ -31,10 +35,21 @@ internal sealed partial class DelCommand(Lane lane, LeaseLink link, PodLinks lin
             links.Remove(sandbox, grant.Address); // Without a pass the ADD that still has it sees that its claim is gone, and unwires.
         }
 
-        LogDeleted(sandbox, held?.Address, (long)time.GetElapsedTime(began).TotalMicroseconds);
+        if (held is { } ended)
+        {
+            LogDeleted(pod, sandbox, ended.Address, ended.EniId, time.MillisecondsSince(began));
+        }
+        else
+        {
+            LogNothingHeld(sandbox, time.MillisecondsSince(began));
+        }
+
         return PluginReply.Nothing;
     }
 
-    [LoggerMessage(EventId = 3231, Level = LogLevel.Information, Message = "DEL sandbox {Sandbox}: had {Address}, in {Microseconds} us.")]
-    private partial void LogDeleted(SandboxKey sandbox, Ip? address, long microseconds);
+    [LoggerMessage(EventId = 3231, Level = LogLevel.Information, Message = "DEL {Pod} sandbox {Sandbox}: had {Address} of {EniId}, in {Milliseconds} ms.")]
+    private partial void LogDeleted(PodName? pod, SandboxKey sandbox, Ip address, string eniId, double milliseconds);
+
+    [LoggerMessage(EventId = 3232, Level = LogLevel.Information, Message = "DEL sandbox {Sandbox}: had no address, in {Milliseconds} ms.")]
+    private partial void LogNothingHeld(SandboxKey sandbox, double milliseconds);
 }

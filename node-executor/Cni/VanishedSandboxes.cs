@@ -20,6 +20,8 @@ internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLi
 
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
 
+    private readonly Repeated failures = new(time);
+
     /// <summary>Looks until it is cancelled.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
@@ -55,7 +57,11 @@ internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLi
         }
         catch (WiringException e)
         {
-            LogNotRead(e.Message);
+            if (failures.Say(e.Message) is { } line)
+            {
+                LogNotRead(line);
+            }
+
             return missedBefore;
         }
 
@@ -64,7 +70,8 @@ internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLi
         {
             if (await lane.RunAsync(() => link.Vanish(sandbox, address)))
             {
-                LogVanished(sandbox, address);
+                var slot = lease.Slots[address];
+                LogVanished(slot.Hold!.Pod, sandbox, address, slot.EniId, Math.Round((BootClock.Now(time) - slot.Hold.Since).TotalSeconds));
                 links.Remove(sandbox, address); // Its rules and route may be left.
             }
         }
@@ -72,8 +79,8 @@ internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLi
         return missed;
     }
 
-    [LoggerMessage(EventId = 3251, Level = LogLevel.Information, Message = "Sandbox {Sandbox} has gone without a DEL; {Address} rests now.")]
-    private partial void LogVanished(SandboxKey sandbox, Ip address);
+    [LoggerMessage(EventId = 3251, Level = LogLevel.Information, Message = "Sandbox {Sandbox} ({Pod}) has gone without a DEL; {Address} of {EniId}, which it had for {Seconds} s, rests now.")]
+    private partial void LogVanished(PodName pod, SandboxKey sandbox, Ip address, string eniId, double seconds);
 
     [LoggerMessage(EventId = 3252, Level = LogLevel.Warning, Message = "The kernel's links could not be read: {Why}")]
     private partial void LogNotRead(string why);

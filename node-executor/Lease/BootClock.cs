@@ -6,4 +6,10 @@ public static class BootClock
 {
     /// <summary>Now.</summary>
     public static TimeSpan Now(TimeProvider time) => time.GetElapsedTime(0, time.GetTimestamp());
+
+    /// <summary>For log lines, to a hundredth.</summary>
+    /// <param name="from">A timestamp.</param>
+    /// <param name="to">A later one; null: now.</param>
+    internal static double MillisecondsSince(this TimeProvider time, long from, long? to = null) =>
+        Math.Round(time.GetElapsedTime(from, to ?? time.GetTimestamp()).TotalMilliseconds, 2);
 }

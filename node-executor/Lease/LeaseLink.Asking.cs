@@ -140,7 +140,7 @@ public sealed partial class LeaseLink
 
     private static Answer.NotYet NotYet(ReasonCode code, string text) => new(new Reason(code, text));
 
-    [LoggerMessage(EventId = 3111, Level = LogLevel.Information, Message = "Sandbox {Sandbox} takes {Address} from the lease: no silo answered in time.")]
+    [LoggerMessage(EventId = 3111, Level = LogLevel.Debug, Message = "Sandbox {Sandbox} takes {Address} from the lease: no silo answered in time.")]
     private partial void LogSpent(SandboxKey sandbox, Ip address);
 
     [LoggerMessage(EventId = 3112, Level = LogLevel.Information, Message = "Sandbox {Sandbox} was offered {Address}, which cannot be claimed: {Why}.")]

@@ -53,7 +53,10 @@ public sealed partial class LeaseLink
     private void NotWritten(Exception e)
     {
         isUnwritten = true;
-        LogNotWritten(e);
+        if (notWritten.Say(NotClaimed(e)) is { } line)
+        {
+            LogNotWritten(line);
+        }
     }
 
     private static string NotClaimed(Exception e) =>

@@ -7,6 +7,7 @@ namespace AwsVpcCni.NodeExecutor.Lease;
 public sealed partial class LeaseLink
 {
     private string? lastFailure;
+    private bool isFailureSaid;
     private long releasedUpTo;
 
     /// <summary>Runs until it is cancelled.</summary>
@@ -156,9 +157,10 @@ public sealed partial class LeaseLink
 
     private bool Failed(string text)
     {
-        if (lastFailure != text)
+        if (noAnswers.Say(text) is { } line)
         {
-            LogNoAnswer(text); // Once, not each second.
+            LogNoAnswer(line);
+            isFailureSaid = true;
         }
 
         lastFailure = text;
@@ -167,12 +169,12 @@ public sealed partial class LeaseLink
 
     private void Answered()
     {
-        if (lastFailure is not null)
+        if (isFailureSaid)
         {
-            LogAnswered();
+            LogAnswered(); // Not each time, when one fails and answers by turns.
         }
 
-        (lastFailure, answeredAt) = (null, Now);
+        (lastFailure, isFailureSaid, answeredAt) = (null, false, Now);
     }
 
     [LoggerMessage(EventId = 3121, Level = LogLevel.Warning, Message = "{Failure}")]

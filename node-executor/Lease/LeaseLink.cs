@@ -16,6 +16,8 @@ public sealed partial class LeaseLink
     private readonly IHostInterfaces interfaces;
     private readonly ILogger log;
     private volatile NodeLease lease; // A DEL's end of a claim is seen by whoever looks after that DEL.
+    private readonly Repeated noAnswers;
+    private readonly Repeated notWritten;
     private readonly Pulse news = new();
     private readonly Pulse reportWanted = new();
     private readonly Pulse reported = new();
@@ -26,6 +28,7 @@ public sealed partial class LeaseLink
         INodeApi api, ILeaseStore store, TimeProvider time, LeaseLinkOptions options, NodeLease lease, IHostInterfaces interfaces, ILogger log)
     {
         (this.api, this.store, this.time, this.options, this.lease, this.interfaces, this.log) = (api, store, time, options, lease, interfaces, log);
+        (noAnswers, notWritten) = (new Repeated(time), new Repeated(time));
     }
 
     /// <summary>As it is now: a value, so it may be read from any thread.</summary>
@@ -137,7 +140,7 @@ public sealed partial class LeaseLink
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            isUnwritten = true;
+            NotWritten(e);
             return new AddOutcome.Failed(CanRetry: true, NotClaimed(e));
         }
         finally
@@ -185,8 +188,8 @@ public sealed partial class LeaseLink
     [LoggerMessage(EventId = 3101, Level = LogLevel.Debug, Message = "Sandbox {Sandbox} has no claim any more; it had {Address}.")]
     private partial void LogEnded(SandboxKey sandbox, Ip? address);
 
-    [LoggerMessage(EventId = 3102, Level = LogLevel.Error, Message = "The lease file cannot be written; check the disk of the state directory.")]
-    private partial void LogNotWritten(Exception exception);
+    [LoggerMessage(EventId = 3102, Level = LogLevel.Error, Message = "{Failure}")]
+    private partial void LogNotWritten(string failure);
 
     /// <param name="Offered">Addresses that it has refused.</param>
     private sealed record Adding(SandboxKey Sandbox, PodName Pod, long Number, HashSet<Ip> Offered);

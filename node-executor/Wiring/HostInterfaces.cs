@@ -6,11 +6,12 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 
 /// <summary>The interfaces of this machine, primary and secondary; says what becomes of each once, not at each look.</summary>
 /// <remarks>On pool threads: the kernel may take its time, and the lease must not wait for it.</remarks>
-internal sealed partial class HostInterfaces(int mtu, Repairs repairs, ILogger log) : IHostInterfaces
+internal sealed partial class HostInterfaces(int mtu, Repairs repairs, TimeProvider time, ILogger log) : IHostInterfaces
 {
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(10);
 
     private readonly Dictionary<string, string> said = new(StringComparer.Ordinal); // As many as the node has interfaces.
+    private readonly Repeated failures = new(time);
     private readonly Dictionary<string, InterfaceOrder> ready = new(StringComparer.Ordinal); // As set up last, of those.
 
     /// <inheritdoc/>
@@ -48,10 +49,8 @@ internal sealed partial class HostInterfaces(int mtu, Repairs repairs, ILogger l
         }
         catch (WiringException e)
         {
-            if (IsNews(order, e.Message))
-            {
-                LogNotReady(order.EniId, e.Message);
-            }
+            said[order.EniId] = "not ready";
+            Say($"Interface {order.EniId} is not set up: {e.Message}");
 
             return InterfaceState.Unclear;
         }
@@ -72,10 +71,7 @@ internal sealed partial class HostInterfaces(int mtu, Repairs repairs, ILogger l
         }
         catch (WiringException e)
         {
-            if (IsNews(order, e.Message))
-            {
-                LogNotLetGo(order.EniId, e.Message);
-            }
+            Say($"Interface {order.EniId} is not out of use yet, and will be tried again: {e.Message}");
 
             return false;
         }
@@ -90,15 +86,20 @@ internal sealed partial class HostInterfaces(int mtu, Repairs repairs, ILogger l
         return isNews;
     }
 
+    private void Say(string failure)
+    {
+        if (failures.Say(failure) is { } line)
+        {
+            LogFailed(line);
+        }
+    }
+
     [LoggerMessage(EventId = 3006, Level = LogLevel.Information, Message = "Interface {EniId} is set up as {Name}.")]
     private partial void LogReady(string eniId, string name);
 
-    [LoggerMessage(EventId = 3007, Level = LogLevel.Warning, Message = "Interface {EniId} is not set up: {Why}")]
-    private partial void LogNotReady(string eniId, string why);
+    [LoggerMessage(EventId = 3007, Level = LogLevel.Warning, Message = "{Failure}")]
+    private partial void LogFailed(string failure);
 
     [LoggerMessage(EventId = 3009, Level = LogLevel.Information, Message = "Interface {EniId} is not there: no link has {Mac} (device {DeviceIndex}). EC2 attaches it, or has detached it; it is looked for.")]
     private partial void LogAbsent(string eniId, string mac, int deviceIndex);
-
-    [LoggerMessage(EventId = 3010, Level = LogLevel.Warning, Message = "Interface {EniId} is not out of use yet, and will be tried again: {Why}")]
-    private partial void LogNotLetGo(string eniId, string why);
 }

@@ -20,7 +20,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string applied = ""; // Ours, as it was sent.
     private string listed = ""; // The same, as the library lists it.
-    private string said = "";
+    private readonly Repeated failures = new(time);
     private PrimaryFacts? known; // As last said.
     private bool areRulesSet;
     private volatile HostNetworkStatus status = new(IsReady: false, null, null);
@@ -68,7 +68,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         }
     }
 
-    /// <summary>One look. What cannot be done is said once, and left for the next.</summary>
+    /// <summary>One look. What cannot be done is said, and left for the next.</summary>
     internal async Task LookAsync()
     {
         string? failure = null;
@@ -85,11 +85,6 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             if (known is not null || !settings.Marks)
             {
                 ready.TrySetResult();
-            }
-
-            if (facts is not null || !settings.Marks)
-            {
-                said = "";
             }
         }
         catch (WiringException e)
@@ -198,10 +193,9 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
 
     private void Say(string why)
     {
-        if (said != why)
+        if (failures.Say(why) is { } line)
         {
-            said = why;
-            LogNotSet(why);
+            LogNotSet(line);
         }
     }
 

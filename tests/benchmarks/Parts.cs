@@ -11,8 +11,8 @@ namespace AwsVpcCni.Benchmarks;
 /// <param name="Store">In the silo, from handing the row to the store until it was on disk.</param>
 internal sealed record Parts(IReadOnlyDictionary<string, double> Claim, IReadOnlyDictionary<string, double> Wiring, IReadOnlyDictionary<string, double> Store)
 {
-    // `sandbox ID/IFNAME: ... N us to the claim, N us of wiring.`
-    private static readonly Regex Added = new(@" 3221 ADD .* sandbox (?<id>[^ /]+)/.* (?<claim>\d+) us to the claim, (?<wiring>\d+) us of wiring");
+    // `sandbox ID/IFNAME: ... N ms to the claim, N ms of wiring.`
+    private static readonly Regex Added = new(@" 3221 ADD .* sandbox (?<id>[^ /]+)/.* (?<claim>[\d.]+) ms to the claim, (?<wiring>[\d.]+) ms of wiring");
 
     // `Done, on disk: assign ADDRESS of NODE to ID/IFNAME, in N us.`
     private static readonly Regex Written = new(@"\[3301\] Done, on disk: assign .* to (?<id>[^ /]+)/[^ ]*, in (?<store>\d+) us");
@@ -35,17 +35,17 @@ internal sealed record Parts(IReadOnlyDictionary<string, double> Claim, IReadOnl
         Dictionary<string, double> claim = [], wiring = [], store = [];
         foreach (var match in executorLogs.SelectMany(File.ReadLines).Select(line => Added.Match(line)).Where(match => match.Success))
         {
-            claim[match.Groups["id"].Value] = Milliseconds(match.Groups["claim"]);
-            wiring[match.Groups["id"].Value] = Milliseconds(match.Groups["wiring"]);
+            claim[match.Groups["id"].Value] = Number(match.Groups["claim"]);
+            wiring[match.Groups["id"].Value] = Number(match.Groups["wiring"]);
         }
 
         foreach (var match in File.ReadLines(siloLog).Select(line => Written.Match(line)).Where(match => match.Success))
         {
-            store[match.Groups["id"].Value] = Milliseconds(match.Groups["store"]);
+            store[match.Groups["id"].Value] = Number(match.Groups["store"]) / 1000;
         }
 
         return new Parts(claim, wiring, store);
     }
 
-    private static double Milliseconds(Group microseconds) => double.Parse(microseconds.ValueSpan, CultureInfo.InvariantCulture) / 1000;
+    private static double Number(Group digits) => double.Parse(digits.ValueSpan, CultureInfo.InvariantCulture);
 }

@@ -99,7 +99,7 @@ public sealed class PluginKillTests
 
     /// <summary>By the executor's log (event 3231).</summary>
     private static async Task<bool> HadAddressAsync(ClusterNode node, string containerId) =>
-        (await File.ReadAllLinesAsync(node.Executor!.LogFile)).Any(line => line.Contains($"DEL sandbox {containerId}/eth0: had 10.", StringComparison.Ordinal));
+        (await File.ReadAllLinesAsync(node.Executor!.LogFile)).Any(line => line.Contains(" 3231 DEL ", StringComparison.Ordinal) && line.Contains($"sandbox {containerId}/eth0: had 10.", StringComparison.Ordinal));
 
     private static Task NothingLeftAsync(TestCluster cluster, IReadOnlyCollection<CniCallOnNode> sandboxes) =>
         Eventually.HoldsAsync("nothing to be left of the sandbox in kernel, lease, store and EC2", Patience, async _ =>

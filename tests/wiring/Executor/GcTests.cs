@@ -27,7 +27,7 @@ public sealed class GcTests
         var released = node.Silo.ReportAsync(report => report.Freed.Any(freed => freed.Address.ToString() == goes.Address));
 
         Assert.Equal(new PluginAnswer(0, ""), await GcAsync(node, $"[{Attachment("c1")},{Attachment("c3", "net1")},{Attachment("never-seen")}]"));
-        Assert.Contains($"GC aws-cni: the runtime does not list sandbox c3/eth0; {goes.Address} is released", await executor.SaysAsync("GC aws-cni"), StringComparison.Ordinal);
+        Assert.Contains($"GC aws-cni: the runtime does not list sandbox c3/eth0 (default/web-3); {goes.Address} of eni-a is released", await executor.SaysAsync("GC aws-cni"), StringComparison.Ordinal);
         Assert.Contains("3 attachments listed, 1 sandboxes released, 0 left", await executor.SaysAsync("GC aws-cni"), StringComparison.Ordinal);
         Assert.Equal(["c1", "c2"], (await released).Claims.Select(claim => claim.Sandbox.ContainerId).Order(StringComparer.Ordinal));
         await node.SettleAsync(before);

@@ -33,7 +33,7 @@ public sealed class PodLinksTests : IAsyncDisposable
         store = new Store(Seen);
         var lease = new NodeLease { InstanceId = "i-1", Incarnation = 1 }
             .Protect(Address, "eni-a", new Hold(wiring.Sandbox, new PodName("default", "web-0", "uid"), default, default, 0, Leaving: false));
-        link = new LeaseLink(new NoSilo(), store, TimeProvider.System, new LeaseLinkOptions(), lease, new HostInterfaces(9001, new Repairs(TimeProvider.System, NullLogger.Instance), NullLogger.Instance), NullLogger.Instance);
+        link = new LeaseLink(new NoSilo(), store, TimeProvider.System, new LeaseLinkOptions(), lease, new HostInterfaces(9001, new Repairs(TimeProvider.System, NullLogger.Instance), TimeProvider.System, NullLogger.Instance), NullLogger.Instance);
         links = new PodLinks(node.Wirer, lane, link, TimeProvider.System, NullLogger.Instance);
     }
 

@@ -24,7 +24,7 @@ public sealed class GcCommandTests
         var lane = new Lane();
         link = new LeaseLink(
             new Away(), new NoStore(), TimeProvider.System, new LeaseLinkOptions(), Node().WithClaim(1, 0, turn: 3).WithClaim(2, 1, turn: 8), new FakeInterfaces(), NullLogger.Instance);
-        gc = new GcCommand(lane, link, new PodLinks(new NoKernel(), lane, link, TimeProvider.System, NullLogger.Instance), gate, NullLogger.Instance);
+        gc = new GcCommand(lane, link, new PodLinks(new NoKernel(), lane, link, TimeProvider.System, NullLogger.Instance), gate, TimeProvider.System, NullLogger.Instance);
     }
 
     [Fact]

@@ -1,7 +1,6 @@
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Lease;
-using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using static AwsVpcCni.Tests.Unit.NodeExecutor.Lease.LeaseBuilder;
 
@@ -13,17 +12,21 @@ public sealed class LeaseLinkTests : IDisposable
     private readonly Silo silo = new();
     private readonly Store store = new();
     private readonly FakeInterfaces interfaces = new();
+    private readonly Lines log = new();
     private readonly CancellationTokenSource stop = new();
     private LeaseLink link = null!;
 
     /// <summary>A node whose loops run, with addresses 0 to 2.</summary>
     private void Begin(NodeLease? lease = null)
     {
-        link = new LeaseLink(silo, store, lane.Time, new LeaseLinkOptions(), lease ?? Node(), interfaces, NullLogger.Instance);
+        link = new LeaseLink(silo, store, lane.Time, new LeaseLinkOptions(), lease ?? Node(), interfaces, log);
         lane.Do(() => _ = link.RunAsync(stop.Token));
     }
 
     public void Dispose() => stop.Dispose();
+
+    /// <summary>What the log says of silos.</summary>
+    private IEnumerable<string> SaidOfSilos => log.Said.Where(line => line.Contains(" 3121 ", StringComparison.Ordinal) || line.Contains(" 3122 ", StringComparison.Ordinal));
 
     private Task<AddOutcome> Add(int sandbox, long turn = 0) => AddUntil(sandbox, turn, CancellationToken.None);
 
@@ -46,6 +49,50 @@ public sealed class LeaseLinkTests : IDisposable
 
         Assert.Equal(Address(1), AddressOf(Add(1)));
         Assert.Equal(Sandbox(1), Assert.IsType<LeaseEntry.Claimed>(Assert.Single(store.Appended)).Hold.Sandbox);
+    }
+
+    [Fact]
+    public void Silos_that_stay_away_are_said_once_and_then_once_a_minute_with_a_count()
+    {
+        silo.OnSync = _ => throw new NodeApiException("No silo answers.");
+        Begin();
+        lane.Pass(130);
+        Assert.Equal(3, SaidOfSilos.Count());
+        Assert.Equal("Warning 3121 No silo answers.", SaidOfSilos.First());
+        Assert.All(SaidOfSilos.Skip(1), line => Assert.Matches(@"^Warning 3121 No silo answers\. \(5\d times more since this was said last\)$", line));
+
+        silo.OnSync = report => Orders(report, report.LeaseVersion, []);
+        lane.Pass(5);
+        Assert.Equal(["Information 3122 A silo answers again."], SaidOfSilos.Skip(3));
+    }
+
+    [Fact]
+    public void A_silo_that_fails_and_answers_by_turns_does_not_fill_the_log()
+    {
+        var asked = 0;
+        silo.OnSync = report => ++asked % 2 == 0 ? Orders(report, report.LeaseVersion, []) : throw new NodeApiException("away");
+        Begin();
+        lane.Pass(50);
+        Assert.True(asked > 4);
+        Assert.Equal(["Warning 3121 away", "Information 3122 A silo answers again."], SaidOfSilos);
+    }
+
+    [Fact]
+    public void An_ADD_that_waits_knows_why_and_when_a_silo_answered()
+    {
+        Begin();
+        silo.OnAssign = _ => Task.FromResult<AssignReply>(NotYet(ReasonCode.Cooling));
+        Add(1);
+        Assert.Equal(ReasonCode.Cooling, link.Snapshot().Lease.Adds[Sandbox(1)].Why!.Code);
+        silo.OnAssign = _ => Task.FromResult<AssignReply>(NotYet(ReasonCode.SubnetEmpty));
+        lane.Pass(1.1);
+        Assert.Equal(ReasonCode.SubnetEmpty, link.Snapshot().Lease.Adds[Sandbox(1)].Why!.Code);
+
+        silo.OnAssign = _ => throw new NodeApiException("away");
+        silo.OnSync = _ => throw new NodeApiException("away");
+        lane.Pass(30);
+        Assert.InRange(link.Snapshot().Contact!.Value.TotalSeconds, 19, 31);
+        Assert.Equal("away", link.Snapshot().Failure);
     }
 
     [Fact]
