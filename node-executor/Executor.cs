@@ -53,8 +53,8 @@ internal static partial class Executor
 
         var gate = new SandboxGate(time);
         var commands = new CniCommands(
-            new AddCommand(lane, link, links, gate, settings.Host, time, log), new DelCommand(lane, link, links, gate, time, log),
-            new CheckCommand(link, gate, settings.Host, log), new GcCommand(lane, link, links, gate, time, log), new StatusCommand(lane, link, time), time, log);
+            new AddCommand(lane, link, links, gate, network.Readiness, settings.Host, time, log), new DelCommand(lane, link, links, gate, time, log),
+            new CheckCommand(link, gate, settings.Host, log), new GcCommand(lane, link, links, gate, time, log), new StatusCommand(lane, link, network.Readiness, time), time, log);
         var status = new StatusReport(lane, link, links, network, repairs, time);
         using var socket = PluginSocket.Listen(settings.Socket, time, log, (request, cancellation) =>
             StatusReport.IsAsked(request) ? status.ReplyAsync() : commands.ServeAsync(request, cancellation));
@@ -191,7 +191,7 @@ internal static partial class Executor
         var path = settings.Conflist;
         try
         {
-            await network.WhenReady.WaitAsync(stop);
+            await network.Readiness.WhenReady.WaitAsync(stop);
             await lane.RunAsync(() => link.WhenServableAsync(stop));
             Conflist.Write(path, settings.Host.VethPrefix);
             LogAnnounced(log, path);

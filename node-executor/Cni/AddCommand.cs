@@ -9,7 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>ADD: an address from the lease, claimed, then wired, then told. What fails on the way is undone before the error is told.</summary>
-internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, HostNetworkSettings host, TimeProvider time, ILogger log)
+internal sealed partial class AddCommand(
+    Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, NetworkReadiness network, HostNetworkSettings host, TimeProvider time, ILogger log)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(200);
 
@@ -26,6 +27,12 @@ internal sealed partial class AddCommand(Lane lane, LeaseLink link, PodLinks lin
         var previous = PreviousOf(call, conf);
         var sandbox = new SandboxKey(call.ContainerId, call.IfName);
         var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
+        // Before the gate, so that a DEL meanwhile gets in.
+        if (await network.WhyNotAsync(Deadline - time.GetElapsedTime(began), time, cancellation) is { } whyNot)
+        {
+            throw CniException.Of(CniErrorCode.TryAgainLater, whyNot);
+        }
+
         using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation)
             ?? throw TooEarly(sandbox, Deadline);
         var veth = VethOf(sandbox, pod, conf, host);

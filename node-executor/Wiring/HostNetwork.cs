@@ -14,10 +14,9 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     /// <summary>Between two looks.</summary>
     internal static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
 
-    private static readonly TimeSpan FirstPeriod = TimeSpan.FromSeconds(1); // Until the first table is in place: no pod may start before.
+    private static readonly TimeSpan FirstPeriod = TimeSpan.FromSeconds(1); // Until the first table of this run is in place: pods may wait for it.
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(10);
 
-    private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string applied = ""; // Ours, as it was sent.
     private string listed = ""; // The same, as the library lists it.
     private readonly Repeated failures = new(time);
@@ -25,8 +24,8 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     private bool areRulesSet;
     private volatile HostNetworkStatus status = new(IsReady: false, null, null);
 
-    /// <summary>Ends when pods can start: what they send finds its way.</summary>
-    internal Task WhenReady => ready.Task;
+    /// <summary>Of the table: there with the first look, or from before the start.</summary>
+    internal NetworkReadiness Readiness { get; } = new();
 
     /// <summary>As of the last look. From any thread.</summary>
     internal HostNetworkStatus Status => status;
@@ -47,7 +46,13 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         if (!settings.Marks)
         {
             RemoveTable();
-            ready.TrySetResult();
+        }
+
+        // What the last executor has left serves until the first look, if it knows the links of all pods.
+        if (!settings.Marks || Listed() is var left && prefixes.All(prefix => left.Contains($"\"{prefix}*\"", StringComparison.Ordinal)))
+        {
+            Readiness.Set();
+            status = status with { IsReady = true };
         }
     }
 
@@ -59,7 +64,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             while (true)
             {
                 await LookAsync();
-                await Task.Delay(ready.Task.IsCompleted ? Period : FirstPeriod, time, stop);
+                await Task.Delay(applied.Length > 0 || !settings.Marks ? Period : FirstPeriod, time, stop);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -77,14 +82,14 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             var facts = settings.Marks ? await InstanceMetadata.PrimaryAsync(imds, time) : null;
             if (settings.Marks && facts is null)
             {
-                Say(failure = $"The metadata service {imds} does not say what the VPC's ranges are; {(known is null ? "no pod starts before it does" : "what it said last holds")}. Check that it is enabled and that its hop limit lets this process through");
+                Say(failure = $"The metadata service {imds} does not say what the VPC's ranges are; {(known is not null ? "what it said last holds" : Readiness.WhenReady.IsCompleted ? "the table of before the start stays" : "no pod starts before it does")}. Check that it is enabled and that its hop limit lets this process through");
             }
 
             known = facts ?? known;
             await Task.Run(() => Apply(known));
             if (known is not null || !settings.Marks)
             {
-                ready.TrySetResult();
+                Readiness.Set();
             }
         }
         catch (WiringException e)
@@ -92,7 +97,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             Say(failure = e.Message);
         }
 
-        status = new HostNetworkStatus(ready.Task.IsCompletedSuccessfully, BootClock.Now(time), failure);
+        status = new HostNetworkStatus(Readiness.WhenReady.IsCompleted, BootClock.Now(time), failure);
     }
 
     /// <summary>What <paramref name="facts"/> ask for, in the calling thread's network namespace.</summary>
@@ -193,6 +198,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
 
     private void Say(string why)
     {
+        Readiness.NotYet(why);
         if (failures.Say(why) is { } line)
         {
             LogNotSet(line);

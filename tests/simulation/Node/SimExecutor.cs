@@ -50,9 +50,11 @@ internal sealed class SimExecutor
         }
 
         var gate = new SandboxGate(clock);
+        var network = new NetworkReadiness(); // Tables are the kernel's, and not part of this world.
+        network.Set();
         _commands = new CniCommands(
-            new AddCommand(lane, Link, links, gate, new HostNetworkSettings(), clock, log), new DelCommand(lane, Link, links, gate, clock, log),
-            new CheckCommand(Link, gate, new HostNetworkSettings(), log), new GcCommand(lane, Link, links, gate, clock, log), new StatusCommand(lane, Link, clock), clock, log);
+            new AddCommand(lane, Link, links, gate, network, new HostNetworkSettings(), clock, log), new DelCommand(lane, Link, links, gate, clock, log),
+            new CheckCommand(Link, gate, new HostNetworkSettings(), log), new GcCommand(lane, Link, links, gate, clock, log), new StatusCommand(lane, Link, network, clock), clock, log);
         Background("link", () => lane.RunAsync(() => Link.RunAsync(CancellationToken.None)));
         Background("vanished", () => new VanishedSandboxes(machine.Kernel, lane, Link, links, clock, log).RunAsync(CancellationToken.None));
     }

@@ -62,7 +62,7 @@ internal sealed class FakeSilo : IAsyncDisposable
     /// <summary>A line each.</summary>
     public string VpcCidrs { get; set; } = "10.0.0.0/16";
 
-    /// <summary>Answers 503 to everything while set.</summary>
+    /// <summary>The node API answers 503 to everything while set.</summary>
     public bool IsAway { get; set; }
 
     public bool HasNothing { get; set; }
@@ -105,7 +105,7 @@ internal sealed class FakeSilo : IAsyncDisposable
         app.MapGet($"/latest/meta-data/network/interfaces/macs/{Mac}/vpc-ipv4-cidr-blocks", () => VpcCidrs);
         app.Use(async (http, then) =>
         {
-            if (IsAway)
+            if (IsAway && http.Request.Path.StartsWithSegments("/node", StringComparison.Ordinal))
             {
                 http.Response.StatusCode = 503;
                 return;

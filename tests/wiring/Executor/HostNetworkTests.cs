@@ -1,3 +1,4 @@
+using AwsVpcCni.CniProtocol;
 using AwsVpcCni.NodeExecutor.Nftables;
 using AwsVpcCni.VpcEmulator.Fabric;
 using Xunit;
@@ -58,6 +59,39 @@ public sealed class HostNetworkTests
         node.Silo.VpcCidrs = "10.0.0.0/16\n100.64.0.0/16";
         await executor.SaysAsync("This node can serve");
         Assert.Contains("elements = { 10.0.0.0/16, 100.64.0.0/16 }", Ruleset(node), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task After_a_reboot_no_pod_starts_before_the_table_is_there_again()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await executor.SaysAsync("This node can serve");
+        await executor.TerminateAsync();
+        NetworkNamespace.Run(TestNode.Path(node.Name), () => Nft.Run("flush ruleset"));
+        node.Silo.VpcCidrs = "";
+        executor = await node.RunAsync(); // The runtime has the list of before, and asks at once.
+        var pod = node.AddPod("p1");
+        var add = PluginClient.AddAsync(node.Socket, "c1", pod);
+
+        var status = await StatusTests.StatusAsync(node);
+        Assert.Equal((1, 50), (status.ExitCode, status.ErrorCode));
+        Assert.Contains("does not say what the VPC's ranges are", status.Message, StringComparison.Ordinal);
+        Assert.False(add.IsCompleted);
+        Assert.Empty(TestNode.Ip(Path.GetFileName(pod), "route").EnumerateArray());
+        Assert.Equal(new PluginAnswer(0, ""), await PluginClient.DelAsync(node.Socket, "c1")); // A DEL does not wait.
+        var next = PluginClient.AddAsync(node.Socket, "c2", pod);
+
+        node.Silo.VpcCidrs = "10.0.0.0/16";
+        Assert.Equal(0, (await next).ExitCode);
+        Assert.Contains("snat to 10.0.0.10", Ruleset(node), StringComparison.Ordinal);
+        Assert.Equal((int)CniErrorCode.TryAgainLater, (await add).ErrorCode);
+        Assert.Equal(new PluginAnswer(0, ""), await StatusTests.StatusAsync(node));
+
+        await executor.KillAsync();
+        node.Silo.VpcCidrs = ""; // A restart is no reboot: the table is there.
+        await node.RunAsync();
+        Assert.Equal(0, (await PluginClient.AddAsync(node.Socket, "c3", node.AddPod("p3"))).ExitCode);
     }
 
     [Fact]

@@ -7,7 +7,7 @@ public sealed class StatusTests
 {
     private static readonly PluginAnswer Serves = new(0, "");
 
-    private static Task<PluginAnswer> StatusAsync(ExecutorNode node, string version = "1.1.0") =>
+    internal static Task<PluginAnswer> StatusAsync(ExecutorNode node, string version = "1.1.0") =>
         PluginClient.AskAsync(node.Socket, "CNI_COMMAND=STATUS\0CNI_PATH=/opt/cni/bin\0", CniChecks.ConfigWith(null, version), null);
 
     [Fact]
