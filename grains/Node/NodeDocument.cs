@@ -64,6 +64,9 @@ public sealed record NodeDocument
     /// <summary>The interface with this id; null when we manage none such.</summary>
     public EniDocument? Eni(string eniId) => Interfaces.FirstOrDefault(eni => eni.EniId == eniId);
 
+    /// <summary>Whether an interface of ours has the block, a part of it, or one that it is a part of.</summary>
+    public bool Holds(Block block) => Interfaces.Any(eni => eni.Blocks.Any(held => held.Block.Contains(block.First) || block.Contains(held.Block.First)));
+
     /// <summary>What an interface can hold besides its own address: addresses and prefixes alike.</summary>
     [JsonIgnore]
     public int Slots => Math.Max(0, AddressesPerInterface - 1);

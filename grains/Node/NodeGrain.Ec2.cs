@@ -177,21 +177,21 @@ public sealed partial class NodeGrain
             await subnet.ReturnedAsync(InstanceId, _stored.Change, intent.Names, isFree: !isSeen); // First: while the intent stands, it is repeated, and its names are not drawn by us.
         }
 
-        // A count may come to what another node of ours has lost to hands, and a pod of it still uses: that goes back at once.
-        var others = intent.Kind == IntentKind.DrawCounted ? await subnet.HeldByOursAsync(intent.Names) : [];
+        // EC2 may give what another node of ours has lost to hands, and a pod of it still uses: that goes back at once.
+        var others = intent.Kind == IntentKind.Return ? [] : await subnet.HeldByOursAsync(intent.Names);
         if (!Stands(intent))
         {
             return; // Another look has settled it during that await.
         }
 
-        // Or to what this interface itself has lost: there it stands already, and the next look finds it back in its place.
-        bool IsOwn(Block name) => intent.Kind == IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.Blocks.Any(held => held.Block == name) == true;
-        others = others.RemoveAll(IsOwn);
-        intent = intent with { Names = intent.Names.RemoveAll(name => IsOwn(name) || others.Contains(name)) };
+        // Or what this node itself has lost: while that stands in the document, looks find it back in its place, or let it go and find this then.
+        ImmutableArray<Block> own = intent.Kind == IntentKind.Return ? [] : [.. intent.Names.Where(name => _doc.Holds(name))];
+        others = others.RemoveRange(own);
+        intent = intent with { Names = intent.Names.RemoveRange(own).RemoveRange(others) };
         var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
         next = intent.Kind == IntentKind.Return
             ? WithDeparted(next, intent)
-            : WithDrawn(next, intent);
+            : WithDeparted(WithDrawn(next, intent), intent with { Names = own });
         if (!others.IsEmpty)
         {
             next = next.WithIntent("", new Intent { Id = NewId(next), Kind = IntentKind.Return, EniId = intent.EniId, SubnetId = intent.SubnetId, Count = others.Length, Names = others });
@@ -225,10 +225,13 @@ public sealed partial class NodeGrain
     private static EniDocument Drawn(EniDocument eni, ImmutableArray<Block> names) =>
         eni with { Blocks = [.. eni.Blocks.Concat(names.Select(name => new HeldBlock(name))).DistinctBy(held => held.Block).OrderBy(held => held.Block)] };
 
+    /// <summary>What has left an interface not long ago, and may be shown there once more.</summary>
+    private IEnumerable<DepartedBlock> Gone(NodeDocument document, DateTimeOffset now) => document.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain);
+
     private NodeDocument WithDeparted(NodeDocument document, Intent intent)
     {
         var now = time.GetUtcNow();
-        return document with { Departed = [.. document.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain), .. intent.Names.Select(name => new DepartedBlock(name, intent.EniId, now))] };
+        return document with { Departed = [.. Gone(document, now).Where(gone => gone.EniId != intent.EniId || !intent.Names.Contains(gone.Block)), .. intent.Names.Select(name => new DepartedBlock(name, intent.EniId, now))] };
     }
 
     private async Task RemoveRowAsync(Ip address)

@@ -190,6 +190,9 @@ public sealed partial class NodeGrain
 
     private async Task AddedAsync(Intent intent)
     {
+        // Adding takes minutes when EC2 is slow: what hands take meanwhile may be another node's by now.
+        var subnet = grains.GetGrain<ISubnetGrain>(intent.SubnetId);
+        var others = (await subnet.HeldByOursAsync(intent.Names)).ToImmutableHashSet();
         if (!Stands(intent))
         {
             return;
@@ -200,7 +203,7 @@ public sealed partial class NodeGrain
         {
             EniId = intent.EniId, Mac = intent.Mac, DeviceIndex = intent.DeviceIndex, NetworkCard = 0, SubnetId = intent.SubnetId, SubnetCidr = _doc.Siblings.FirstOrDefault(subnet => subnet.SubnetId == intent.SubnetId)?.Cidr ?? primary.SubnetCidr,
             PrimaryAddress = intent.Names[0].First, AttachmentId = intent.AttachmentId, Groups = primary.Groups, IsMade = true,
-            Blocks = [.. intent.Names.Skip(1).Order().Select(name => new HeldBlock(name))],
+            Blocks = AsAdopted(intent.Names.Skip(1).Order().Select(name => new HeldBlock(name)), others),
         };
         var interfaces = _doc.Interfaces.Add(added).OrderBy(eni => eni.DeviceIndex).ToImmutableArray();
         if (await StoreAsync((_doc with
@@ -213,7 +216,7 @@ public sealed partial class NodeGrain
             (_trouble, _refusals, _notMade) = (null, 0, 0);
             LogAdded(InstanceId, intent.EniId, intent.DeviceIndex, added.Addresses.Length);
             Hint();
-            await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, _stored.Change, intent.Names, []);
+            await subnet.SettleAsync(intent.Id, InstanceId, _stored.Change, [.. intent.Names.Except(others)], []);
         }
     }
 

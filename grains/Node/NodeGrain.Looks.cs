@@ -165,8 +165,8 @@ public sealed partial class NodeGrain
     private async Task AbsorbAsync(InstanceView view)
     {
         // An address may be shown in a prefix that has come since: what overlaps with anything of ours is not new.
-        Block[] known = [.. _doc.Interfaces.SelectMany(eni => eni.Blocks).Select(held => held.Block), .. _doc.Intents.SelectMany(intent => intent.Names), .. _doc.Departed.Select(gone => gone.Block)];
-        bool IsNew(EniDocument eni, HeldBlock held) => !_doc.Intents.Any(intent => IsOf(intent, eni.EniId, held.Block))
+        Block[] known = [.. _doc.Intents.SelectMany(intent => intent.Names), .. Gone(_doc, time.GetUtcNow()).Select(gone => gone.Block)];
+        bool IsNew(EniDocument eni, HeldBlock held) => !_doc.Holds(held.Block) && !_doc.Intents.Any(intent => IsOf(intent, eni.EniId, held.Block))
             && !known.Any(block => block.Contains(held.Block.First) || held.Block.Contains(block.First));
         bool IsOnItsWay(EniDocument eni) => _doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface);
         ImmutableArray<EniDocument> found = [.. OursIn(view).Where(eni => !IsOnItsWay(eni)).Select(eni => eni with { Blocks = [.. eni.Blocks.Where(held => IsNew(eni, held))] })
@@ -213,7 +213,13 @@ public sealed partial class NodeGrain
         var shown = view.Interfaces.ToDictionary(eni => eni.EniId, eni => eni.Held.Append(new Block(eni.Addresses[0])).ToHashSet(), StringComparer.Ordinal);
         bool IsShown(string eniId, Block block) => shown.TryGetValue(eniId, out var blocks) && blocks.Contains(block);
         var theirs = view.Interfaces.Where(eni => !IsOurs(eni)).Select(eni => eni.EniId).ToHashSet(StringComparer.Ordinal);
-        var next = WithLost(WithLate(WithNeighbours(_doc, view), IsShown, now), IsShown, theirs, now);
+        var others = await HeldByOthersAsync(Late(_doc, IsShown, now)); // Another node may have drawn it since, and hands have moved it back here.
+        if (_lost)
+        {
+            return;
+        }
+
+        var next = WithLost(WithLate(WithNeighbours(_doc, view), [.. Late(_doc, IsShown, now).Select(eni => eni with { Blocks = eni.Blocks.RemoveAll(held => others.Contains(held.Block)) })]), IsShown, theirs, now);
         if (next == _doc)
         {
             return;
@@ -262,17 +268,20 @@ public sealed partial class NodeGrain
     private static bool IsOf(Intent intent, string eniId, Block block) => intent.Names.Contains(block) || (intent.Kind == IntentKind.DrawCounted && intent.EniId == eniId);
 
     /// <summary>A draw whose answer was lost can happen after its addresses were found, taken and returned. Only what an intent of ours named
-    /// can have come so; what hands have added stays theirs.</summary>
-    private static NodeDocument WithLate(NodeDocument document, Func<string, Block, bool> isShown, DateTimeOffset now)
+    /// not long ago can have come so; what hands have added stays theirs.</summary>
+    /// <returns>The interfaces that have such blocks, with just these.</returns>
+    private ImmutableArray<EniDocument> Late(NodeDocument document, Func<string, Block, bool> isShown, DateTimeOffset now) =>
+        [.. from eni in document.Interfaces
+            let late = Gone(document, now).Where(gone => gone.EniId == eni.EniId && now - gone.At >= AbsenceProvesNothing && isShown(gone.EniId, gone.Block)
+                && !document.Holds(gone.Block) && !document.Intents.Any(intent => IsOf(intent, gone.EniId, gone.Block))).Select(gone => gone.Block).Distinct().ToArray()
+            where late.Length > 0
+            select eni with { Blocks = [.. late.Select(block => new HeldBlock(block))] }];
+
+    private static NodeDocument WithLate(NodeDocument document, ImmutableArray<EniDocument> late) => late.Aggregate(document, (next, eni) =>
     {
-        var late = (from gone in document.Departed
-                    where now - gone.At >= AbsenceProvesNothing && document.Eni(gone.EniId) is not null && isShown(gone.EniId, gone.Block)
-                        && !document.Interfaces.Any(eni => eni.Blocks.Any(held => held.Block == gone.Block)) && !document.Intents.Any(intent => IsOf(intent, gone.EniId, gone.Block))
-                    select gone).ToArray();
-        return late.GroupBy(gone => gone.EniId, gone => gone.Block, StringComparer.Ordinal).Aggregate(
-            late.Length == 0 ? document : document with { Departed = [.. document.Departed.Except(late)] },
-            (next, eni) => next.WithEni(Drawn(next.Eni(eni.Key)!, [.. eni.Distinct()])));
-    }
+        var blocks = eni.Blocks.Select(held => held.Block).ToImmutableArray();
+        return blocks.IsEmpty ? next : (next with { Departed = next.Departed.RemoveAll(gone => gone.EniId == eni.EniId && blocks.Contains(gone.Block)) }).WithEni(Drawn(next.Eni(eni.EniId)!, blocks));
+    });
 
     /// <summary>What two looks a minute apart do not show was taken by someone else: no pod gets it any more, and it goes once no pod has it. So does
     /// an interface whose tags, or the policy, say by now that it is not ours.</summary>

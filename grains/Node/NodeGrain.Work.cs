@@ -259,11 +259,11 @@ public sealed partial class NodeGrain
     {
         var isNew = intent.Kind == IntentKind.AddInterface; // It needs an address of its own, too.
         var now = time.GetUtcNow();
-        // The interfaces' own addresses, too: the ledger may not have read them yet, and EC2 takes the naming of one for done.
-        var departed = _doc.Departed.Where(one => one.EniId == intent.EniId && now - one.At < settings.Timing.NotNamedAgain).Select(one => one.Block)
-            .Concat(_doc.Interfaces.Select(eni => new Block(eni.PrimaryAddress)))
+        // What the interfaces have, too: the ledger may not have read it yet, and EC2 takes the naming of one for done.
+        var departed = Gone(_doc, now).Where(one => one.EniId == intent.EniId).Select(one => one.Block)
+            .Concat(_doc.Interfaces.SelectMany(eni => AllOf(eni)))
             .Concat(_doc.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface).SelectMany(one => one.Names)).ToImmutableArray();
-        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew));
+        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew, _stored.Change));
         if (!reservation.Known)
         {
             Later(intent, TimeSpan.FromMilliseconds(100));
@@ -318,10 +318,11 @@ public sealed partial class NodeGrain
     private void ShareWithSubnets()
     {
         var now = time.GetUtcNow();
+        ImmutableArray<string> open = [.. _stored.Intents.Select(intent => intent.Id)];
         foreach (var left in _shared.Keys.Except(_stored.Interfaces.Select(eni => eni.SubnetId)).ToArray())
         {
             _shared.Remove(left);
-            grains.GetGrain<ISubnetGrain>(left).ShareAsync(InstanceId, _stored.Change, new SubnetShare(0, 0, 0), []).Ignore();
+            grains.GetGrain<ISubnetGrain>(left).ShareAsync(InstanceId, _stored.Change, new SubnetShare(0, 0, 0), [], open).Ignore();
         }
 
         foreach (var subnet in _stored.Interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
@@ -332,7 +333,7 @@ public sealed partial class NodeGrain
             if (last.Share != share || last.LeaseVersion != _stored.LeaseVersion || now - last.At >= ShareAgain)
             {
                 _shared[subnet.Key] = (share, _stored.LeaseVersion, now);
-                grains.GetGrain<ISubnetGrain>(subnet.Key).ShareAsync(InstanceId, _stored.Change, share, [.. held.Select(one => one.Address)]).Ignore();
+                grains.GetGrain<ISubnetGrain>(subnet.Key).ShareAsync(InstanceId, _stored.Change, share, [.. held.Select(one => one.Address)], open).Ignore();
             }
         }
     }

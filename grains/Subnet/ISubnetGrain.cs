@@ -34,8 +34,9 @@ public interface ISubnetGrain : IGrainWithStringKey
 
     /// <summary>The node's share in this subnet and every address it holds, so that a restart of the ledger is not blind. Counted, never added up.</summary>
     /// <param name="change">As in <see cref="SettleAsync"/>.</param>
+    /// <param name="open">The node's intents that stand: names that it had set aside for others are free again, when no settlement has come.</param>
     [OneWay]
-    Task ShareAsync(string nodeId, long change, SubnetShare share, ImmutableArray<Ip> held);
+    Task ShareAsync(string nodeId, long change, SubnetShare share, ImmutableArray<Ip> held, ImmutableArray<string> open);
 
     /// <summary>The number of the ledger's last change; asked for before a sweep's first page.</summary>
     Task<long> ChangeNumberAsync();
@@ -52,10 +53,12 @@ public interface ISubnetGrain : IGrainWithStringKey
 /// <param name="NotThese">Names that must not be chosen for this interface again yet.</param>
 /// <param name="Prefixes">Whether prefixes are wanted.</param>
 /// <param name="WithPrimary">Whether one address more is wanted, for the interface itself; it comes first.</param>
+/// <param name="Change">The number of the node document's last write, in which the intent stands.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReserveRequest(
     [property: Id(0)] string IntentId, [property: Id(1)] string NodeId, [property: Id(2)] string EniId, [property: Id(3)] int Count,
-    [property: Id(4)] ImmutableArray<Block> NotThese, [property: Id(5)] bool Prefixes, [property: Id(6)] bool WithPrimary);
+    [property: Id(4)] ImmutableArray<Block> NotThese, [property: Id(5)] bool Prefixes, [property: Id(6)] bool WithPrimary,
+    [property: Id(7)] long Change = 0);
 
 /// <summary>Names set aside; fewer than asked when the subnet has no more.</summary>
 /// <param name="Known">False while the ledger has not been read from EC2 yet: ask again.</param>

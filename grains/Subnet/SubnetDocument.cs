@@ -40,7 +40,8 @@ public sealed record SubnetDocument
 
 /// <summary>Names set aside for one intent.</summary>
 /// <param name="AskedAt">When the intent last asked. UTC.</param>
-public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Block> Names, DateTimeOffset AskedAt);
+/// <param name="NodeChange">The number of the node document's last write when it asked.</param>
+public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Block> Names, DateTimeOffset AskedAt, long NodeChange = long.MaxValue);
 
 /// <summary>An address that was drawn or returned by us.</summary>
 /// <param name="Change">The ledger's change number.</param>

@@ -22,6 +22,9 @@ public sealed partial class SubnetGrain(
     private const int LargestHoldersShown = 3;
     private static readonly TimeSpan MessagesTake = TimeSpan.FromMinutes(2); // At most: an answer is waited for 30 s, and what was sent twice comes a moment later.
 
+    private static readonly TimeSpan NodesTell = TimeSpan.FromMinutes(10); // Each node says each half minute what it holds; a silo that ends takes its nodes' grains with it for a minute or two.
+
+    private readonly DateTimeOffset _since = time.GetUtcNow();
     private readonly SortedDictionary<string, (long Change, SubnetShare Share, ImmutableArray<Ip> Held)> _shares = new(StringComparer.Ordinal);
     private DateTimeOffset? _noAddressesSince; // In memory: a new activation costs one refused call.
     private DateTimeOffset? _noPrefixesSince;
@@ -53,7 +56,7 @@ public sealed partial class SubnetGrain(
             // Stored before the answer: no other activation names them too.
             await StoreAsync(doc with
             {
-                Reservations = [.. standing.Where(one => one.IntentId != request.IntentId), new ReservedNames(request.IntentId, request.NodeId, names, now)],
+                Reservations = [.. standing.Where(one => one.IntentId != request.IntentId), new ReservedNames(request.IntentId, request.NodeId, names, now, request.Change)],
             });
         }
 
@@ -110,6 +113,11 @@ public sealed partial class SubnetGrain(
         if (doc.Subnet is { } subnet)
         {
             var addresses = NotLate(doc, Addresses(blocks), nodeId, change);
+            if (_shares.TryGetValue(nodeId, out var share))
+            {
+                _shares[nodeId] = (share.Change, share.Share, share.Held.RemoveRange(addresses)); // A node that has left the subnet says so once.
+            }
+
             var next = isFree ? Changed(doc, addresses, nodeId, change, used: false) : doc with { Change = doc.Change + 1 };
             var used = Map(subnet.Cidr, doc.Used);
             var others = _shares.Where(one => one.Key != nodeId).SelectMany(one => one.Value.Held).ToHashSet(); // A pod may still have what its node has lost.
@@ -126,7 +134,7 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
-    public async Task ShareAsync(string nodeId, long change, SubnetShare share, ImmutableArray<Ip> held)
+    public async Task ShareAsync(string nodeId, long change, SubnetShare share, ImmutableArray<Ip> held, ImmutableArray<string> open)
     {
         if (_shares.TryGetValue(nodeId, out var known) && known.Change > change)
         {
@@ -135,9 +143,17 @@ public sealed partial class SubnetGrain(
 
         _shares[nodeId] = (change, share, held);
         var doc = document.State;
-        if (doc.Subnet is { } subnet && Map(subnet.Cidr, doc.Ours) is var ours && NotLate(doc, held, nodeId, change) is var news && !news.All(ours.Contains))
+        if (doc.Subnet is not { } subnet)
         {
-            await StoreAsync(Changed(doc, [], nodeId, change, used: true) with { Ours = [.. ours.With(news).Bits] });
+            return;
+        }
+
+        var ours = Map(subnet.Cidr, doc.Ours);
+        var news = NotLate(doc, held, nodeId, change);
+        var left = doc.Reservations.RemoveAll(one => one.NodeId == nodeId && one.NodeChange <= change && !open.Contains(one.IntentId));
+        if (!news.All(ours.Contains) || left.Length < doc.Reservations.Length)
+        {
+            await StoreAsync(Changed(doc, [], nodeId, change, used: true) with { Ours = [.. ours.With(news).Bits], Reservations = left });
         }
     }
 
@@ -154,12 +170,16 @@ public sealed partial class SubnetGrain(
         var used = SubnetMap.Empty(cidr).With(sweep.Used.Select(one => one.Address))
             .With(later.Where(one => one.Used).Select(one => one.Address)).Without(later.Where(one => !one.Used).Select(one => one.Address));
         var now = time.GetUtcNow();
-        var next = doc with
+        ImmutableArray<RecentChange> recent = [.. doc.Recent.Where(one => one.Change > sweep.StartedChange || (now - one.At).Duration() < MessagesTake)];
+        var ours = Map(cidr, doc.Ours);
+        if ((now - _since).Duration() > NodesTell)
         {
-            Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. Map(cidr, doc.Ours).Bits], ReadAt = now,
-            Recent = [.. doc.Recent.Where(one => one.Change > sweep.StartedChange || (now - one.At).Duration() < MessagesTake)],
-        };
-        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || doc.Recent.Length != next.Recent.Length;
+            // What no node says that it holds, and EC2 does not show, was lost on the way: a return whose message did not come, say.
+            ours = ours.And(used.With(_shares.Values.SelectMany(share => share.Held)).With(recent.Where(one => one.Used).Select(one => one.Address)));
+        }
+
+        var next = doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Recent = recent };
+        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length;
         if (isNews)
         {
             await StoreAsync(next);
@@ -215,11 +235,7 @@ public sealed partial class SubnetGrain(
     private static SubnetMap Map(Cidr cidr, byte[] bits) => bits.Length == 0 ? SubnetMap.Empty(cidr) : new SubnetMap(cidr, [.. bits]);
 
     /// <summary>What EC2 shows, and what nodes of ours hold: rule 4, the latter is not drawn elsewhere whatever EC2 shows.</summary>
-    private static SubnetMap Used(SubnetDocument doc)
-    {
-        var ours = Map(doc.Subnet!.Cidr, doc.Ours);
-        return new SubnetMap(doc.Subnet.Cidr, [.. Map(doc.Subnet.Cidr, doc.Used).Bits.Zip(ours.Bits, (one, other) => (byte)(one | other))]);
-    }
+    private static SubnetMap Used(SubnetDocument doc) => Map(doc.Subnet!.Cidr, doc.Used).Or(Map(doc.Subnet.Cidr, doc.Ours));
 
     /// <summary>Reservations that have not lapsed.</summary>
     private ImmutableArray<ReservedNames> Standing(SubnetDocument doc)

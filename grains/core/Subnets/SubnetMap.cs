@@ -26,6 +26,12 @@ public sealed record SubnetMap(Cidr Subnet, ImmutableArray<byte> Bits)
     /// <summary>Without these addresses.</summary>
     public SubnetMap Without(IEnumerable<Ip> addresses) => Changed(addresses, (bits, mask) => (byte)(bits & ~mask));
 
+    /// <summary>What is in either; both are of one subnet.</summary>
+    public SubnetMap Or(SubnetMap other) => this with { Bits = [.. Bits.Zip(other.Bits, (one, two) => (byte)(one | two))] };
+
+    /// <summary>What is in both; both are of one subnet.</summary>
+    public SubnetMap And(SubnetMap other) => this with { Bits = [.. Bits.Zip(other.Bits, (one, two) => (byte)(one & two))] };
+
     private SubnetMap Changed(IEnumerable<Ip> addresses, Func<byte, byte, byte> change)
     {
         var bits = Bits.ToArray();

@@ -3,6 +3,7 @@ using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
 
@@ -97,6 +98,66 @@ public sealed class HandsTests
             return orders.Lease.Length == 2 && world.Ec2.Calls.Any(call => call == $"Unassign {taken}");
         }, "other addresses, and this one to go back");
     }
+
+    [Fact]
+    public async Task What_was_ours_a_while_ago_and_hands_add_since_stays_theirs()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 3 });
+        var executor = await JoinedAsync(world, 3);
+        var before = executor.Leased.ToArray();
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 2 };
+        await UntilAsync(world, executor, orders => orders.Lease.Length == 2 && world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count) == 3, "one to be returned");
+        var returned = before.Except(executor.Leased).Single();
+        world.Time.Shift(TimeSpan.FromMinutes(20));
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, [returned.ToIPAddress()], false));
+        var looks = Looks();
+
+        await UntilAsync(world, executor, orders =>
+        {
+            Assert.DoesNotContain(orders.Lease, one => one.Address == returned);
+            return Looks() >= looks + 3;
+        }, "three looks");
+
+        int Looks() => world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces", StringComparison.Ordinal) && call.Contains("i-", StringComparison.Ordinal));
+    }
+
+    /// <summary>While the draw is repeated, hands give its name to another node of ours, and take it away there again. Simulation, seeds 705 and 973.</summary>
+    [Fact]
+    public async Task A_name_that_another_node_has_meanwhile_goes_back_when_the_draw_brings_it_after_all()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        world.Ec2.Fail("Assign", Ec2Fault.Throttled, times: 2);
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, _ => Named(world).Length > 0, "names to be asked for");
+        var named = Named(world)[0];
+        await world.Grains.GetGrain<ISubnetGrain>("subnet-a").ShareAsync("i-other", 1, new SubnetShare(1, 0, 0), [named], []);
+
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            Assert.DoesNotContain(orders.Lease, one => one.Address == named);
+            return orders.Lease.Length == 2 && world.Ec2.Calls.Any(call => call == $"Unassign {named}");
+        }, "another address, and this one to go back");
+    }
+
+    /// <summary>Simulation, seed 1021.</summary>
+    [Fact]
+    public async Task A_name_that_another_node_has_by_the_time_an_interface_is_added_is_never_leased_there()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        world.Ec2.Fail("Attach", Ec2Fault.Throttled, times: 2);
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, _ => world.Ec2.Calls.Any(call => call.StartsWith("Attach", StringComparison.Ordinal)), "an interface to be added");
+        var named = world.Ec2.ByHand(vpc => Ip.From(vpc.Enis.Single(eni => eni.Attachment?.DeviceIndex != 0).Addresses[1]));
+        await world.Grains.GetGrain<ISubnetGrain>("subnet-a").ShareAsync("i-other", 1, new SubnetShare(1, 0, 0), [named], []);
+
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            Assert.DoesNotContain(named, executor.Leased);
+            return orders.Lease.Count(one => !orders.GiveUp.Contains(one.Address)) >= 12 && world.Ec2.Calls.Any(call => call == $"Unassign {named}");
+        }, "another address, and this one to go back");
+    }
+
+    private static Ip[] Named(GrainWorld world) => [.. world.Ec2.Calls.Where(call => call.StartsWith("Assign ", StringComparison.Ordinal)).SelectMany(call => call.Split(' ', ',')[1..]).Select(Ip.Parse)];
 
     [Fact]
     public async Task A_detached_interface_goes_and_another_one_comes()

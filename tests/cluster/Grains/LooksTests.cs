@@ -21,7 +21,7 @@ public sealed class LooksTests
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
         world.Ec2.Fail("DescribeInstances", Ec2Fault.Throttled, times: 1000); // Only the looks below.
         var id = world.Launch();
-        var (first, second) = world.Ec2.ByHand(vpc => (vpc.Enis.Single(), vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a" })));
+        var (first, second) = world.Ec2.ByHand(vpc => (vpc.Enis.Single(), vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-b" })));
         var gone = new Block(Ip.Parse("10.0.0.200"));
         Store(world, id, first, second, gone);
         var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-a");
@@ -70,7 +70,8 @@ public sealed class LooksTests
         }
     }
 
-    /// <summary>Of an earlier activation: a return and an interface under way, and nobody knows how far they are.</summary>
+    /// <summary>Of an earlier activation: a return and an interface under way, and nobody knows how far they are. Of two subnets, so that one's
+    /// ledger can be held up alone.</summary>
     private static void Store(GrainWorld world, string id, Eni first, Eni second, Block gone)
     {
         var cidr = Cidr.Parse("10.0.0.0/24");
@@ -84,7 +85,7 @@ public sealed class LooksTests
             Intents =
             [
                 new Intent { Id = id + "/1.0", Kind = IntentKind.Return, EniId = first.Id, SubnetId = "subnet-a", Count = 1, Names = [gone] },
-                new Intent { Id = id + "/2.0", Kind = IntentKind.AddInterface, EniId = second.Id, Mac = second.Mac, SubnetId = "subnet-a", Count = 0, Names = [new Block(Ip.From(second.Addresses[0]))], DeviceIndex = 1 },
+                new Intent { Id = id + "/2.0", Kind = IntentKind.AddInterface, EniId = second.Id, Mac = second.Mac, SubnetId = "subnet-b", Count = 0, Names = [new Block(Ip.From(second.Addresses[0]))], DeviceIndex = 1 },
             ],
         };
         world.Documents.Write("node", GrainId.Create("node", id), JsonSerializer.Serialize(document, DocumentJson.Options), null);

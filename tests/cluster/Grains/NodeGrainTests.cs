@@ -269,7 +269,7 @@ public sealed class NodeGrainTests
             await Task.Delay(50, Token);
         }
 
-        await subnet.ShareAsync(id, 1, new SubnetShare(0, 0, 0), [drawn]);
+        await subnet.ShareAsync(id, 1, new SubnetShare(0, 0, 0), [drawn], []);
         world.Documents.Write("node", Orleans.Runtime.GrainId.Create("node", id), JsonSerializer.Serialize(document, DocumentJson.Options), null);
         var executor = await world.JoinAsync(id);
 

@@ -21,7 +21,7 @@ public sealed class SubnetGrainTests
         await ledger.ReturnedAsync("i-1", 8, Address, isFree: true);
 
         await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
-        await ledger.ShareAsync("i-1", 7, new SubnetShare(0, 0, 1), [Address[0].First]);
+        await ledger.ShareAsync("i-1", 7, new SubnetShare(0, 0, 1), [Address[0].First], []);
 
         Assert.Equal(free, (await ledger.SummarizeAsync()).Free);
     }
@@ -31,7 +31,7 @@ public sealed class SubnetGrainTests
     {
         await using var world = await GrainWorld.StartAsync(new());
         var (ledger, _) = await ReadAsync(world);
-        await ledger.ShareAsync("i-1", 5, new SubnetShare(1, 0, 0), [Address[0].First]); // A pod of it has the address still.
+        await ledger.ShareAsync("i-1", 5, new SubnetShare(1, 0, 0), [Address[0].First], []); // A pod of it has the address still.
 
         await ledger.ReturnedAsync("i-2", 8, Address, isFree: true);
 
@@ -51,6 +51,58 @@ public sealed class SubnetGrainTests
 
         Assert.Equal(free - 1, (await ledger.SummarizeAsync()).Free);
         Assert.DoesNotContain(Address[0], (await ledger.ReserveAsync(new ReserveRequest("i-3/1", "i-3", "eni-3", 250, [], Prefixes: false, WithPrimary: false))).Names);
+    }
+
+    /// <summary>The one message in which it says that it holds nothing here any more can be lost.</summary>
+    [Fact]
+    public async Task What_a_node_has_given_back_is_not_held_by_it_any_more_whatever_it_said_before()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, free) = await ReadAsync(world);
+        await ledger.ShareAsync("i-1", 5, new SubnetShare(0, 0, 0), [Address[0].First], []);
+        await ledger.ReturnedAsync("i-1", 8, Address, isFree: true);
+        await ledger.SettleAsync("i-2/1", "i-2", 2, Address, []);
+
+        await ledger.ReturnedAsync("i-2", 3, Address, isFree: true);
+
+        Assert.Equal(free, (await ledger.SummarizeAsync()).Free);
+    }
+
+    [Fact]
+    public async Task What_no_node_says_it_holds_and_EC2_does_not_show_is_free_again_in_the_end()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, free) = await ReadAsync(world);
+        world.Ec2.Fail("DescribeNetworkInterfaces", Ec2Fault.NotAuthorized, times: 1000); // It is read when the test says so, only.
+        await ledger.SettleAsync("i-1/4", "i-1", 5, [new Block(Ip.Parse("10.0.0.8")), .. Address], []);
+        await ledger.ShareAsync("i-1", 6, new SubnetShare(1, 0, 0), [Address[0].First], []);
+        await ledger.SweptAsync(await SweepAsync(world, await ledger.ChangeNumberAsync()));
+        Assert.Equal(free - 2, (await ledger.SummarizeAsync()).Free); // Its nodes may not have spoken yet.
+
+        world.Time.Shift(TimeSpan.FromMinutes(11));
+        await ledger.SweptAsync(await SweepAsync(world, await ledger.ChangeNumberAsync()));
+
+        Assert.Equal(free - 1, (await ledger.SummarizeAsync()).Free);
+    }
+
+    [Fact]
+    public async Task Names_set_aside_for_an_intent_that_does_not_stand_any_more_are_free_again()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, free) = await ReadAsync(world);
+        await ledger.ReserveAsync(new ReserveRequest("i-1/4.0", "i-1", "eni-1", 3, [], Prefixes: false, WithPrimary: false, Change: 4));
+        await ledger.ShareAsync("i-1", 3, new SubnetShare(0, 0, 0), [], []); // From before.
+        await ledger.ShareAsync("i-1", 5, new SubnetShare(0, 0, 0), [], ["i-1/4.0"]);
+        Assert.Equal(free - 3, (await ledger.SummarizeAsync()).Free);
+
+        await ledger.ShareAsync("i-1", 6, new SubnetShare(0, 0, 0), [], []); // One-way: nobody says when it has come.
+
+        for (var tries = 0; tries < 1000 && (await ledger.SummarizeAsync()).Free != free; tries++)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(free, (await ledger.SummarizeAsync()).Free);
     }
 
     /// <summary>EC2 frees what a terminated instance held; its node's grain learns of it much later. Seeds 158 and 213.</summary>

@@ -31,13 +31,13 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         {
             rival.Before(addresses);
             return Done(model.AssignAsync(eniId, addresses, default));
-        }, cancellation);
+        }, cancellation, Names(addresses));
 
     public Task<ImmutableArray<Block>> AssignCountedAsync(string eniId, int count, bool prefixes, CancellationToken cancellation) =>
-        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => model.AssignCountedAsync(eniId, count, prefixes, default), cancellation);
+        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => model.AssignCountedAsync(eniId, count, prefixes, default), cancellation, "by count");
 
     public Task UnassignAsync(string eniId, ImmutableArray<Block> addresses, CancellationToken cancellation) =>
-        CallAsync(Ec2Action.UnassignPrivateIpAddresses, eniId, () => Done(model.UnassignAsync(eniId, addresses, default)), cancellation);
+        CallAsync(Ec2Action.UnassignPrivateIpAddresses, eniId, () => Done(model.UnassignAsync(eniId, addresses, default)), cancellation, Names(addresses));
 
     public Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation) =>
         CallAsync(Ec2Action.CreateNetworkInterface, "", () => model.CreateInterfaceAsync(wanted, default), cancellation);
@@ -61,7 +61,9 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         return true;
     }
 
-    private Task<T> CallAsync<T>(Ec2Action action, string target, Func<Task<T>> effect, CancellationToken cancellation)
+    private string Names(ImmutableArray<Block> blocks) => scheduler.Trace is null ? "" : string.Join(' ', blocks);
+
+    private Task<T> CallAsync<T>(Ec2Action action, string target, Func<Task<T>> effect, CancellationToken cancellation, string what = "")
     {
         var (before, after) = latencyOf?.Invoke(action) is { } latency ? (latency / 2, latency / 2) : (scheduler.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(300)), scheduler.Between(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(100)));
         var times = action switch // So much likelier, where calls are rare.
@@ -84,7 +86,7 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
             : Strikes(FaultKind.Ec2Silent, action, times) ? new CallFate(before, null)
             : Strikes(FaultKind.Ec2Late, action, times) ? Late(before, after)
             : new CallFate(before, after);
-        return scheduler.CallAsync($"{action} {target}", fate, () =>
+        return scheduler.CallAsync($"{action} {target} {what}", fate, () =>
         {
             T answer = default!;
             observe(action, target, () => answer = effect().GetAwaiter().GetResult());

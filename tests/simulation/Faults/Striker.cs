@@ -208,5 +208,9 @@ internal sealed class Striker(World world)
         }
     }
 
-    private static IEnumerable<Ip> Touched(HandChange change) => change.Addresses.Select(Ip.From);
+    private IEnumerable<Ip> Touched(HandChange change)
+    {
+        _scheduler.Trace?.Invoke($"hands: {change.Action} {change.EniId} {string.Join(' ', change.Addresses)}");
+        return change.Addresses.Select(Ip.From);
+    }
 }
