@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Cni;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Metrics;
 using AwsVpcCni.NodeExecutor.Status;
 using AwsVpcCni.NodeExecutor.Wiring;
 using Microsoft.Extensions.Logging;
@@ -52,9 +53,10 @@ internal static partial class Executor
         }
 
         var gate = new SandboxGate(time);
+        var requests = new RequestCounts();
         var commands = new CniCommands(
             new AddCommand(lane, link, links, gate, network.Readiness, settings.Host, time, log), new DelCommand(lane, link, links, gate, time, log),
-            new CheckCommand(link, gate, settings.Host, log), new GcCommand(lane, link, links, gate, time, log), new StatusCommand(lane, link, network.Readiness, time), time, log);
+            new CheckCommand(link, gate, settings.Host, log), new GcCommand(lane, link, links, gate, time, log), new StatusCommand(lane, link, network.Readiness, time), requests, time, log);
         var status = new StatusReport(lane, link, links, network, repairs, time);
         using var socket = PluginSocket.Listen(settings.Socket, time, log, (request, cancellation) =>
             StatusReport.IsAsked(request) ? status.ReplyAsync() : commands.ServeAsync(request, cancellation));
@@ -66,6 +68,7 @@ internal static partial class Executor
             lane.RunAsync(() => link.RunAsync(end.Token)),
             new VanishedSandboxes(wirer, lane, link, links, time, log).RunAsync(end.Token),
             network.RunAsync(end.Token),
+            .. settings.Metrics is { } at ? [new MetricsEndpoint(at, () => status.MetricsAsync(requests), time, log).RunAsync(end.Token)] : Array.Empty<Task>(),
             AnnounceAsync(settings, lane, link, network, log, end.Token),
         ];
         try

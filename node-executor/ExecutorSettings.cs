@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AwsVpcCni.CniProtocol;
@@ -31,6 +32,9 @@ internal sealed record ExecutorSettings
 
     internal LogLevel LogLevel { get; init; }
 
+    /// <summary>Where Prometheus finds metrics; null: nowhere.</summary>
+    internal IPEndPoint? Metrics { get; init; }
+
     /// <exception cref="ExecutorStoppedException">Every setting that is wrong, and how to set it right.</exception>
     internal static ExecutorSettings Read(Func<string, string?> environment)
     {
@@ -57,6 +61,20 @@ internal sealed record ExecutorSettings
             errors.Add($"{Prefix}LOG_LEVEL={levelText} is none of {string.Join(", ", Enum.GetNames<LogLevel>())}.");
         }
 
+        var metricsText = Text("METRICS_ADDRESS", file.MetricsAddress) ?? "127.0.0.1:61678"; // The reference's port.
+        var metrics = IPEndPoint.TryParse(metricsText, out var at) && at.Port > 0 ? at : null;
+        if (metrics is null && metricsText != "none")
+        {
+            errors.Add($"{Prefix}METRICS_ADDRESS={metricsText} is not possible: an address and a port such as 127.0.0.1:61678, or none.");
+        }
+
+        var disable = environment("DISABLE_METRICS") is { Length: > 0 } disableText ? disableText : "false";
+        if (HostNetworkSettings.FlagOf(disable) is not { } areMetricsOff)
+        {
+            errors.Add($"DISABLE_METRICS={disable} is not possible: true or false.");
+            areMetricsOff = false;
+        }
+
         var settings = new ExecutorSettings
         {
             Silos = silos,
@@ -68,6 +86,7 @@ internal sealed record ExecutorSettings
             Imds = Address(Text("IMDS", file.Imds) ?? "http://169.254.169.254", "IMDS", errors),
             Host = HostNetworkSettings.Read(environment, file, errors),
             LogLevel = level,
+            Metrics = areMetricsOff ? null : metrics,
         };
         return errors.Count == 0 ? settings : throw new ExecutorStoppedException($"The settings are not usable:\n  {string.Join("\n  ", errors)}");
     }
@@ -148,6 +167,8 @@ internal sealed record ExecutorSettingsFile
     public bool? DisableTcpEarlyDemux { get; init; }
 
     public string? LogLevel { get; init; }
+
+    public string? MetricsAddress { get; init; }
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,

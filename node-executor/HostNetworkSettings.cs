@@ -95,7 +95,8 @@ internal sealed record HostNetworkSettings
         };
     }
 
-    private static bool? FlagOf(string text) => True.Contains(text) ? true : False.Contains(text) ? false : null;
+    /// <returns>Null for neither.</returns>
+    internal static bool? FlagOf(string text) => True.Contains(text) ? true : False.Contains(text) ? false : null;
 
     private static int? MtuOf(string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var mtu) && mtu is >= NetConf.MinMtu and <= NetConf.MaxMtu ? mtu : null;

@@ -1,13 +1,14 @@
 using AwsVpcCni.CniProtocol;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>From a plugin's request to its reply: which command, and how an error is told.</summary>
-/// <remarks>Each command says itself what it has done; what failed is said here, in one line a request.</remarks>
+/// <remarks>Each command says itself what it has done; what failed is said here, in one line a request. All are counted here.</remarks>
 internal sealed partial class CniCommands(
-    AddCommand add, DelCommand del, CheckCommand check, GcCommand gc, StatusCommand status, TimeProvider time, ILogger log)
+    AddCommand add, DelCommand del, CheckCommand check, GcCommand gc, StatusCommand status, RequestCounts requests, TimeProvider time, ILogger log)
 {
     private readonly Repeated unserved = new(time); // A runtime asks for the status each few seconds.
 
@@ -19,7 +20,7 @@ internal sealed partial class CniCommands(
         try
         {
             call = CniCall.Parse(request.Environment.Span);
-            return call.Command switch
+            var reply = call.Command switch
             {
                 CniCommand.Add => await add.RunAsync(call, request, cancellation),
                 CniCommand.Del => await del.RunAsync(call, request),
@@ -28,6 +29,8 @@ internal sealed partial class CniCommands(
                 CniCommand.Status => await status.RunAsync(call, request, cancellation),
                 _ => throw CniException.Of(CniErrorCode.InvalidEnvironment, "VERSION is answered by the plugin itself"),
             };
+            requests.Ended(call.Command, 0, time.GetElapsedTime(began));
+            return reply;
         }
         catch (CniException e)
         {
@@ -42,6 +45,7 @@ internal sealed partial class CniCommands(
 #pragma warning disable CA1031 // The border: a defect must be told as such to the one who asked, and must not end the executor.
         catch (Exception e)
         {
+            requests.Ended(call?.Command, (int)CniErrorCode.Internal, time.GetElapsedTime(began));
             LogDefect(SubjectOf(call), time.MillisecondsSince(began), e);
             return PluginReply.Of(new CniError(CniErrorCode.Internal, "the node executor has a defect; its log says more", e.Message), version);
         }
@@ -50,6 +54,7 @@ internal sealed partial class CniCommands(
 
     private void Say(CniCall? call, CniErrorCode code, string why, long began)
     {
+        requests.Ended(call?.Command, (int)code, time.GetElapsedTime(began));
         if (call?.Command is not CniCommand.Status)
         {
             LogFailed(SubjectOf(call), time.MillisecondsSince(began), (int)code, why);

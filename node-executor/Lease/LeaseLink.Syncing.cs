@@ -157,6 +157,7 @@ public sealed partial class LeaseLink
 
     private bool Failed(string text)
     {
+        unanswered++;
         if (noAnswers.Say(text) is { } line)
         {
             LogNoAnswer(line);

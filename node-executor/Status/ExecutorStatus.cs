@@ -40,7 +40,8 @@ internal sealed record ExecutorStatus
 /// <param name="Address">Of the silo that answered last; null for none yet.</param>
 /// <param name="ContactSeconds">How long ago one has answered; null: never since the start.</param>
 /// <param name="Failure">What the last question brought; null: an answer.</param>
-internal sealed record SiloStatus(string? Address, double? ContactSeconds, string? Failure);
+/// <param name="Failures">How many have failed since the start.</param>
+internal sealed record SiloStatus(string? Address, double? ContactSeconds, string? Failure, long Failures);
 
 /// <summary>What the node has once for all pods.</summary>
 /// <param name="IsReady">Rules and table have been in place, so pods may start.</param>

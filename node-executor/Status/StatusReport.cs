@@ -4,6 +4,7 @@ using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Cni;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Metrics;
 using AwsVpcCni.NodeExecutor.Wiring;
 
 namespace AwsVpcCni.NodeExecutor.Status;
@@ -36,6 +37,14 @@ internal sealed class StatusReport(Lane lane, LeaseLink link, PodLinks links, Ho
         }
     }
 
+    /// <summary>The same moment in figures, for Prometheus.</summary>
+    internal async Task<string> MetricsAsync(RequestCounts requests)
+    {
+        var snapshot = await lane.RunAsync(link.Snapshot);
+        var waiting = snapshot.Lease.Adds.Values.ToLookup(add => add.Why?.Code);
+        return MetricsText.Of(Of(snapshot, links.HostVethOf, network.Status, repairs, began, 0, 0), waiting, requests);
+    }
+
     /// <summary>Pure but for the look at links.</summary>
     /// <param name="linkOf">The host's end of a sandbox; null for none.</param>
     /// <param name="began">Boot-clock time of the start.</param>
@@ -50,7 +59,7 @@ internal sealed class StatusReport(Lane lane, LeaseLink link, PodLinks links, Ho
             Node = lease.InstanceId,
             Incarnation = lease.Incarnation,
             UpSeconds = Seconds(now - began),
-            Silo = new SiloStatus(snapshot.Silo, Seconds(snapshot.Contact), snapshot.Failure),
+            Silo = new SiloStatus(snapshot.Silo, Seconds(snapshot.Contact), snapshot.Failure, snapshot.Failures),
             Host = new HostStatus(host.IsReady, Seconds(now - host.At), host.Failure),
             Lease = new LeaseStatus(
                 lease.Version, lease.Ended.Count, snapshot.IsFileWritten, states.Count,

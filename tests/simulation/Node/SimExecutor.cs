@@ -3,6 +3,7 @@ using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor;
 using AwsVpcCni.NodeExecutor.Cni;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Metrics;
 using AwsVpcCni.NodeExecutor.Wiring;
 using AwsVpcCni.Tests.Simulation.Scheduling;
 using Microsoft.Extensions.Logging;
@@ -54,7 +55,7 @@ internal sealed class SimExecutor
         network.Set();
         _commands = new CniCommands(
             new AddCommand(lane, Link, links, gate, network, new HostNetworkSettings(), clock, log), new DelCommand(lane, Link, links, gate, clock, log),
-            new CheckCommand(Link, gate, new HostNetworkSettings(), log), new GcCommand(lane, Link, links, gate, clock, log), new StatusCommand(lane, Link, network, clock), clock, log);
+            new CheckCommand(Link, gate, new HostNetworkSettings(), log), new GcCommand(lane, Link, links, gate, clock, log), new StatusCommand(lane, Link, network, clock), new RequestCounts(), clock, log);
         Background("link", () => lane.RunAsync(() => Link.RunAsync(CancellationToken.None)));
         Background("vanished", () => new VanishedSandboxes(machine.Kernel, lane, Link, links, clock, log).RunAsync(CancellationToken.None));
     }

@@ -84,12 +84,25 @@ public sealed class ExecutorSettingsTests : IDisposable
     [InlineData("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/8,fd00::/8", "IPv4 ranges")]
     [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "0.0.0.0/0", "not all addresses")]
     [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "10.0.0.0", "such as 10.0.0.0/16")]
+    [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "127.0.0.1", "an address and a port")]
+    [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "localhost:61678", "or none")]
+    [InlineData("DISABLE_METRICS", "yes", "true or false")]
     public void A_value_that_cannot_be_is_refused_with_what_can_be(string variable, string value, string allowed)
     {
         environment[variable] = value;
         var message = Assert.Throws<ExecutorStoppedException>(Read).Message;
         Assert.Contains($"{variable}={value} is not possible: ", message, StringComparison.Ordinal);
         Assert.Contains(allowed, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Metrics_are_for_this_machine_only_unless_a_setting_says_otherwise()
+    {
+        Assert.Equal("127.0.0.1:61678", Read().Metrics?.ToString());
+        environment["AWS_VPC_CNI_METRICS_ADDRESS"] = "[::1]:9100";
+        Assert.Equal("[::1]:9100", Read().Metrics?.ToString());
+        environment["DISABLE_METRICS"] = "true";
+        Assert.Null(Read().Metrics);
     }
 
     [Fact]

@@ -34,7 +34,7 @@ public sealed class StatusReportTests
     }
 
     private ExecutorStatus Report(NodeLease lease, int mostAddresses = 100, int mostWaiting = 10, string? failure = null) => StatusReport.Of(
-        new LinkSnapshot(lease, At(100), "http://10.0.0.4:8440/", At(2.4), failure, IsFileWritten: true), sandbox => $"veth-{sandbox.ContainerId}",
+        new LinkSnapshot(lease, At(100), "http://10.0.0.4:8440/", At(2.4), failure, Failures: 7, IsFileWritten: true), sandbox => $"veth-{sandbox.ContainerId}",
         new HostNetworkStatus(IsReady: true, At(88), null), repairs, began: At(5), mostAddresses, mostWaiting);
 
     [Fact]

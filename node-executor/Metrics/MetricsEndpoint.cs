@@ -1,0 +1,83 @@
+using System.Net;
+using System.Text;
+using Microsoft.Extensions.Logging;
+
+namespace AwsVpcCni.NodeExecutor.Metrics;
+
+/// <summary>Answers GET /metrics for Prometheus. Pods do not depend on it: what fails here is said, and tried again.</summary>
+internal sealed partial class MetricsEndpoint(IPEndPoint at, Func<Task<string>> text, TimeProvider time, ILogger log)
+{
+    private const string Path = "/metrics";
+    private static readonly TimeSpan AnswerDeadline = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan TryAgain = TimeSpan.FromSeconds(30);
+
+    private readonly Repeated failures = new(time);
+
+    /// <summary>Serves until it is stopped, as soon as the address is free.</summary>
+    internal async Task RunAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                await ServeAsync(stop);
+            }
+            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+            {
+                if (!stop.IsCancellationRequested && failures.Say($"Metrics cannot be served at {at}: {e.Message} Another program (aws-node?) may have the port; see AWS_VPC_CNI_METRICS_ADDRESS.") is { } line)
+                {
+                    LogNotServed(line);
+                }
+            }
+
+            try
+            {
+                await Task.Delay(TryAgain, time, stop);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task ServeAsync(CancellationToken stop)
+    {
+        using var listener = new HttpListener();
+        listener.Prefixes.Add(at.Address.Equals(IPAddress.Any) || at.Address.Equals(IPAddress.IPv6Any) ? $"http://*:{at.Port}/" : $"http://{at}/");
+        listener.Start();
+        LogServed(at);
+        using var registration = stop.Register(listener.Stop);
+        while (!stop.IsCancellationRequested)
+        {
+            var context = await listener.GetContextAsync();
+            try
+            {
+                await AnswerAsync(context).WaitAsync(AnswerDeadline, time, CancellationToken.None); // One after another: a scrape takes a millisecond.
+                context.Response.Close();
+            }
+            catch (Exception e) when (e is TimeoutException or HttpListenerException or ObjectDisposedException or IOException)
+            {
+                context.Response.Abort(); // It does not read, or has gone.
+            }
+        }
+    }
+
+    private async Task AnswerAsync(HttpListenerContext context)
+    {
+        var (request, response) = (context.Request, context.Response);
+        response.StatusCode = request.Url?.AbsolutePath is not Path ? 404 : request.HttpMethod is not "GET" ? 405 : 200;
+        if (response.StatusCode == 200)
+        {
+            var body = Encoding.UTF8.GetBytes(await text());
+            (response.ContentType, response.ContentLength64) = (MetricsText.ContentType, body.Length);
+            await response.OutputStream.WriteAsync(body);
+        }
+    }
+
+    [LoggerMessage(EventId = 3070, Level = LogLevel.Information, Message = "Metrics are served at http://{At}/metrics.")]
+    private partial void LogServed(IPEndPoint at);
+
+    [LoggerMessage(EventId = 3071, Level = LogLevel.Warning, Message = "{Failure}")]
+    private partial void LogNotServed(string failure);
+}
