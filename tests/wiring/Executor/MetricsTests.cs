@@ -70,30 +70,6 @@ public sealed class MetricsTests
         }
     }
 
-    [Fact]
-    public async Task A_reader_that_does_not_read_keeps_nobody_out()
-    {
-        await using var node = await ExecutorNode.StartAsync();
-        await (await node.RunAsync()).SaysAsync("Metrics are served");
-        using var silent = NetworkNamespace.Run(TestNode.Path(node.Name), () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
-        silent.ReceiveBufferSize = 1;
-        await silent.ConnectAsync(IPAddress.Loopback, 61678, TestContext.Current.CancellationToken);
-        using var enough = new CancellationTokenSource(TimeSpan.FromSeconds(2));
-        try
-        {
-            while (true)
-            {
-                await silent.SendAsync("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:61678\r\n\r\n"u8.ToArray(), enough.Token); // Without end.
-            }
-        }
-        catch (Exception e) when (e is OperationCanceledException or SocketException)
-        {
-            // Nobody takes more of it.
-        }
-
-        Assert.Equal(HttpStatusCode.OK, (await GetAsync(node)).Status);
-    }
-
     [Theory]
     [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "none")]
     [InlineData("DISABLE_METRICS", "true")]
