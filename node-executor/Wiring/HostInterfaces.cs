@@ -26,7 +26,7 @@ internal sealed partial class HostInterfaces(int mtu, Repairs repairs, TimeProvi
         {
             var whenChanged = ready.GetValueOrDefault(order.EniId) == order ? repairs : null;
             var link = IsPrimary(order)
-                ? new ReadyInterface(HostSetup.Apply(order.Mac, mtu, KernelDeadline, whenChanged), IsChanged: false)
+                ? HostSetup.Apply(order.Mac, mtu, KernelDeadline, whenChanged)
                 : InterfaceSetup.Apply(order, mtu, KernelDeadline, whenChanged);
             if (link is null)
             {
@@ -43,6 +43,11 @@ internal sealed partial class HostInterfaces(int mtu, Repairs repairs, TimeProvi
             if (IsNews(order, "ready") || (link.IsChanged && whenChanged is null))
             {
                 LogReady(order.EniId, link.Name);
+            }
+
+            if (link.Refused is { } refused)
+            {
+                Say($"Interface {order.EniId} serves with another MTU than is set: {refused} Set AWS_VPC_ENI_MTU to what its device can take.");
             }
 
             return InterfaceState.Ready;

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace AwsVpcCni.NodeExecutor.Wiring;
 
-/// <summary>What the node has once for all its pods: routing rules, the primary interface's settings, the table of SNAT and marks.</summary>
+/// <summary>What the node has once for all its pods: routing rules, a switch of the kernel's, the table of SNAT and marks.</summary>
 /// <remarks>Set at the start and looked at each 30 s, when the VPC's ranges are read anew; only what differs is changed. It stays when the
 /// executor ends: traffic of pods does not wait for a restart.</remarks>
 /// <param name="prefixes">How names of pods' links begin: the setting's, and those of pods from a time of another setting.</param>
@@ -111,7 +111,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             return false;
         }
 
-        var link = HostSetup.Apply(facts.Mac, settings.EniMtu, KernelDeadline, applied.Length > 0 ? repairs : null);
+        var link = HostSetup.NameOf(facts.Mac, KernelDeadline);
         if (prefixes.FirstOrDefault(prefix => link.StartsWith(prefix, StringComparison.Ordinal)) is { } ambiguous)
         {
             throw new WiringException(

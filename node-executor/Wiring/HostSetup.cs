@@ -7,26 +7,36 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <remarks>Forwarding is the image's to switch on: a node that should not forward must be able to say so.</remarks>
 public static class HostSetup
 {
-    /// <summary>Sets the primary interface's MTU, and loose reverse-path filtering on it: replies to a pod of a secondary interface may come in there.</summary>
+    /// <summary>The primary interface's name.</summary>
     /// <param name="primaryMac">As IMDS gives it; case does not matter.</param>
-    /// <param name="mtu">Bytes.</param>
-    /// <param name="repairs">Given when it was set up already: what differs now, others have changed.</param>
-    /// <returns>The interface's name.</returns>
-    /// <exception cref="WiringException">There is no such interface, or the kernel refuses.</exception>
-    public static string Apply(string primaryMac, int mtu, TimeSpan deadline, Repairs? repairs = null)
+    /// <exception cref="WiringException">There is no such interface, or the kernel does not answer.</exception>
+    public static string NameOf(string primaryMac, TimeSpan deadline)
     {
         var until = Deadline.In(deadline);
-        try
+        return Try(() =>
         {
             using var socket = NetlinkSocket.Open();
-            var primary = FindByMac(Link.All(socket, until), primaryMac);
-            if (primary.Mtu != mtu)
+            var links = Link.All(socket, until);
+            return FindByMac(links, primaryMac)?.Name ?? throw new IOException(
+                $"no link has {primaryMac} among {string.Join(", ", links.Select(link => $"{link.Name} {link.Mac}"))}. The executor must run in the host's network namespace.");
+        });
+    }
+
+    /// <summary>Sets loose reverse-path filtering on the primary interface, since replies to a pod of a secondary interface may come in there, and its MTU.</summary>
+    /// <param name="primaryMac">As silos give it; case does not matter.</param>
+    /// <param name="mtu">Bytes.</param>
+    /// <param name="repairs">Given when it was set up already: what differs now, others have changed.</param>
+    /// <returns>Null when no link has its MAC.</returns>
+    /// <exception cref="WiringException">The kernel refuses.</exception>
+    public static ReadyInterface? Apply(string primaryMac, int mtu, TimeSpan deadline, Repairs? repairs = null)
+    {
+        var until = Deadline.In(deadline);
+        return Try(() =>
+        {
+            using var socket = NetlinkSocket.Open();
+            if (FindByMac(Link.All(socket, until), primaryMac) is not { } primary)
             {
-                var message = new MessageWriter(stackalloc byte[64]);
-                var what = $"set the MTU of {primary.Name} to {mtu}";
-                Link.SetMtu(ref message, primary.Index, mtu);
-                socket.Execute(message.Written, [what], until);
-                repairs?.Made(RepairKind.Link, what);
+                return null;
             }
 
             var filter = $"net/ipv4/conf/{primary.Name}/rp_filter";
@@ -35,7 +45,38 @@ public static class HostSetup
                 repairs?.Made(RepairKind.Sysctl, $"set {filter} to 2");
             }
 
-            return primary.Name;
+            return new ReadyInterface(primary.Name, IsChanged: false) { Refused = SetMtu(socket, primary, mtu, until, repairs) };
+        });
+    }
+
+    /// <returns>What the kernel says against it; null when it is so.</returns>
+    private static string? SetMtu(NetlinkSocket socket, Link primary, int mtu, Deadline until, Repairs? repairs)
+    {
+        if (primary.Mtu == mtu)
+        {
+            return null;
+        }
+
+        var message = new MessageWriter(stackalloc byte[64]);
+        var what = $"set the MTU of {primary.Name} to {mtu}";
+        Link.SetMtu(ref message, primary.Index, mtu);
+        try
+        {
+            socket.Execute(message.Written, [what], until);
+            repairs?.Made(RepairKind.Link, what);
+            return null;
+        }
+        catch (NetlinkException refused)
+        {
+            return refused.Message;
+        }
+    }
+
+    private static T Try<T>(Func<T> work)
+    {
+        try
+        {
+            return work();
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
         {
@@ -43,15 +84,6 @@ public static class HostSetup
         }
     }
 
-    private static Link FindByMac(List<Link> links, string text)
-    {
-        if (!MacAddress.TryParse(text, out var mac))
-        {
-            throw new IOException($"'{text}' is no link-layer address such as 02:ab:00:00:00:01.");
-        }
-
-        return Link.WithMac(links, mac)
-            ?? throw new IOException(
-                $"no link has {text} among {string.Join(", ", links.Select(link => $"{link.Name} {link.Mac}"))}. The executor must run in the host's network namespace.");
-    }
+    private static Link? FindByMac(List<Link> links, string text) =>
+        MacAddress.TryParse(text, out var mac) ? Link.WithMac(links, mac) : throw new IOException($"'{text}' is no link-layer address such as 02:ab:00:00:00:01.");
 }

@@ -54,11 +54,6 @@ internal sealed record InterfaceLayout
     {
         var (link, name) = (found.Link.Index, found.Link.Name);
         var steps = new List<InterfaceStep>();
-        if (found.Link.Mtu != mtu)
-        {
-            steps.Add(new(RepairKind.Link, $"set the MTU of {name} to {mtu}", (ref MessageWriter message) => Link.SetMtu(ref message, link, mtu)));
-        }
-
         if (!found.Link.IsUp)
         {
             steps.Add(new(RepairKind.Link, $"set {name} up", (ref MessageWriter message) => Link.SetUp(ref message, link)));
@@ -82,6 +77,11 @@ internal sealed record InterfaceLayout
         }
 
         steps.AddRange(found.Rules.Where(rule => IsOfThis(rule) && rule != Rule).Select(DeleteRule)); // From a time under another device index.
+        if (found.Link.Mtu != mtu) // Last: were it refused, another refusal is to be told rather than this.
+        {
+            steps.Add(new(RepairKind.Link, $"set the MTU of {name} to {mtu}", (ref MessageWriter message) => Link.SetMtu(ref message, link, mtu)) { MayBeRefused = true });
+        }
+
         return steps;
     }
 
@@ -110,6 +110,9 @@ internal sealed record InterfaceFound(Link Link, IReadOnlyList<Address> Addresse
 /// <param name="What">For the error, should it be refused.</param>
 internal sealed record InterfaceStep(RepairKind Kind, string What, InterfaceStep.Writer Write)
 {
+    /// <summary>Pods can use the interface without it.</summary>
+    internal bool MayBeRefused { get; init; }
+
     /// <summary>Adds the change's one message.</summary>
     internal delegate void Writer(ref MessageWriter message);
 }

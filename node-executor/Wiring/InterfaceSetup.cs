@@ -36,17 +36,19 @@ public static class InterfaceSetup
                 return new ReadyInterface(link.Name, IsChanged: false);
             }
 
-            Execute(socket, steps, until);
-            steps.ForEach(step => repairs?.Made(step.Kind, step.What));
+            var refused = TryExecute(socket, steps, until);
             if (FindLink(socket, order, until) is not { } after)
             {
                 return null;
             }
 
             // The kernel, not our arithmetic, says that it is ready; and another program may be configuring the same link.
-            return layout.StepsTo(Read(socket, after, layout, until), mtu) is [var missing, ..]
-                ? throw new IOException($"after all changes it is still necessary to {missing.What}. Does another program, such as a DHCP client, configure {after.Name}?")
-                : new ReadyInterface(after.Name, IsChanged: true);
+            var left = layout.StepsTo(Read(socket, after, layout, until), mtu);
+            var done = steps.Where(step => left.All(other => other.What != step.What)).ToList();
+            done.ForEach(step => repairs?.Made(step.Kind, step.What));
+            return left.Find(step => refused is null || !step.MayBeRefused) is { } missing
+                ? throw (Exception?)refused ?? new IOException($"after all changes it is still necessary to {missing.What}. Does another program, such as a DHCP client, configure {after.Name}?")
+                : new ReadyInterface(after.Name, IsChanged: done.Count > 0) { Refused = left.Count > 0 ? refused?.Message : null };
         });
     }
 
@@ -82,6 +84,20 @@ public static class InterfaceSetup
         [.. Route.All(socket, layout.Table, until, link.Index), .. Route.All(socket, PodWiring.MainTable, until, link.Index)],
         Rule.All(socket, until));
 
+    /// <returns>The first refusal; what came after it was tried none the less.</returns>
+    private static NetlinkException? TryExecute(NetlinkSocket socket, List<InterfaceStep> steps, Deadline until)
+    {
+        try
+        {
+            Execute(socket, steps, until);
+            return null;
+        }
+        catch (NetlinkException refused)
+        {
+            return refused;
+        }
+    }
+
     private static void Execute(NetlinkSocket socket, List<InterfaceStep> steps, Deadline until)
     {
         var message = new MessageWriter(new byte[steps.Count * StepBytes]);
@@ -111,7 +127,11 @@ public static class InterfaceSetup
     }
 }
 
-/// <summary>A secondary interface that pods can use.</summary>
+/// <summary>An interface that pods can use.</summary>
 /// <param name="Name">Its link's.</param>
 /// <param name="IsChanged">False: it was so before.</param>
-public sealed record ReadyInterface(string Name, bool IsChanged);
+public sealed record ReadyInterface(string Name, bool IsChanged)
+{
+    /// <summary>What the kernel says against the MTU, without which pods do; null for nothing.</summary>
+    public string? Refused { get; init; }
+}

@@ -52,6 +52,19 @@ public sealed partial class InterfaceSetupTests
     }
 
     [Fact]
+    public async Task An_MTU_that_the_device_refuses_leaves_it_ready()
+    {
+        await AttachAsync();
+        await AddPodOfBAsync();
+        var ready = OnA(() => InterfaceSetup.Apply(Order, 70_000, Deadline));
+        Assert.Equal("eth1", ready?.Name);
+        Assert.Contains("set the MTU of eth1 to 70000", ready?.Refused, StringComparison.Ordinal);
+        Assert.False(OnA(() => InterfaceSetup.Apply(Order, 70_000, Deadline))!.IsChanged);
+        await AddPodAsync("pod2", PodOnSecond, PodWiring.TableOf(0, 1));
+        Assert.True(await _vpc.PingAsync("pod2", PodOfB, expected: true));
+    }
+
+    [Fact]
     public async Task The_kernel_has_just_what_amazon_vpc_cni_k8s_would_have_made()
     {
         await AttachAsync();
@@ -228,9 +241,10 @@ public sealed partial class InterfaceSetupTests
     public async Task A_refusal_says_what_and_why()
     {
         await AttachAsync();
-        var refused = Assert.Throws<WiringException>(() => OnA(() => InterfaceSetup.Apply(Order, 100_000, Deadline)));
+        var loop = Order with { PrimaryAddress = Ip.Parse("127.0.0.9"), SubnetCidr = Cidr.Parse("127.0.0.0/8") }; // Its gateway is the machine itself.
+        var refused = Assert.Throws<WiringException>(() => OnA(() => InterfaceSetup.Apply(loop, 100_000, Deadline)));
 
-        Assert.Contains("eni-a1 (02:00:0a:09:00:28, device 1 of card 0) cannot be set up: set the MTU of eth1 to 100000", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("eni-a1 (02:00:0a:09:00:28, device 1 of card 0) cannot be set up: add route 0.0.0.0/0 via 127.0.0.1 table 2 dev eth1", refused.Message, StringComparison.Ordinal);
         Assert.Contains("(EINVAL)", refused.Message, StringComparison.Ordinal);
     }
 }

@@ -151,11 +151,11 @@ public sealed class PodWiringTests(ITestOutputHelper output) : IDisposable
     {
         Run("ip", "-n", _node.Name, "link", "add", "ens5", "address", "02:ab:00:00:00:01", "type", "veth", "peer", "name", "up0");
 
-        Assert.Equal("ens5", _node.In(() => HostSetup.Apply("02:AB:00:00:00:01", 1400, Deadline)));
+        Assert.Equal("ens5", _node.In(() => HostSetup.Apply("02:AB:00:00:00:01", 1400, Deadline))?.Name);
 
         Assert.Equal(1400, Ip(_node.Name, "link", "show", "ens5")[0].GetProperty("mtu").GetInt32());
         Assert.Equal("2", _node.In(() => File.ReadAllText("/proc/sys/net/ipv4/conf/ens5/rp_filter").Trim()));
-        var unknown = Assert.Throws<WiringException>(() => _node.In(() => HostSetup.Apply("02:ab:00:00:00:99", 1400, Deadline)));
+        var unknown = Assert.Throws<WiringException>(() => _node.In(() => HostSetup.NameOf("02:ab:00:00:00:99", Deadline)));
         Assert.Contains("ens5 02:ab:00:00:00:01", unknown.Message, StringComparison.Ordinal);
     }
 

@@ -168,6 +168,20 @@ public sealed class HostNetworkTests
     }
 
     [Fact]
+    public async Task An_MTU_that_the_device_refuses_is_said_and_keeps_neither_table_nor_pods_away()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Ip("link", "delete", "ens5");
+        node.Ip("link", "add", "under0", "type", "veth", "peer", "name", "under1"); // 1500 bytes, and so 1450 are the next one's most.
+        node.Ip("link", "add", "ens5", "address", node.Silo.Mac, "type", "vxlan", "id", "5", "dev", "under0", "dstport", "4789");
+        var executor = await node.RunAsync();
+        Assert.Contains("set the MTU of ens5 to 9001", await executor.SaysAsync("MTU"), StringComparison.Ordinal);
+        Assert.Equal(0, (await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"))).ExitCode);
+        Assert.Contains("snat to 10.0.0.10", Ruleset(node), StringComparison.Ordinal);
+        Assert.Equal("2", NetworkNamespace.Run(TestNode.Path(node.Name), () => File.ReadAllText("/proc/sys/net/ipv4/conf/ens5/rp_filter").Trim()));
+    }
+
+    [Fact]
     public async Task A_prefix_that_the_primary_interface_has_too_is_refused()
     {
         await using var node = await ExecutorNode.StartAsync();

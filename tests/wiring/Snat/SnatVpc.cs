@@ -66,6 +66,7 @@ internal sealed class SnatVpc : IAsyncDisposable
     {
         network = new HostNetwork(settings, [settings.VethPrefix], new Uri("http://nowhere"), new Repairs(TimeProvider.System, NullLogger.Instance), TimeProvider.System, NullLogger.Instance);
         network.Start();
+        HostSetup.Apply(Facts.Mac, settings.EniMtu, TestNode.Deadline); // As for the order of the primary interface.
         return network.Apply(settings.Marks ? facts ?? Facts : null);
     });
 

@@ -33,8 +33,8 @@ public sealed class InterfaceLayoutTests
     public void One_that_arrives_bare_gets_all_in_an_order_in_which_each_step_can_succeed() =>
         Assert.Equal(
             [
-                "set the MTU of eth1 to 9001", "set eth1 up", "add address 10.0.1.9/24 to eth1", "add route 10.0.1.1/32 table 2 dev eth1",
-                "add route 0.0.0.0/0 via 10.0.1.1 table 2 dev eth1", "add rule 32765: from 10.0.1.9 lookup 2",
+                "set eth1 up", "add address 10.0.1.9/24 to eth1", "add route 10.0.1.1/32 table 2 dev eth1",
+                "add route 0.0.0.0/0 via 10.0.1.1 table 2 dev eth1", "add rule 32765: from 10.0.1.9 lookup 2", "set the MTU of eth1 to 9001",
             ],
             Steps(new InterfaceFound(Eth1 with { Mtu = 1500, IsUp = false }, [], [], [])));
 
