@@ -6,7 +6,7 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <summary>The policy rules that are the node's and not a pod's, in the calling thread's network namespace.</summary>
 /// <remarks>Both priorities lie between "to a pod" (512) and "from a pod" (1536): what has the mark, or goes to an external service, takes
 /// table main and so the primary interface, whichever interface the pod's address is on. The reference has both priorities to itself,
-/// and so have we: another rule of the same form there is a leftover of other settings.</remarks>
+/// and so have we: at a start another rule of the same form there is a leftover of other settings. Later it is somebody else's.</remarks>
 internal static class HostRules
 {
     internal const int MarkPriority = 1024;
@@ -21,8 +21,8 @@ internal static class HostRules
         .. settings.ExternalServices.Distinct().Select(range => new Rule(ExternalServicePriority, null, range, PodWiring.MainTable)),
     ];
 
-    /// <summary>Adds what is missing and deletes what is left of other settings.</summary>
-    /// <param name="repairs">Given when they were set already: what differs now, others have changed.</param>
+    /// <summary>Adds what is missing, and at a start deletes what is left of other settings.</summary>
+    /// <param name="repairs">Given when they were set already: what is missing now, others have taken away.</param>
     /// <returns>How many were changed.</returns>
     /// <exception cref="WiringException">The kernel refuses.</exception>
     internal static int Apply(HostNetworkSettings settings, TimeSpan deadline, Repairs? repairs = null)
@@ -33,7 +33,7 @@ internal static class HostRules
             using var socket = NetlinkSocket.Open();
             var (wanted, found) = (Of(settings), Rule.All(socket, until));
             var missing = wanted.Except(found).ToList();
-            var stale = found.Where(IsOfThese).Except(wanted).ToList();
+            var stale = repairs is null ? found.Where(IsOfThese).Except(wanted).ToList() : [];
             if (missing.Count + stale.Count == 0)
             {
                 return 0;

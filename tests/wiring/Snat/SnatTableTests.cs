@@ -65,6 +65,20 @@ public sealed class SnatTableTests
         Assert.Equal(("", before), (Listed(vpc), Rules(vpc)));
     }
 
+    [Fact]
+    public async Task Rules_of_other_settings_go_at_the_start_and_what_others_add_later_stays()
+    {
+        await using var vpc = await SnatVpc.StartAsync();
+        string[] others = ["1024:\tfrom all fwmark 0x40/0x40 lookup main", "1535:\tfrom all to 198.51.100.0/24 lookup main"];
+        Task AddAsync() => vpc.Vpc.IpAsync("a", "rule add priority 1024 fwmark 0x40/0x40 lookup main", "rule add priority 1535 to 198.51.100.0/24 lookup main");
+        await AddAsync();
+        vpc.Apply(new());
+        Assert.All(others, rule => Assert.DoesNotContain(rule, Rules(vpc), StringComparison.Ordinal));
+        await AddAsync();
+        vpc.LookAgain();
+        Assert.All(others, rule => Assert.Contains(rule, Rules(vpc), StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("flush chain ip aws-vpc-cni egress")]
     [InlineData("delete table ip aws-vpc-cni")]
