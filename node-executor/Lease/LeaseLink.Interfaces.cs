@@ -7,6 +7,7 @@ namespace AwsVpcCni.NodeExecutor.Lease;
 public sealed partial class LeaseLink
 {
     private readonly Pulse interfacesChanged = new();
+    private readonly Dictionary<string, InterfaceState> looked = new(StringComparer.Ordinal); // What the last look has found, of those ordered.
 
     private async Task InterfaceLoopAsync(CancellationToken cancellation)
     {
@@ -44,6 +45,7 @@ public sealed partial class LeaseLink
             return; // Other orders have come meanwhile, and the loop goes round again for them.
         }
 
+        looked[order.EniId] = state;
         var setUp = state switch
         {
             InterfaceState.Ready => Lease.InterfacesSetUp.Add(order.EniId),
@@ -66,6 +68,7 @@ public sealed partial class LeaseLink
         }
 
         Lease = Lease.WithoutLeaving(order);
+        looked.Remove(order.EniId);
         LogLetGo(order.EniId);
         try
         {

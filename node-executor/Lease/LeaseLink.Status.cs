@@ -23,9 +23,11 @@ public sealed partial class LeaseLink
     {
         if (!Lease.CanServe)
         {
-            var cut = Lease.Claims.Values.Where(address => IsMissing(Lease.Slots[address].EniId)).ToList();
+            var cut = Lease.Claims.Values.Where(address => looked.GetValueOrDefault(Lease.Slots[address].EniId) is InterfaceState.Absent).ToList();
+            var unknown = Lease.Interfaces.Keys.Count(eni => looked.GetValueOrDefault(eni, InterfaceState.Unclear) is InterfaceState.Unclear);
             return new Unserved(
                 $"This node has {Lease.Slots.Values.Count(slot => slot.Leased)} leased addresses and {Lease.InterfacesSetUp.Count} interfaces set up, so no pod can get an address yet."
+                + (unknown > 0 ? $" {unknown} interfaces are not looked at yet, or the kernel does not say how they are." : "")
                 + (cut.Count > 0 ? $" {cut.Count} pods are on interfaces that this machine does not show (the first is {cut[0]})." : "")
                 + $" {lastFailure ?? "Its grain draws addresses; see 'ipam nodes'."}",
                 cut.Count > 0);
@@ -46,9 +48,6 @@ public sealed partial class LeaseLink
             return new Unserved(NotClaimed(e), AffectsPods: false);
         }
     }
-
-    /// <summary>Ordered, so pods may be on it, and not to be found or not to be set up.</summary>
-    private bool IsMissing(string eniId) => Lease.Interfaces.ContainsKey(eniId) && !Lease.InterfacesSetUp.Contains(eniId);
 
     private void NotWritten(Exception e)
     {

@@ -75,6 +75,20 @@ public sealed class LeaseLinkInterfaceTests : IDisposable
         Assert.DoesNotContain(Second, silo.Reports.Last().InterfacesSetUp);
     }
 
+    [Theory]
+    [InlineData(InterfaceState.Absent, true, "1 pods are on interfaces that this machine does not show (the first is 10.0.0.10)")]
+    [InlineData(InterfaceState.Unclear, false, "1 interfaces are not looked at yet")]
+    public void Only_an_interface_that_is_not_there_is_said_to_cut_pods_off(InterfaceState state, bool affectsPods, string said)
+    {
+        machine.OnSetUp = _ => state;
+        silo.Wanted = [Interface(Eni)];
+        Begin(Node().WithClaim(1, 0) with { Interfaces = Interfaces(Eni), InterfacesSetUp = [] });
+
+        var unserved = link.WhyNotServable();
+        Assert.Equal(affectsPods, unserved?.AffectsPods);
+        Assert.Contains(said, unserved?.Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_kernel_that_does_not_answer_makes_no_ready_interface_unready()
     {
