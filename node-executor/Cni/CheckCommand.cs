@@ -40,16 +40,17 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, Hos
 
         if ((held ?? given.Keys.Cast<Ip?>().FirstOrDefault()) is { } address)
         {
-            // Of an address that nobody holds the interface is not known, so neither is its table.
-            var table = lease.Slots.GetValueOrDefault(address) is { } slot ? AddCommand.TableOf(lease, slot.EniId) : PodWiring.MainTable;
-            var wiring = PodWiring.Of(veth, address, table, default);
+            // Of an address that nobody holds the interface is not known, nor before the first orders after a loss of the lease file.
+            var eni = lease.Slots.GetValueOrDefault(address)?.EniId ?? "";
+            var isTableKnown = lease.Interfaces.ContainsKey(eni);
+            var wiring = PodWiring.Of(veth, address, AddCommand.TableOf(lease, eni), default);
             var routing = RoutingOf(given.GetValueOrDefault(address));
             if (routing is null)
             {
                 wrong.Add($"prevResult gives {address} the gateway {given[address]}, which is none of ours");
             }
 
-            wrong.AddRange(await Task.Run(() => Compare(wiring, routing ?? PodRouting.First, previous, netns), cancellation));
+            wrong.AddRange(await Task.Run(() => Compare(wiring, isTableKnown, routing ?? PodRouting.First, previous, netns), cancellation));
         }
 
         if (wrong.Count > 0)
@@ -66,7 +67,7 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, Hos
     private static PodVeth AsNamed(PrevResult previous, PodVeth veth) =>
         previous.Interfaces.FirstOrDefault(link => link.Sandbox is null && VethName.IsSame(link.Name, veth.HostVeth)) is { } host ? veth.Named(host.Name) : veth;
 
-    private static List<string> Compare(PodWiring wiring, PodRouting routing, PrevResult previous, SafeFileHandle netns)
+    private static List<string> Compare(PodWiring wiring, bool isTableKnown, PodRouting routing, PrevResult previous, SafeFileHandle netns)
     {
         List<string> wrong = [];
         var host = previous.Interfaces.FirstOrDefault(link => link.Sandbox is null && link.Name == wiring.HostVeth);
@@ -83,7 +84,7 @@ internal sealed partial class CheckCommand(LeaseLink link, SandboxGate gate, Hos
 
         try
         {
-            wrong.AddRange(PodFound.Read(wiring.Veth, routing, netns, KernelDeadline).DifferencesTo(wiring, routing, MacOf(host), MacOf(pod)));
+            wrong.AddRange(PodFound.Read(wiring.Veth, routing, netns, KernelDeadline).DifferencesTo(wiring, isTableKnown, routing, MacOf(host), MacOf(pod)));
         }
         catch (WiringException e)
         {

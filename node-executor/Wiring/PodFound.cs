@@ -41,10 +41,11 @@ internal sealed record PodFound(
     }
 
     /// <summary>Pure: each thing of a pod's wiring that is missing or changed, named. Nothing for a link that is not there but that.</summary>
+    /// <param name="isTableKnown">False: nothing is said of the rule to the interface's table.</param>
     /// <param name="hostMac">That the ADD gave the host end; null: any.</param>
     /// <param name="podMac">That the chain gave the pod's end; null: any.</param>
-    internal IEnumerable<string> DifferencesTo(PodWiring wiring, PodRouting routing, MacAddress? hostMac, MacAddress? podMac) =>
-        [.. OfLinks(wiring, hostMac, podMac), .. OfHost(wiring), .. OfPod(wiring, routing, hostMac)];
+    internal IEnumerable<string> DifferencesTo(PodWiring wiring, bool isTableKnown, PodRouting routing, MacAddress? hostMac, MacAddress? podMac) =>
+        [.. OfLinks(wiring, hostMac, podMac), .. OfHost(wiring, isTableKnown), .. OfPod(wiring, routing, hostMac)];
 
     private IEnumerable<string> OfLinks(PodWiring wiring, MacAddress? hostMac, MacAddress? podMac)
     {
@@ -84,7 +85,7 @@ internal sealed record PodFound(
         }
     }
 
-    private IEnumerable<string> OfHost(PodWiring wiring)
+    private IEnumerable<string> OfHost(PodWiring wiring, bool isTableKnown)
     {
         if (Host is not null && !HostRoutes.Contains(wiring.HostRoute with { Link = Host.Index }))
         {
@@ -100,7 +101,7 @@ internal sealed record PodFound(
         foreach (var rule in HostRules.Except(wiring.HostRules).Where(rule => rule.Priority switch
         {
             PodWiring.ToPodPriority => rule.To == Cidr.Single(wiring.Address),
-            PodWiring.FromPodPriority => rule.From == Cidr.Single(wiring.Address),
+            PodWiring.FromPodPriority => isTableKnown && rule.From == Cidr.Single(wiring.Address),
             _ => false,
         }))
         {

@@ -47,6 +47,25 @@ public sealed class CheckTests
         { "ip -n {node} rule add priority 1536 from {address} lookup 7", ["rule 1536: from {address} lookup 7 is one too many"] },
     };
 
+    [Fact]
+    public async Task A_pod_of_a_second_interface_is_as_it_was_made_also_while_no_silo_has_said_which_interface_that_is()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        node.Silo.Second = new InterfaceOrder("eni-b", "02:00:0a:00:00:3c", 1, 0, Ip.Parse("10.0.0.60"), Cidr.Parse("10.0.0.0/24"));
+        node.Silo.OnSecond = [Ip.Parse("10.0.0.61")];
+        node.Ip("link", "add", "ens6", "address", node.Silo.Second.Mac, "type", "veth", "peer", "name", "ens6peer");
+        var executor = await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 2);
+        var pod = node.AddPod("pod");
+        var add = await PluginClient.AddAsync(node.Socket, "c1", pod);
+        await executor.KillAsync();
+        File.Delete(node.LeaseFile);
+        node.Silo.IsAway = true;
+        await node.RunAsync();
+
+        Assert.Equal(new PluginAnswer(0, ""), await CheckAsync(node, "c1", pod, ConfigWith(add.Output)));
+    }
+
     [Theory]
     [MemberData(nameof(Broken))]
     public async Task What_is_broken_by_hand_is_named(string command, string[] wrong)
