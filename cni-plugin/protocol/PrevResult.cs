@@ -17,6 +17,9 @@ public sealed class PrevResult
     /// <summary>In the chain's order.</summary>
     public ImmutableArray<PrevIp> Ips { get; }
 
+    /// <summary>Whether the pod has an IPv4 default route in it already.</summary>
+    public bool HasDefaultRoute => Array(Root, "routes").Any(route => Text(route, "dst") == "0.0.0.0/0");
+
     /// <summary>The whole object.</summary>
     internal JsonElement Root { get; }
 

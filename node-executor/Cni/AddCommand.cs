@@ -145,6 +145,13 @@ internal sealed partial class AddCommand(
     private static PrevResult? PreviousOf(CniCall call, NetConf conf)
     {
         var previous = conf.PrevResult is { } json ? PrevResult.Parse(json, conf.Version) : null;
+        if (call.IfName == PodVeth.FirstIfName && previous?.HasDefaultRoute is true)
+        {
+            throw CniException.Of(
+                CniErrorCode.InvalidNetworkConfig,
+                $"prevResult has a default route in the pod already, and {conf.Type} makes {call.IfName}'s: put it first in the list's plugins, or let the one before it make none");
+        }
+
         return previous?.Interfaces.Any(link => link.Sandbox is not null && link.Name == call.IfName) is true
             ? throw CniException.Of(
                 CniErrorCode.InvalidNetworkConfig,

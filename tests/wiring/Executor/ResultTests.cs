@@ -51,9 +51,10 @@ public sealed class ResultTests
 
     [Theory]
     [InlineData("""{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"/n"}]}""", "prevResult has an interface eth0 in the pod already, and aws-vpc-cni makes that interface: put it first")]
+    [InlineData("""{"interfaces":[{"name":"net0","sandbox":"/n"}],"routes":[{"dst":"0.0.0.0/0","gw":"192.168.1.1"}]}""", "prevResult has a default route in the pod already")]
     [InlineData("""{"cniVersion":"0.4.0"}""", "cniVersion is 0.4.0, the configuration's 1.0.0")]
     [InlineData("""{"ips":[{"address":"x"}]}""", "ips: x")]
-    public async Task Behind_a_plugin_that_has_made_the_interface_an_ADD_is_refused_and_leaves_nothing(string previous, string said)
+    public async Task Behind_a_plugin_that_has_made_the_interface_or_its_route_an_ADD_is_refused_and_leaves_nothing(string previous, string said)
     {
         await using var node = await ExecutorNode.StartAsync();
         await node.RunAsync();
