@@ -90,6 +90,11 @@ internal static unsafe class Program
         }
 
         var stdinLength = ReadStdin();
+        if (command is Command.Del && (stdinLength is < 0 or > Frame.MaxStdinSize))
+        {
+            stdinLength = 0; // It needs none, and an error would only keep the runtime from removing the sandbox.
+        }
+
         if (stdinLength < 0)
         {
             return Output.Error("5"u8, "the network configuration on stdin cannot be read"u8);

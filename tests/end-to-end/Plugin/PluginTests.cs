@@ -82,6 +82,18 @@ public sealed class PluginTests : IDisposable
         Assert.False(executor.HasCaller);
     }
 
+    [Theory]
+    [InlineData(Frame.MaxStdinSize + 1, "exec \"$0\"")]
+    [InlineData(0, "exec \"$0\" <&-")]
+    public async Task A_DEL_needs_no_config_and_goes_on_without_one_that_is_too_large_or_cannot_be_read(int size, string shell)
+    {
+        var serving = executor.ServeAsync(c => c.Send(Frame.WriteReply(0, [])));
+        var result = await RunAsync([.. Variables("DEL"), "AWS_VPC_CNI_SOCKET=" + executor.SocketPath], new byte[size], "/bin/sh", "-c", shell);
+
+        Assert.Equal((0, 0), (result.ExitCode, result.Stdout.Length));
+        Assert.Empty((await serving).Stdin);
+    }
+
     [Fact]
     public async Task A_reply_of_1_MiB_in_pieces_passes()
     {
