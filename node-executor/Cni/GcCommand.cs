@@ -11,24 +11,31 @@ namespace AwsVpcCni.NodeExecutor.Cni;
 /// or DEL is being served.</remarks>
 internal sealed partial class GcCommand(Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, TimeProvider time, ILogger log)
 {
+    private volatile HashSet<SandboxKey> told = []; // Of unknown network, at the last GC.
+
     /// <exception cref="CniException">The list cannot be read; nothing is released then.</exception>
     internal async Task<PluginReply> RunAsync(CniCall call, PluginRequest request)
     {
         var began = time.GetTimestamp();
         var network = NetConf.Parse(request.Stdin, call.Command).Name;
         var valid = ValidAttachments.Parse(request.Stdin);
-        var (released, busy, unknown) = (0, 0, 0);
+        var (released, busy) = (0, 0);
+        HashSet<SandboxKey> unknown = [];
         foreach (var (address, slot) in link.Lease.Slots)
         {
-            if (slot.Hold is not { } hold || valid.Contains((hold.Sandbox.ContainerId, hold.Sandbox.IfName)))
+            if (slot.Hold is not { } hold || valid.Contains((hold.Sandbox.ContainerId, hold.Sandbox.IfName))
+                || hold is { Network: null, Leaving: true }) // Found half wired at the start: it is being removed.
             {
                 continue;
             }
 
             if (hold.Network is null)
             {
-                unknown++;
-                LogUnknown(network, hold.Sandbox, address);
+                unknown.Add(hold.Sandbox);
+                if (!told.Contains(hold.Sandbox))
+                {
+                    LogUnknown(network, hold.Sandbox, address);
+                }
             }
             else if (hold.Network == network)
             {
@@ -37,7 +44,8 @@ internal sealed partial class GcCommand(Lane lane, LeaseLink link, PodLinks link
             }
         }
 
-        LogCollected(network, valid.Count, released, busy, unknown, time.MillisecondsSince(began));
+        told = unknown;
+        LogCollected(network, valid.Count, released, busy, unknown.Count, time.MillisecondsSince(began));
         return PluginReply.Nothing;
     }
 

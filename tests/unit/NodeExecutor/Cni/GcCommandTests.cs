@@ -16,15 +16,17 @@ namespace AwsVpcCni.Tests.Unit.NodeExecutor.Cni;
 public sealed class GcCommandTests
 {
     private readonly SandboxGate gate = new(TimeProvider.System);
-    private readonly LeaseLink link;
-    private readonly GcCommand gc;
+    private readonly Lines log = new();
+    private LeaseLink link;
+    private GcCommand gc;
 
-    public GcCommandTests()
+    public GcCommandTests() => (link, gc) = With(Node().WithClaim(1, 0, turn: 3).WithClaim(2, 1, turn: 8));
+
+    private (LeaseLink Link, GcCommand Gc) With(NodeLease lease)
     {
         var lane = new Lane();
-        link = new LeaseLink(
-            new Away(), new NoStore(), TimeProvider.System, new LeaseLinkOptions(), Node().WithClaim(1, 0, turn: 3).WithClaim(2, 1, turn: 8), new FakeInterfaces(), NullLogger.Instance);
-        gc = new GcCommand(lane, link, new PodLinks(new NoKernel(), lane, link, TimeProvider.System, NullLogger.Instance), gate, TimeProvider.System, NullLogger.Instance);
+        var of = new LeaseLink(new Away(), new NoStore(), TimeProvider.System, new LeaseLinkOptions(), lease, new FakeInterfaces(), NullLogger.Instance);
+        return (of, new GcCommand(lane, of, new PodLinks(new NoKernel(), lane, of, TimeProvider.System, NullLogger.Instance), gate, TimeProvider.System, log));
     }
 
     [Fact]
@@ -47,6 +49,18 @@ public sealed class GcCommandTests
         link.Delete(Sandbox(1), turn: 4);
         await CollectAsync(turn: 9);
         Assert.Empty(link.Lease.Claims);
+    }
+
+    [Fact]
+    public async Task A_sandbox_of_unknown_network_is_said_once_and_a_leftover_never()
+    {
+        (link, gc) = With(Node().Protect(Address(0), Eni, Held(1, isLeaving: false)).Protect(Address(1), Eni, Held(2, isLeaving: true)));
+        await CollectAsync(turn: 9);
+        await CollectAsync(turn: 10);
+        Assert.Contains("c1/eth0", Assert.Single(log.Said, line => line.Contains("is lost", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.All(log.Said.Where(line => line.Contains("attachments listed", StringComparison.Ordinal)), line => Assert.Contains("1 of an unknown network", line, StringComparison.Ordinal));
+
+        static Hold Held(int n, bool isLeaving) => new(Sandbox(n), Pod, default, default, 0, isLeaving);
     }
 
     private Task<PluginReply> CollectAsync(long turn) => gc.RunAsync(
