@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
@@ -240,11 +241,10 @@ public sealed partial class InterfaceSetupTests
     [Fact]
     public async Task A_refusal_says_what_and_why()
     {
-        await AttachAsync();
-        var loop = Order with { PrimaryAddress = Ip.Parse("127.0.0.9"), SubnetCidr = Cidr.Parse("127.0.0.0/8") }; // Its gateway is the machine itself.
-        var refused = Assert.Throws<WiringException>(() => OnA(() => InterfaceSetup.Apply(loop, 100_000, Deadline)));
+        await _vpc.IpAsync("a", "link add under0 type veth peer name under1", $"link add eth1 address {Mac} type vxlan id 5 dev under0 dstport 4789");
+        using var taken = OnA(() => new UdpClient(4789)); // Of the link, which cannot go up without it.
+        var refused = Assert.Throws<WiringException>(() => SetUp());
 
-        Assert.Contains("eni-a1 (02:00:0a:09:00:28, device 1 of card 0) cannot be set up: add route 0.0.0.0/0 via 127.0.0.1 table 2 dev eth1", refused.Message, StringComparison.Ordinal);
-        Assert.Contains("(EINVAL)", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("eni-a1 (02:00:0a:09:00:28, device 1 of card 0) cannot be set up: set eth1 up: Address already in use", refused.Message, StringComparison.Ordinal);
     }
 }

@@ -66,12 +66,17 @@ internal sealed class SnatVpc : IAsyncDisposable
     {
         network = new HostNetwork(settings, [settings.VethPrefix], new Uri("http://nowhere"), new Repairs(TimeProvider.System, NullLogger.Instance), TimeProvider.System, NullLogger.Instance);
         network.Start();
-        HostSetup.Apply(Facts.Mac, settings.EniMtu, TestNode.Deadline); // As for the order of the primary interface.
-        return network.Apply(settings.Marks ? facts ?? Facts : null);
+        return Look(settings.Marks ? facts ?? Facts : null);
     });
 
     /// <summary>The executor's next look.</summary>
-    public bool LookAgain(PrimaryFacts? facts = null) => OnNode(() => network!.Apply(facts ?? Facts));
+    public bool LookAgain(PrimaryFacts? facts = null) => OnNode(() => Look(facts ?? Facts));
+
+    private bool Look(PrimaryFacts? facts)
+    {
+        HostSetup.Apply(Facts.Mac, new HostNetworkSettings().EniMtu, TestNode.Deadline); // As for the order of the primary interface.
+        return network!.Apply(facts);
+    }
 
     public T OnNode<T>(Func<T> work) => NetworkNamespace.Run(Vpc.PathOf("a"), work);
 
