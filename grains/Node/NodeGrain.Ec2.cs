@@ -34,7 +34,7 @@ public sealed partial class NodeGrain
         }
         catch (Exception e) when (!_lost)
         {
-            Trouble(new Reason(ReasonCode.StoreAway, $"{What(intent)}: the budget of EC2 calls gives no permit for {action}. {e.GetBaseException().Message}"));
+            Trouble(intent, new Reason(ReasonCode.StoreAway, $"{What(intent)}: the budget of EC2 calls gives no permit for {action}. {e.GetBaseException().Message}"));
             Later(intent, AskAgain); // Nothing was sent.
             return;
         }

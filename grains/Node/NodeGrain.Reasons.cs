@@ -73,7 +73,7 @@ public sealed partial class NodeGrain
         [
             .. _doc.Intents.Where(intent => intent is { Kind: IntentKind.AddInterface, EniId.Length: > 0 } or { Kind: IntentKind.RemoveInterface })
                 .Select(intent => (intent.EniId, intent.Kind == IntentKind.RemoveInterface ? Way.Leaves : Way.Attaches)),
-            .. NotSetUp().Select(eni => (eni.EniId, Way.IsSetUp)),
+            .. (now - _reportAt).Duration() < StuckAfter ? NotSetUp().Select(eni => (eni.EniId, Way.IsSetUp)) : [], // An executor that is away sets nothing up.
         ];
         foreach (var finished in _unfinished.Keys.Except(unfinished).ToArray())
         {
@@ -224,7 +224,7 @@ public sealed partial class NodeGrain
 
     private int OnPodsNow() => _doc.Interfaces.Sum(eni => OnPods(eni.EniId));
 
-    private IEnumerable<EniDocument> NotSetUp() => _report is { } report ? _stored.Interfaces.Where(eni => !report.InterfacesSetUp.Contains(eni.EniId)) : [];
+    private IEnumerable<EniDocument> NotSetUp() => _report is { } report ? _stored.Interfaces.Where(eni => !eni.IsLost && !report.InterfacesSetUp.Contains(eni.EniId)) : [];
 
     private TimeSpan Since(string eniId, Way way, DateTimeOffset now) => _unfinished.TryGetValue((eniId, way), out var since) && now > since ? now - since : TimeSpan.Zero;
 

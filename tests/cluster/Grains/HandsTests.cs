@@ -181,6 +181,39 @@ public sealed class HandsTests
     }
 
     [Fact]
+    public async Task Detached_interfaces_with_pods_on_them_do_not_keep_a_waiting_pod_from_a_new_one()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { MinimumIps = 42 });
+        var id = world.Launch("m5.xlarge"); // 4 interfaces x (15 - 1).
+        var theirs = world.Ec2.ByHand(vpc => (Eni[])[.. new[] { 1, 2 }.Select(device =>
+        {
+            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a" });
+            vpc.AttachNetworkInterface(eni.Id, id, device);
+            return eni;
+        })]);
+        await Task.Delay(TimeSpan.FromSeconds(1.2), TestContext.Current.CancellationToken);
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders is { Lease.Length: 42, Interfaces.Length: 3 }, "three full interfaces");
+        await executor.SyncAsync();
+        for (var pod = 0; pod < 42; pod++)
+        {
+            await executor.AddedAsync($"pod-{pod}");
+        }
+
+        executor.SetsUp = order => theirs.All(eni => eni.Id != order.EniId);
+        world.Ec2.ByHand(vpc =>
+        {
+            vpc.Advance();
+            Array.ForEach(theirs, eni => vpc.DetachNetworkInterface(eni.Attachment!.Id));
+            return true;
+        });
+        await UntilAsync(world, executor, orders => orders.GiveUp.Length == 28, "their addresses to be asked back");
+        executor.Waiting.Add(new Waiter(new SandboxKey("waits", "eth0"), new PodName("default", "waits", ""), executor.NextStamp(), 0));
+
+        await UntilAsync(world, executor, orders => orders.Interfaces.Any(eni => eni.DeviceIndex == 3), "a new interface");
+    }
+
+    [Fact]
     public async Task Where_somebody_else_provisions_what_is_there_is_taken_in_and_nothing_is_called()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { Provisions = false });

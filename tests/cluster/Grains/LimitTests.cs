@@ -176,6 +176,28 @@ public sealed class LimitTests
         await UntilShiftedAsync(world, executor, id, node => node.Leased == 12, "another one");
     }
 
+    [Fact]
+    public async Task An_executor_that_is_away_does_not_make_its_new_interface_one_that_hangs()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders.Interfaces.Length == 2, "the second interface"); // No report has named it set up.
+
+        for (var looks = 0; looks < 3; looks++)
+        {
+            var before = Calls(world, "DescribeNetworkInterfaces");
+            world.Time.Shift(TimeSpan.FromMinutes(6));
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            while (Calls(world, "DescribeNetworkInterfaces") == before)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(20), patience.Token); // The grain works on by itself.
+            }
+        }
+
+        Assert.Equal(1, Calls(world, "Create"));
+    }
+
     private static Task<NodeOrders> UntilShiftedAsync(GrainWorld world, FakeExecutor executor, string id, Func<NodeSummary, bool> wanted, string what) => UntilAsync(world, executor, id, node =>
     {
         world.Time.Shift(TimeSpan.FromSeconds(5));

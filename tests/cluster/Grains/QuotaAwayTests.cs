@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2Quota;
@@ -18,7 +19,41 @@ public sealed class QuotaAwayTests
         var id = world.Launch();
         var executor = await world.JoinAsync(id);
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2, "2 addresses");
-        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+        var refusals = await AwayAsync(world, Ec2Action.AssignPrivateIpAddresses);
+
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 4 };
+        await GrainWorld.UntilAsync(executor, _ => refusals() >= 3, "a second try");
+
+        var intent = Assert.Single(JsonSerializer.Deserialize<NodeDocument>(world.Documents.Read("node", GrainId.Create("node", id)).Json!, DocumentJson.Options)!.Intents);
+        Assert.Equal((IntentKind.Draw, false, false), (intent.Kind, intent.EffectUnknown, intent.WasUnknown));
+        Assert.Contains("the store is away", (await executor.Node.SummarizeAsync()).Trouble, StringComparison.Ordinal);
+
+        world.Documents.BeforeWrite = null;
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 addresses");
+    }
+
+    [Fact]
+    public async Task A_return_that_got_no_permit_is_the_operators_trouble_and_no_pods()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1, MaxEnis = 1 });
+        var executor = await world.JoinAsync(world.Launch("t3.nano")); // An address, and no room for another while it is being returned.
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 1, "an address");
+        var refusals = await AwayAsync(world, Ec2Action.UnassignPrivateIpAddresses);
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 0 };
+        await GrainWorld.UntilAsync(executor, _ => refusals() >= 2, "the return to be tried");
+
+        var waits = Assert.IsType<AssignReply.NotYet>(await executor.AddAsync("pod"));
+
+        Assert.Equal(ReasonCode.Drawing, waits.Why.Code);
+        Assert.Contains("is being returned", waits.Why.Text, StringComparison.Ordinal);
+        await executor.SyncAsync(); // Nobody waits any more.
+        Assert.Contains("the store is away", (await executor.Node.SummarizeAsync()).Trouble, StringComparison.Ordinal);
+    }
+
+    /// <summary>Spends what the budget has granted ahead, and nothing more is granted.</summary>
+    /// <returns>How often it could not write.</returns>
+    private static async Task<Func<int>> AwayAsync(GrainWorld world, Ec2Action action)
+    {
         var refusals = 0;
         world.Documents.BeforeWrite = name =>
         {
@@ -32,17 +67,9 @@ public sealed class QuotaAwayTests
         };
         while (refusals == 0)
         {
-            await Record.ExceptionAsync(() => quota.TakeAsync(Ec2Action.AssignPrivateIpAddresses, CallPriority.WarmPool)); // What is granted ahead.
+            await Record.ExceptionAsync(() => world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey).TakeAsync(action, CallPriority.WarmPool));
         }
 
-        world.Settings.Pool = world.Settings.Pool with { WarmIps = 4 };
-        await GrainWorld.UntilAsync(executor, _ => refusals >= 3, "a second try");
-
-        var intent = Assert.Single(JsonSerializer.Deserialize<NodeDocument>(world.Documents.Read("node", GrainId.Create("node", id)).Json!, DocumentJson.Options)!.Intents);
-        Assert.Equal((IntentKind.Draw, false, false), (intent.Kind, intent.EffectUnknown, intent.WasUnknown));
-        Assert.Contains("the store is away", (await executor.Node.SummarizeAsync()).Trouble, StringComparison.Ordinal);
-
-        world.Documents.BeforeWrite = null;
-        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 addresses");
+        return () => refusals;
     }
 }
