@@ -125,11 +125,12 @@ public sealed record EniDocument
     /// <summary>It is never detached: an EFA interface.</summary>
     public bool IsPinned { get; init; }
 
-    /// <summary>Our CreateNetworkInterface has made it, and nobody has told us since that it is theirs.</summary>
+    /// <summary>Our CreateNetworkInterface has made it, and nobody has told us since that it is theirs: as its tags were when EC2 last showed it.</summary>
     public bool IsMade { get; init; }
 
     /// <summary>Someone else has detached it, or its tags or the policy say that it is no longer ours: nothing is drawn for it, and it leaves the node
-    /// once no pod is on it. What we have made is then deleted; what someone else has made is theirs again, wherever it is.</summary>
+    /// once no pod is on it. What we have made is then deleted, once the policy lets us provision; what someone else has made is theirs again, wherever
+    /// it is.</summary>
     public bool IsLost { get; init; }
 
     /// <summary>Ids of its security groups; a new interface gets those of the primary one.</summary>

@@ -48,9 +48,12 @@ public sealed partial class NodeGrain
                 return; // It has changed meanwhile.
             }
 
-            var left = eni.IsLost ? _doc.Interfaces.Remove(eni) : _doc.Interfaces.Replace(eni, eni with { Blocks = eni.Blocks.RemoveAll(held => blocks.Contains(held.Block)) });
-            if (await StoreAsync(_doc with { LeaseVersion = _doc.LeaseVersion + 1, Interfaces = left }))
+            var next = eni.IsLost
+                ? _doc with { Interfaces = _doc.Interfaces.Remove(eni), ForeignDevices = _doc.ForeignDevices.Add(eni.DeviceIndex) } // It may still be there.
+                : _doc.WithEni(eni with { Blocks = eni.Blocks.RemoveAll(held => blocks.Contains(held.Block)) });
+            if (await StoreAsync(next with { LeaseVersion = next.LeaseVersion + 1 }))
             {
+                _viewedAt = eni.IsLost ? DateTimeOffset.MinValue : _viewedAt; // A look shows whether its place is free.
                 LogLetGo(InstanceId, eni.EniId, string.Join(' ', blocks));
                 Hint();
             }
@@ -203,14 +206,14 @@ public sealed partial class NodeGrain
         {
             EniId = intent.EniId, Mac = intent.Mac, DeviceIndex = intent.DeviceIndex, NetworkCard = 0, SubnetId = intent.SubnetId, SubnetCidr = _doc.Siblings.FirstOrDefault(subnet => subnet.SubnetId == intent.SubnetId)?.Cidr ?? primary.SubnetCidr,
             PrimaryAddress = intent.Names[0].First, AttachmentId = intent.AttachmentId, Groups = primary.Groups, IsMade = true,
-            Blocks = AsAdopted(intent.Names.Skip(1).Order().Select(name => new HeldBlock(name)), others),
+            Blocks = [.. intent.Names.Skip(1).Order().Select(name => new HeldBlock(name))],
         };
         var interfaces = _doc.Interfaces.Add(added).OrderBy(eni => eni.DeviceIndex).ToImmutableArray();
-        if (await StoreAsync((_doc with
+        if (await StoreAsync(WithReturn((_doc with
         {
             LeaseVersion = _doc.LeaseVersion + 1, Interfaces = interfaces,
             Learned = [.. _doc.Learned.Where(limit => limit.EniId.Length > 0 || limit.Most >= interfaces.Length + _doc.ForeignDevices.Length)], // This one disproves it.
-        }).WithIntent(intent.Id, null)))
+        }).WithIntent(intent.Id, null), added, others)))
         {
             _retries.Remove(intent.Id);
             (_trouble, _refusals, _notMade) = (null, 0, 0);

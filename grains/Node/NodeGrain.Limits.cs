@@ -15,12 +15,10 @@ public sealed partial class NodeGrain
     private DateTimeOffset _noNewBefore = DateTimeOffset.MinValue; // EC2 has refused to make one.
     private int _notMade; // In a row.
 
-    private int SlotsOf(EniDocument eni, DateTimeOffset now) => _doc.SlotsOf(eni.EniId, now);
-
     /// <summary>Addresses for pods, of all interfaces that there may be.</summary>
     private int CapacityAt(DateTimeOffset now)
     {
-        var forPods = _doc.Interfaces.Where(eni => eni.DeviceIndex != 0 || !Policy.CustomNetworking).Sum(eni => SlotsOf(eni, now));
+        var forPods = _doc.Interfaces.Where(eni => eni.DeviceIndex != 0 || !Policy.CustomNetworking).Sum(eni => _doc.SlotsOf(eni.EniId, now));
         var more = Math.Max(0, Math.Min(_doc.InterfacesAllowed(now), Policy.MaxEnis ?? int.MaxValue) - _doc.ForeignDevices.Length - _doc.Interfaces.Length);
         return (forPods + (more * _doc.Slots)) * (Policy.Prefixes && TakesPrefixes ? Core.Addressing.Block.PrefixSize : 1);
     }
@@ -71,10 +69,11 @@ public sealed partial class NodeGrain
         await DropAsync(intent, []);
     }
 
-    /// <summary>With what EC2 has given, which may disprove what was learned.</summary>
+    /// <summary>With what EC2 has given, which may disprove what was learned. What comes to an interface that was lost meanwhile is lost with it.</summary>
     private NodeDocument WithDrawn(NodeDocument document, Intent intent)
     {
         var eni = Drawn(document.Eni(intent.EniId)!, intent.Names);
+        eni = eni.IsLost ? eni with { Blocks = [.. eni.Blocks.Select(held => held with { IsLost = true, AskedBackAt = held.AskedBackAt ?? document.LeaseVersion })] } : eni;
         _restsUntil.Remove(eni.EniId);
         return document.LimitOf(eni.EniId)?.Most < eni.Blocks.Length ? document.WithEni(eni).WithLearned(eni.EniId, null) : document.WithEni(eni);
     }

@@ -109,20 +109,22 @@ public sealed partial class NodeGrain
             return;
         }
 
+        var report = _report;
         var others = await HeldByOthersAsync(interfaces);
-        if (_lost || !_doc.Interfaces.IsEmpty)
+        if (_lost || !_doc.Interfaces.IsEmpty || report is null || !ReferenceEquals(_report, report))
         {
-            return; // Another look has come first.
+            return; // Another look has come first; or what the executor has in its lease is not known, and must not be returned.
         }
 
         (_trouble, _looks) = (null, 0);
-        if (await StoreAsync(_doc with
+        var next = _doc with
         {
             InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = limits.AddressesPerInterface, MaxInterfaces = limits.MaxInterfaces,
             TakesPrefixes = limits.TakesPrefixes, LimitsNote = view.LimitsNote, Siblings = SiblingsIn(view, interfaces),
             ForeignDevices = [.. view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && !interfaces.Any(ours => ours.EniId == eni.EniId)).Select(eni => eni.Attachment!.DeviceIndex)],
-            Interfaces = [.. interfaces.Select(eni => eni with { Blocks = AsAdopted(eni.Blocks, others) })], LeaseVersion = _doc.LeaseVersion + 1,
-        }))
+            Interfaces = interfaces, LeaseVersion = _doc.LeaseVersion + 1,
+        };
+        if (await StoreAsync(interfaces.Aggregate(next, (document, eni) => WithReturn(document, eni, others))))
         {
             LogJoined(InstanceId, instance.InstanceType, instance.Zone, interfaces.Sum(eni => eni.Addresses.Length));
             Hint();
@@ -139,7 +141,7 @@ public sealed partial class NodeGrain
             {
                 EniId = eni.EniId, Mac = eni.Mac, DeviceIndex = eni.Attachment!.DeviceIndex, NetworkCard = eni.Attachment.NetworkCard,
                 SubnetId = eni.SubnetId, SubnetCidr = subnet.Cidr, PrimaryAddress = eni.Addresses[0],
-                AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups, IsPinned = eni.Type != PlainType, IsMade = eni.Tags.GetValueOrDefault(IntentTag)?.StartsWith(InstanceId + "/", StringComparison.Ordinal) == true,
+                AttachmentId = eni.Attachment.AttachmentId, Groups = eni.Groups, IsPinned = eni.Type != PlainType, IsMade = IsMade(eni),
                 Blocks = [.. eni.Held.Order().Select(block => new HeldBlock(block))],
             }];
 
@@ -158,10 +160,8 @@ public sealed partial class NodeGrain
         return others;
     }
 
-    private ImmutableArray<HeldBlock> AsAdopted(IEnumerable<HeldBlock> blocks, ImmutableHashSet<Block> others) =>
-        [.. blocks.Select(held => others.Contains(held.Block) ? held with { AskedBackAt = _doc.LeaseVersion + 1 } : held)];
-
-    /// <summary>Where somebody else provisions, what a look shows on interfaces that we manage is taken in: blocks, and whole interfaces.</summary>
+    /// <summary>Where somebody else provisions, what a look shows on interfaces that we manage is taken in: blocks, and whole interfaces. What
+    /// another node of ours still holds is, once that one has let go.</summary>
     private async Task AbsorbAsync(InstanceView view)
     {
         // An address may be shown in a prefix that has come since: what overlaps with anything of ours is not new.
@@ -169,24 +169,21 @@ public sealed partial class NodeGrain
         bool IsNew(EniDocument eni, HeldBlock held) => !_doc.Holds(held.Block) && !_doc.Intents.Any(intent => IsOf(intent, eni.EniId, held.Block))
             && !known.Any(block => block.Contains(held.Block.First) || held.Block.Contains(block.First));
         bool IsOnItsWay(EniDocument eni) => _doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface);
-        ImmutableArray<EniDocument> found = [.. OursIn(view).Where(eni => !IsOnItsWay(eni)).Select(eni => eni with { Blocks = [.. eni.Blocks.Where(held => IsNew(eni, held))] })
-            .Where(eni => !eni.Blocks.IsEmpty || _doc.Eni(eni.EniId) is null)];
-        if (found.IsEmpty)
-        {
-            return;
-        }
-
-        var (change, others) = (_doc.Change, await HeldByOthersAsync(found));
-        if (_lost || change != _doc.Change)
+        ImmutableArray<EniDocument> NewBut(ImmutableHashSet<Block> others) =>
+            [.. OursIn(view).Where(eni => !IsOnItsWay(eni)).Select(eni => eni with { Blocks = [.. eni.Blocks.Where(held => IsNew(eni, held) && !others.Contains(held.Block))] })
+                .Where(eni => !eni.Blocks.IsEmpty || _doc.Eni(eni.EniId) is null)];
+        var (change, found) = (_doc.Change, NewBut([]));
+        found = NewBut(await HeldByOthersAsync(found));
+        if (_lost || change != _doc.Change || found.IsEmpty)
         {
             return; // The next look shows it again.
         }
 
-        var next = found.Aggregate(_doc, (document, eni) => AsAdopted(eni.Blocks, others) is var blocks && document.Eni(eni.EniId) is { } known
-            ? document.WithEni(known with { Blocks = [.. known.Blocks.Concat(blocks).OrderBy(held => held.Block)] })
+        var next = found.Aggregate(_doc, (document, eni) => document.Eni(eni.EniId) is { } known
+            ? document.WithEni(known with { Blocks = [.. known.Blocks.Concat(eni.Blocks).OrderBy(held => held.Block)] })
             : document with
             {
-                Interfaces = [.. document.Interfaces.Append(eni with { Blocks = blocks }).OrderBy(one => one.DeviceIndex)],
+                Interfaces = [.. document.Interfaces.Append(eni).OrderBy(one => one.DeviceIndex)],
                 ForeignDevices = document.ForeignDevices.Remove(eni.DeviceIndex),
             });
         if (await StoreAsync(next with { LeaseVersion = next.LeaseVersion + 1 }))
@@ -202,6 +199,9 @@ public sealed partial class NodeGrain
             ? cluster == settings.ClusterName
             : Policy.ManageUntagged || eni.Tags.GetValueOrDefault(NodeTag) == InstanceId)));
 
+    /// <summary>Whether this node has made it, and nobody has told us since that it is theirs.</summary>
+    private bool IsMade(Ec2Interface eni) => IsOurs(eni) && eni.Tags.GetValueOrDefault(IntentTag)?.StartsWith(InstanceId + "/", StringComparison.Ordinal) == true;
+
     private static ImmutableArray<SiblingSubnet> SiblingsIn(InstanceView view, IEnumerable<EniDocument> interfaces) =>
         [.. view.Subnets.Where(subnet => !interfaces.Any(eni => eni.DeviceIndex == 0 && eni.SubnetId == subnet.SubnetId) && subnet.Zone == view.Instance?.Zone)
             .Select(subnet => new SiblingSubnet(subnet.SubnetId, subnet.Cidr))];
@@ -210,16 +210,16 @@ public sealed partial class NodeGrain
     private async Task CompareAsync(InstanceView view)
     {
         var now = time.GetUtcNow();
-        var shown = view.Interfaces.ToDictionary(eni => eni.EniId, eni => eni.Held.Append(new Block(eni.Addresses[0])).ToHashSet(), StringComparer.Ordinal);
+        var shown = view.Interfaces.Where(IsOurs).ToDictionary(eni => eni.EniId, eni => eni.Held.Append(new Block(eni.Addresses[0])).ToHashSet(), StringComparer.Ordinal);
         bool IsShown(string eniId, Block block) => shown.TryGetValue(eniId, out var blocks) && blocks.Contains(block);
-        var theirs = view.Interfaces.Where(eni => !IsOurs(eni)).Select(eni => eni.EniId).ToHashSet(StringComparer.Ordinal);
+        var made = view.Interfaces.ToDictionary(eni => eni.EniId, IsMade, StringComparer.Ordinal);
         var others = await HeldByOthersAsync(Late(_doc, IsShown, now)); // Another node may have drawn it since, and hands have moved it back here.
         if (_lost)
         {
             return;
         }
 
-        var next = WithLost(WithLate(WithNeighbours(_doc, view), [.. Late(_doc, IsShown, now).Select(eni => eni with { Blocks = eni.Blocks.RemoveAll(held => others.Contains(held.Block)) })]), IsShown, theirs, now);
+        var next = WithLost(WithLate(WithNeighbours(_doc, view), [.. Late(_doc, IsShown, now).Select(eni => eni with { Blocks = eni.Blocks.RemoveAll(held => others.Contains(held.Block)) })]), IsShown, made, now);
         if (next == _doc)
         {
             return;
@@ -283,9 +283,10 @@ public sealed partial class NodeGrain
         return blocks.IsEmpty ? next : (next with { Departed = next.Departed.RemoveAll(gone => gone.EniId == eni.EniId && blocks.Contains(gone.Block)) }).WithEni(Drawn(next.Eni(eni.EniId)!, blocks));
     });
 
-    /// <summary>What two looks a minute apart do not show was taken by someone else: no pod gets it any more, and it goes once no pod has it. So does
-    /// an interface whose tags, or the policy, say by now that it is not ours.</summary>
-    private NodeDocument WithLost(NodeDocument document, Func<string, Block, bool> isShown, HashSet<string> theirs, DateTimeOffset now)
+    /// <summary>What two looks a minute apart do not show as ours was taken by someone else: no pod gets it any more, and it goes once no pod has it.
+    /// So does an interface whose tags, or the policy, say by now that it is not ours.</summary>
+    /// <param name="made">Of the interfaces that are shown, whether we have made them. One that is not shown is what it was.</param>
+    private NodeDocument WithLost(NodeDocument document, Func<string, Block, bool> isShown, Dictionary<string, bool> made, DateTimeOffset now)
     {
         var missing = (from eni in document.Interfaces from block in eni.Blocks.Select(held => held.Block).Append(new Block(eni.PrimaryAddress)) where !isShown(eni.EniId, block) select block).ToHashSet();
         foreach (var block in missing.Where(block => !_missing.ContainsKey(block)))
@@ -299,7 +300,7 @@ public sealed partial class NodeGrain
         }
 
         bool IsLost(Block block) => _missing.TryGetValue(block, out var since) && now - since >= AbsenceProvesNothing;
-        HeldBlock Seen(HeldBlock held, bool isTheirs) => (held.IsLost, isTheirs || IsLost(held.Block)) switch
+        HeldBlock Seen(HeldBlock held) => (held.IsLost, IsLost(held.Block)) switch
         {
             (false, true) => held with { IsLost = true, AskedBackAt = held.AskedBackAt ?? document.LeaseVersion + 1 },
             (true, false) when !missing.Contains(held.Block) => new HeldBlock(held.Block),
@@ -307,10 +308,10 @@ public sealed partial class NodeGrain
         };
         return document.Interfaces.Aggregate(document, (next, eni) =>
         {
-            var (own, isTheirs) = (new Block(eni.PrimaryAddress), theirs.Contains(eni.EniId));
+            var own = new Block(eni.PrimaryAddress);
             var seen = eni with
             {
-                IsLost = isTheirs || IsLost(own) || (eni.IsLost && missing.Contains(own)), IsMade = eni.IsMade && !isTheirs, Blocks = [.. eni.Blocks.Select(held => Seen(held, isTheirs))],
+                IsLost = IsLost(own) || (eni.IsLost && missing.Contains(own)), IsMade = made.GetValueOrDefault(eni.EniId, eni.IsMade), Blocks = [.. eni.Blocks.Select(Seen)],
             };
             return seen.IsLost == eni.IsLost && seen.IsMade == eni.IsMade && seen.Blocks.SequenceEqual(eni.Blocks) ? next : next.WithEni(seen);
         });

@@ -169,7 +169,7 @@ public sealed partial class NodeGrain
             MayGo = eni is { DeviceIndex: not 0, IsPinned: false, IsLost: false }, // A lost one goes its own way: it may be somebody else's by now.
             ForPods = eni.DeviceIndex != 0 || !Policy.CustomNetworking,
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
-            Room = eni.IsLost || Rests(eni.EniId, now) ? 0 : Math.Max(0, SlotsOf(eni, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
+            Room = eni.IsLost || Rests(eni.EniId, now) ? 0 : Math.Max(0, _doc.SlotsOf(eni.EniId, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
             Drawing = draw?.Drawing ?? 0,
             DrawingPrefixes = draw?.OfPrefixes ?? false,
             Leaving = eni.Blocks.Count(held => held.AskedBackAt is not null) + returning,
@@ -197,5 +197,5 @@ public sealed partial class NodeGrain
     }
 
     private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni =>
-        eni.Blocks.Length >= SlotsOf(eni, time.GetUtcNow()) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
+        eni.Blocks.Length >= _doc.SlotsOf(eni.EniId, time.GetUtcNow()) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
 }

@@ -127,25 +127,31 @@ public sealed partial class NodeGrain
         }
 
         var (cooling, firstFor) = CoolingNow(now);
+        var cools = new Reason(ReasonCode.Cooling, $"{InstanceId}: no free address and no room for another: {OnPodsNow()} are on pods, " +
+            $"{cooling} cool down ({Policy.Cooldown.TotalSeconds:0} s each), the first for {Seconds(firstFor)} s more.");
+        if (!Policy.Provisions)
+        {
+            // Whatever was under way, or was refused, is left as it is.
+            return WhyNotSetUp(now) ?? (cooling > 0 ? cools : new Reason(ReasonCode.NotProvisioned, $"{InstanceId}: no free address, {OnPodsNow()} are on pods, and the policy lets nothing be drawn. " +
+                "Set DISABLE_NETWORK_RESOURCE_PROVISIONING to false, or give the node addresses by other means."));
+        }
+
         if (_trouble is not null)
         {
             return _trouble with { Text = _trouble.Text + NextTry(now) + (cooling > 0 ? $" Meanwhile {cooling} addresses cool down, the first for {Seconds(firstFor)} s more." : "") };
         }
 
         var state = State(now);
-        var (drawing, room) = (state.Enis.Sum(eni => eni.Drawing), Policy.Provisions ? state.Enis.Sum(eni => eni.Room) + (state.NewInterfaces * state.Slots) : 0);
+        var (drawing, room) = (state.Enis.Sum(eni => eni.Drawing), state.Enis.Sum(eni => eni.Room) + (state.NewInterfaces * state.Slots));
         if (_doc.Intents.FirstOrDefault(intent => intent.Drawing > 0 && WaitOf(ActionOf(intent), now) > TimeSpan.Zero) is { } queued)
         {
             return WhyQueued(drawing, ActionOf(queued), now);
         }
 
-        return WhyOnTheWay(now) ?? (drawing, cooling, room) switch
+        return WhyNotSetUp(now) ?? WhyAttaching(now) ?? (drawing, cooling, room) switch
         {
             ( > 0, _, _) => new Reason(ReasonCode.Drawing, $"{InstanceId}: no free address; {drawing} are on their way from EC2, and the node has room for {room} more."),
-            (_, > 0, 0) => new Reason(ReasonCode.Cooling, $"{InstanceId}: no free address and no room for another: {OnPodsNow()} are on pods, " +
-                $"{cooling} cool down ({Policy.Cooldown.TotalSeconds:0} s each), the first for {Seconds(firstFor)} s more."),
-            _ when !Policy.Provisions => new Reason(ReasonCode.NotProvisioned, $"{InstanceId}: no free address, {OnPodsNow()} are on pods, and the policy lets nothing be drawn. " +
-                "Set DISABLE_NETWORK_RESOURCE_PROVISIONING to false, or give the node addresses by other means."),
+            (_, > 0, 0) => cools,
             (_, _, > 0) => new Reason(ReasonCode.Drawing, $"{InstanceId}: no free address; the node has room for {room} more, and the next draw begins within a second."),
             _ => WhyDetaching(now) ?? new Reason(ReasonCode.Drawing, $"{InstanceId}: no free address and no room for another: {OnPodsNow()} are on pods, and what else it holds is being returned or goes to pods that came earlier."),
         };
@@ -165,23 +171,19 @@ public sealed partial class NodeGrain
         $"{InstanceId}: {drawing} addresses are to be drawn, and the account's budget for {action} lets the next call through in {WaitOf(action, now).TotalSeconds:0.0} s. " +
         "When that is so for long, find out who calls EC2 that often, or ask AWS for a higher rate of that action.");
 
-    /// <summary>Addresses that the node will have once an interface works; null when none come so.</summary>
-    private Reason? WhyOnTheWay(DateTimeOffset now)
-    {
-        if (NotSetUp().FirstOrDefault(eni => eni.Addresses.Any(IsFree)) is { } eni)
-        {
-            var since = Since(eni.EniId, Way.IsSetUp, now);
-            return OfInterface(since, $"{InstanceId}: {eni.Addresses.Count(IsFree)} free addresses are on {eni.EniId} (device {eni.DeviceIndex}), which the node has not set up yet, {Seconds(since)} s after it was to.",
-                "Look for the interface with 'ip link' on the node, in EC2, and in the executor's log.");
-        }
+    /// <summary>Addresses that the node has, on an interface that does not work yet; null when there are none.</summary>
+    private Reason? WhyNotSetUp(DateTimeOffset now) => NotSetUp().FirstOrDefault(eni => eni.Addresses.Any(IsFree)) is { } eni && Since(eni.EniId, Way.IsSetUp, now) is var since
+        ? OfInterface(since, $"{InstanceId}: {eni.Addresses.Count(IsFree)} free addresses are on {eni.EniId} (device {eni.DeviceIndex}), which the node has not set up yet, {Seconds(since)} s after it was to.",
+            "Look for the interface with 'ip link' on the node, in EC2, and in the executor's log.")
+        : null;
 
-        // Other addresses may be on their way, too: only when all hangs on this one is it the cause.
-        return _doc.Intents.Where(intent => intent.Drawing > 0).All(intent => intent is { Kind: IntentKind.AddInterface, EniId.Length: > 0 })
+    /// <summary>Addresses that come with an interface; null when others are on their way, too: only when all hangs on this one is it the cause.</summary>
+    private Reason? WhyAttaching(DateTimeOffset now) =>
+        _doc.Intents.Where(intent => intent.Drawing > 0).All(intent => intent is { Kind: IntentKind.AddInterface, EniId.Length: > 0 })
             && _doc.Intents.Where(intent => intent.Drawing > 0).MaxBy(intent => Since(intent.EniId, Way.Attaches, now)) is { } adding
             ? OfInterface(Since(adding.EniId, Way.Attaches, now), $"{InstanceId}: {adding.Drawing} addresses come with {adding.EniId}, which has been attaching as device {adding.DeviceIndex} for {Seconds(Since(adding.EniId, Way.Attaches, now))} s.",
                 "Look at it in EC2; an attachment that hangs is mended by stopping and starting the instance.")
             : null;
-    }
 
     /// <summary>The place of an interface that is leaving; null when none is.</summary>
     private Reason? WhyDetaching(DateTimeOffset now) => _doc.Intents.FirstOrDefault(intent => intent.Kind == IntentKind.RemoveInterface) is { } leaving

@@ -66,6 +66,12 @@ public sealed partial class NodeGrain
             _restsUntil.Remove(gone);
             _kept.Remove(gone);
         }
+
+        foreach (var gone in _rooms.Keys.Except(_doc.Interfaces.Select(eni => eni.SubnetId)).Except(_doc.Intents.Select(intent => intent.SubnetId)).Except(Policy.Subnets).ToArray())
+        {
+            _rooms.Remove(gone);
+            _kept.Remove(ForNew + gone);
+        }
     }
 
     private async Task PlanAsync()
@@ -82,7 +88,11 @@ public sealed partial class NodeGrain
             return;
         }
 
-        AskForRoom(now);
+        if (Policy.Provisions)
+        {
+            AskForRoom(now);
+        }
+
         var state = State(now);
         var plan = PoolPlanner.Plan(state, Policy, new ExpectedWaits(WaitOf(Ec2Action.AssignPrivateIpAddresses, now),
             WaitOf(Ec2Action.CreateNetworkInterface, now) + WaitOf(Ec2Action.AttachNetworkInterface, now) + AttachingTakes));
@@ -153,17 +163,17 @@ public sealed partial class NodeGrain
         var leased = report.Leased.ToHashSet();
         foreach (var eni in _doc.Interfaces)
         {
-            var given = eni.Blocks.Where(held => held.AskedBackAt <= report.LeaseVersion && !held.Block.Addresses.Any(address => leased.Contains(address) || _use.IsOnPod(address)))
-                .Select(held => held.Block).ToImmutableArray();
+            var given = eni.Blocks.RemoveAll(held => !(held.AskedBackAt <= report.LeaseVersion) || held.Block.Addresses.Any(address => leased.Contains(address) || _use.IsOnPod(address)));
             if (eni.IsLost)
             {
-                // As a whole: what it holds goes with it, and a return would reach it wherever it is now.
-                if (given.Length < eni.Blocks.Length || _doc.Intents.Any(intent => intent.EniId == eni.EniId))
+                // As a whole: what it holds goes with it, and a return would reach it wherever it is now. Nothing is deleted where nothing is provisioned.
+                var isDeleted = eni is { IsMade: true, IsPinned: false };
+                if (given.Length < eni.Blocks.Length || _doc.Intents.Any(intent => intent.EniId == eni.EniId) || (isDeleted && !Policy.Provisions))
                 {
                     continue;
                 }
 
-                if (eni is { IsMade: true, IsPinned: false } && Policy.Provisions)
+                if (isDeleted)
                 {
                     next = WithRemove(next, eni);
                 }
@@ -175,21 +185,19 @@ public sealed partial class NodeGrain
             else if (!Policy.Provisions)
             {
                 // Nothing is returned. What somebody else has taken is theirs.
-                if (given.Where(block => eni.Blocks.Any(held => held.Block == block && held.IsLost)).ToImmutableArray() is { IsEmpty: false } taken && _running.Add(eni.EniId))
+                if (given.Any(held => held.IsLost) && _running.Add(eni.EniId))
                 {
-                    LetGoAsync(eni, taken).Ignore();
+                    LetGoAsync(eni, [.. given.Where(held => held.IsLost).Select(held => held.Block)]).Ignore();
                 }
             }
-            else if (!given.IsEmpty)
+            else
             {
-                // From here on the addresses are in nobody's lease, and the return is repeated until EC2 shows it.
-                next = next.WithEni(eni with { Blocks = [.. eni.Blocks.Where(held => !given.Contains(held.Block))] })
-                    .WithIntent("", new Intent { Id = NewId(next), Kind = IntentKind.Return, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = given.Length, Names = given });
+                next = WithReturn(next, eni, [.. given.Select(held => held.Block)]);
             }
         }
 
-        // Of what was asked back, a pod has got a part meanwhile: the block stays, and all of it may be used again.
-        bool IsKept(HeldBlock held) => !held.IsLost && held.AskedBackAt <= report.LeaseVersion && held.Block.Addresses.Any(_use.IsOnPod);
+        // Of what was asked back, a pod has got a part meanwhile, or nothing is returned any more: the block stays, and all of it may be used again.
+        bool IsKept(HeldBlock held) => !held.IsLost && held.AskedBackAt <= report.LeaseVersion && (!Policy.Provisions || held.Block.Addresses.Any(_use.IsOnPod));
         foreach (var eni in next.Interfaces.Where(eni => eni.Blocks.Any(IsKept)))
         {
             next = next.WithEni(eni with { Blocks = [.. eni.Blocks.Select(held => IsKept(held) ? held with { AskedBackAt = null } : held)] });
@@ -201,11 +209,19 @@ public sealed partial class NodeGrain
         }
     }
 
+    /// <summary>Of the interface's blocks these go back. From here on they are in nobody's lease, and the return is repeated until EC2 shows it.</summary>
+    private NodeDocument WithReturn(NodeDocument document, EniDocument eni, ImmutableHashSet<Block> blocks)
+    {
+        ImmutableArray<Block> names = [.. eni.Blocks.Select(held => held.Block).Where(blocks.Contains)];
+        return names.IsEmpty ? document : document.WithEni(eni with { Blocks = eni.Blocks.RemoveAll(held => blocks.Contains(held.Block)) })
+            .WithIntent("", new Intent { Id = NewId(document), Kind = IntentKind.Return, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = names.Length, Names = names });
+    }
+
     /// <summary>Each intent goes its own way: a draw never waits for another interface's attach, nor for a detach.</summary>
     private void RunDue(CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
-        foreach (var intent in Policy.Provisions ? _doc.Intents : []) // What has been begun waits, as it is, until provisioning is on again.
+        foreach (var intent in _doc.Intents.Where(intent => Policy.Provisions || IsForLost(intent))) // What has been begun waits, as it is, until provisioning is on again.
         {
             var isDue = !_lost && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now);
             if (isDue && _running.Add(intent.Id))
@@ -215,11 +231,20 @@ public sealed partial class NodeGrain
         }
     }
 
+    /// <summary>Addresses for an interface that hands have taken: it may be on another instance by now.</summary>
+    private bool IsForLost(Intent intent) => intent.Kind is IntentKind.Draw or IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.IsLost == true;
+
     private async Task RunAsync(Intent intent, CancellationToken cancellation)
     {
         var isTried = false;
         try
         {
+            if (IsForLost(intent))
+            {
+                await DropAsync(intent, []);
+                return;
+            }
+
             var mayTry = intent.Kind == IntentKind.DrawCounted ? await MayCountAsync(intent) : IsNamed(intent) || await NameAsync(intent);
             if (mayTry && _doc.Intents.FirstOrDefault(one => one.Id == intent.Id) is { EffectUnknown: false } due) // A look may have settled it meanwhile.
             {

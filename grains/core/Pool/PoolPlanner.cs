@@ -31,7 +31,7 @@ public static class PoolPlanner
             }
         }
 
-        var isQuiet = node.Enis.All(eni => eni.Drawing == 0 && eni.Blocks.All(block => block.Cooling == 0));
+        var isQuiet = node.Enis.All(eni => eni.Drawing == 0 && (!eni.ForPods || eni.Blocks.All(block => block.Cooling == 0)));
         return isQuiet && node.WaitingPods == 0 ? PoolRelease.Plan(node, target, prefixes, need) : PoolRelease.RemoveEmpty(node, need);
     }
 

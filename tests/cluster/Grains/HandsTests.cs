@@ -164,14 +164,9 @@ public sealed class HandsTests
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
         var executor = await JoinedAsync(world, 12);
-        await GrainWorld.UntilAsync(executor, _ => world.Ec2.ByHand(vpc =>
-        {
-            vpc.Advance();
-            return vpc.Enis.All(eni => eni.Attachment is { Status: AttachmentStatus.Attached });
-        }), "the second interface to be attached");
+        var second = await AttachedAsync(world, executor);
         var taken = world.Ec2.ByHand(vpc =>
         {
-            var second = vpc.Enis.Single(eni => eni.Attachment is { DeviceIndex: 1 });
             vpc.DetachNetworkInterface(second.Attachment!.Id);
             return second.Id;
         });
@@ -249,20 +244,57 @@ public sealed class HandsTests
         Assert.DoesNotContain(world.Ec2.Calls, call => !call.StartsWith("Describe", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Where_somebody_else_provisions_an_address_that_is_moved_to_another_node_serves_there_once_the_first_has_let_go()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { Provisions = false });
+        var (from, to) = (world.Launch(), world.Launch());
+        var (first, second) = (await world.JoinAsync(from), await world.JoinAsync(to));
+        await GrainWorld.UntilAsync(first, orders => orders.Interfaces.Length == 1, "the first node to join");
+        await GrainWorld.UntilAsync(second, orders => orders.Interfaces.Length == 1, "the second node to join");
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(PrimaryOf(vpc, from).Id, 1));
+        var moved = (await UntilAsync(world, first, orders => orders.Lease.Length == 1, "what is given")).Lease.Single().Address;
+        await first.SyncAsync();
+        world.Ec2.ByHand(vpc => Take(vpc, moved));
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(PrimaryOf(vpc, to).Id, [moved.ToIPAddress()], false));
+
+        await GrainWorld.UntilAsync(second, async _ =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(10));
+            await first.SyncAsync();
+            Assert.False(first.Leased.Contains(moved) && second.Leased.Contains(moved));
+            return second.Leased.Contains(moved);
+        }, "it to be leased on the second node");
+
+        static Eni PrimaryOf(Vpc vpc, string id) => vpc.EnisOf(vpc.FindInstance(id)!).Single();
+    }
+
+    [Fact]
+    public async Task What_is_being_asked_back_when_provisioning_is_turned_off_serves_again()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var executor = await JoinedAsync(world, 2);
+        world.Settings.Pool = new PoolPolicy { WarmIps = 0 };
+        while ((await executor.SyncAsync(giveUp: false)).GiveUp.Length < 2)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TestContext.Current.CancellationToken);
+        }
+
+        world.Settings.Pool = new PoolPolicy { Provisions = false };
+        await executor.SyncAsync();
+        Assert.Empty(executor.Leased);
+
+        await GrainWorld.UntilAsync(executor, _ => executor.Leased.Count == 2, "both to be leased again");
+        Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod"));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task An_interface_that_is_told_to_be_ours_no_longer_is_left_as_it_is_once_no_pod_is_on_it(bool byTag)
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { MinimumIps = 11, MaxEnis = 2 });
-        var id = world.Launch();
-        var theirs = world.Ec2.ByHand(vpc =>
-        {
-            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 5 });
-            vpc.AttachNetworkInterface(eni.Id, id, 1);
-            return eni;
-        });
-        await Task.Delay(TimeSpan.FromSeconds(1.2), TestContext.Current.CancellationToken);
+        var (id, theirs) = await WithTheirsAsync(world);
         var executor = await world.JoinAsync(id);
         await GrainWorld.UntilAsync(executor, orders => orders is { Lease.Length: >= 11, Interfaces.Length: 2 }, "it to be taken over");
         await executor.SyncAsync(); // It has been set up.
@@ -287,22 +319,104 @@ public sealed class HandsTests
         await executor.DeletedAsync($"pod-{last}");
         await UntilAsync(world, executor, orders => orders.Interfaces.Length == 1, "the interface to go");
 
+        await LookedAsync(world, executor);
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Create", StringComparison.Ordinal)); // It keeps its place.
         Assert.Equal(6, world.Ec2.ByHand(_ => theirs.Addresses.Count));
         Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Un", StringComparison.Ordinal) || call.StartsWith("Det", StringComparison.Ordinal) || call.StartsWith("Del", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_interface_that_we_have_made_and_hands_detach_is_deleted_once_provisioning_is_on_again()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        var executor = await JoinedAsync(world, 12);
+        var second = await AttachedAsync(world, executor);
+        world.Settings.Pool = world.Settings.Pool with { Provisions = false };
+        world.Ec2.ByHand(vpc =>
+        {
+            vpc.DetachNetworkInterface(second.Attachment!.Id);
+            return true;
+        });
+        await UntilAsync(world, executor, orders => orders.GiveUp.Length == 3, "its addresses to be asked back");
+        var syncs = 0;
+        await UntilAsync(world, executor, orders => orders.Interfaces.Length == 2 && ++syncs == 10, "it to stay on record");
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Delete", StringComparison.Ordinal));
+
+        world.Settings.Pool = world.Settings.Pool with { Provisions = true };
+        await UntilAsync(world, executor, _ => world.Ec2.ByHand(vpc => vpc.Enis.All(eni => eni.Id != second.Id)), "it to be deleted");
+    }
+
+    [Fact]
+    public async Task One_look_without_tags_makes_nobody_elses_of_what_we_have_made()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12, ManageUntagged = false });
+        var executor = await JoinedAsync(world, 12);
+        var second = await AttachedAsync(world, executor);
+        var tags = second.Tags.ToArray();
+        world.Ec2.ByHand(_ => { second.Tags.Clear(); return true; });
+        await LookedAsync(world, executor);
+        world.Ec2.ByHand(_ => { Array.ForEach(tags, tag => second.Tags.Add(tag.Key, tag.Value)); return true; });
+
+        for (var looks = 0; looks < 2; looks++)
+        {
+            Assert.Empty((await LookedAsync(world, executor)).GiveUp);
+        }
+
+        world.Ec2.ByHand(vpc =>
+        {
+            vpc.DetachNetworkInterface(second.Attachment!.Id);
+            return true;
+        });
+        await UntilAsync(world, executor, _ => world.Ec2.ByHand(vpc => vpc.Enis.All(eni => eni.Id != second.Id)), "it to be deleted, being ours");
+    }
+
+    [Fact]
+    public async Task A_draw_for_an_interface_that_is_ours_no_longer_is_given_up()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 14, MaxEnis = 2 });
+        var (id, theirs) = await WithTheirsAsync(world);
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders is { Lease.Length: 14, Interfaces.Length: 2 }, "it to be taken over, and nine on the node's own");
+        await executor.SyncAsync();
+        world.Ec2.Fail("Assign", Ec2Fault.NotAuthorized, times: 1000);
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 16 };
+        await GrainWorld.UntilAsync(executor, _ => world.Ec2.Calls.Count(call => call.StartsWith("Assign", StringComparison.Ordinal)) > 1, "two more to be refused");
+
+        world.Ec2.ByHand(_ => theirs.Tags["node.k8s.amazonaws.com/no_manage"] = "true");
+
+        await UntilAsync(world, executor, orders => orders.Interfaces.Length == 1, "it to be let go");
+        Assert.Equal(6, theirs.Addresses.Count);
+    }
+
+    [Fact]
+    public async Task What_comes_to_an_interface_that_was_lost_meanwhile_is_leased_to_nobody()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 14, MaxEnis = 2 });
+        var (id, theirs) = await WithTheirsAsync(world);
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders is { Lease.Length: 14, Interfaces.Length: 2 }, "it to be taken over, and nine on the node's own");
+        await executor.SyncAsync();
+        var held = new TaskCompletionSource();
+        world.Ec2.AssignsHeld = held.Task;
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 16 };
+        await GrainWorld.UntilAsync(executor, _ => theirs.Addresses.Count == 8, "two more to come");
+
+        world.Ec2.ByHand(_ => theirs.Tags["node.k8s.amazonaws.com/no_manage"] = "true");
+        await UntilAsync(world, executor, orders => orders.GiveUp.Length == 5, "it to be lost");
+        held.SetResult();
+
+        await UntilAsync(world, executor, orders =>
+        {
+            Assert.DoesNotContain(orders.Lease, one => theirs.Addresses.Contains(one.Address.ToIPAddress()) && !orders.GiveUp.Contains(one.Address));
+            return orders.Interfaces.All(eni => eni.EniId != theirs.Id);
+        }, "it to be let go");
     }
 
     [Fact]
     public async Task An_interface_that_we_have_not_made_and_that_is_moved_to_another_instance_is_left_alone_there()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 14, MaxEnis = 2 });
-        var (id, elsewhere) = (world.Launch(), world.Launch());
-        var moved = world.Ec2.ByHand(vpc =>
-        {
-            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 5 });
-            vpc.AttachNetworkInterface(eni.Id, id, 1);
-            return eni;
-        });
-        await Task.Delay(TimeSpan.FromSeconds(1.2), TestContext.Current.CancellationToken); // Attaching takes a second, and so does detaching.
+        var ((id, moved), elsewhere) = (await WithTheirsAsync(world), world.Launch());
         var executor = await world.JoinAsync(id);
         await GrainWorld.UntilAsync(executor, orders => orders is { Lease.Length: 14, Interfaces.Length: 2 }, "it to be taken over, and nine on the node's own");
         world.Ec2.ByHand(vpc =>
@@ -347,6 +461,40 @@ public sealed class HandsTests
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == addresses, $"{addresses} addresses");
         await executor.SyncAsync(); // Reports the interfaces as set up.
         return executor;
+    }
+
+    /// <summary>The second interface, once it is attached.</summary>
+    private static async Task<Eni> AttachedAsync(GrainWorld world, FakeExecutor executor)
+    {
+        await GrainWorld.UntilAsync(executor, _ => world.Ec2.ByHand(vpc =>
+        {
+            vpc.Advance();
+            return vpc.Enis.All(eni => eni.Attachment is { Status: AttachmentStatus.Attached });
+        }), "the second interface to be attached");
+        return world.Ec2.ByHand(vpc => vpc.Enis.Single(eni => eni.Attachment is { DeviceIndex: 1 }));
+    }
+
+    /// <summary>An instance with an interface that hands have made, with five addresses for pods.</summary>
+    private static async Task<(string Id, Eni Theirs)> WithTheirsAsync(GrainWorld world)
+    {
+        var id = world.Launch();
+        var theirs = world.Ec2.ByHand(vpc =>
+        {
+            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 5 });
+            vpc.AttachNetworkInterface(eni.Id, id, 1);
+            return eni;
+        });
+        await Task.Delay(TimeSpan.FromSeconds(1.2), TestContext.Current.CancellationToken); // Attaching takes a second.
+        return (id, theirs);
+    }
+
+    /// <summary>When the next look of each five minutes has been taken in.</summary>
+    private static async Task<NodeOrders> LookedAsync(GrainWorld world, FakeExecutor executor)
+    {
+        int Looks() => world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces", StringComparison.Ordinal) && call.Contains("i-", StringComparison.Ordinal));
+        var (before, after) = (Looks(), 0);
+        world.Time.Shift(TimeSpan.FromMinutes(6));
+        return await GrainWorld.UntilAsync(executor, _ => Looks() > before && ++after == 5, "a look");
     }
 
     private static Task<NodeOrders> UntilAsync(GrainWorld world, FakeExecutor executor, Func<NodeOrders, bool> wanted, string what) => GrainWorld.UntilAsync(executor, orders =>

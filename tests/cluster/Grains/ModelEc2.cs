@@ -45,6 +45,9 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     /// <summary>Detaches are not answered until this ends.</summary>
     public Task DetachesHeld { get; set; } = Task.CompletedTask;
 
+    /// <summary>Draws have their effect, and are not answered until this ends.</summary>
+    public Task AssignsHeld { get; set; } = Task.CompletedTask;
+
     /// <summary>Awaited before interfaces are listed, with <c>DescribeNetworkInterfaces</c> and the zone, subnet or instances that are asked for; it may refuse.</summary>
     public Func<string, Task>? BeforeListing { get; set; }
 
@@ -95,10 +98,13 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
         Call($"DescribeInstanceTypes {string.Join(',', instanceTypes)}", () => (ImmutableArray<InstanceLimits>)[.. vpc.Instances.Select(one => one.Type).DistinctBy(type => type.Type)
             .Select(type => new InstanceLimits(NewerType ?? type.Type, type.Ipv4PerEni, type.Hypervisor, type.BareMetal, [.. type.Cards])).Where(type => instanceTypes.Contains(type.Type))]);
 
-    public Task AssignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation) =>
-        Call($"Assign {string.Join(',', blocks)}", () => blocks[0].IsPrefix
+    public async Task AssignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation)
+    {
+        await Call($"Assign {string.Join(',', blocks)}", () => blocks[0].IsPrefix
             ? vpc.AssignIpv4Prefixes(eniId, Prefixes(blocks)).Count
             : vpc.AssignPrivateIpAddresses(eniId, Singles(blocks), false).Count);
+        await AssignsHeld.WaitAsync(cancellation);
+    }
 
     public Task<ImmutableArray<Block>> AssignCountedAsync(string eniId, int count, bool prefixes, CancellationToken cancellation) =>
         Call($"AssignCounted {count}", () => (ImmutableArray<Block>)(prefixes

@@ -6,6 +6,7 @@ using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Grains;
@@ -171,6 +172,8 @@ public sealed class ReasonTests
         var stuck = await UntilWaitsForAsync(world, executor, ReasonCode.InterfaceStuck);
 
         Assert.Matches(@"1 addresses come with eni-\w+, which has been attaching as device 1 for 4\d s\.", stuck.Text);
+        world.Settings.Pool = OnDemand with { Provisions = false };
+        await UntilWaitsForAsync(world, executor, ReasonCode.NotProvisioned); // It waits, as it is, for as long as nothing may be provisioned.
     }
 
     [Fact]
@@ -238,6 +241,47 @@ public sealed class ReasonTests
         await UntilJoinedAsync(executor);
 
         Assert.Contains("DISABLE_NETWORK_RESOURCE_PROVISIONING", (await UntilWaitsForAsync(world, executor, ReasonCode.NotProvisioned)).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_node_that_may_draw_nothing_any_more_does_not_go_on_about_its_dry_subnet()
+    {
+        await using var world = await GrainWorld.StartAsync(OnDemand, "10.0.0.0/28");
+        var executor = await world.JoinAsync(world.Launch());
+        await UntilJoinedAsync(executor);
+        world.Ec2.ByHand(vpc => vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 9 }));
+        await UntilWaitsForAsync(world, executor, ReasonCode.SubnetEmpty);
+
+        world.Settings.Pool = OnDemand with { Provisions = false };
+        await UntilWaitsForAsync(world, executor, ReasonCode.NotProvisioned);
+        world.Time.Shift(TimeSpan.FromSeconds(11)); // The ledger would be asked again.
+        await UntilWaitsForAsync(world, executor, ReasonCode.NotProvisioned);
+    }
+
+    [Fact]
+    public async Task A_dry_subnet_that_the_policy_has_dropped_is_not_told_any_more()
+    {
+        await using var world = await GrainWorld.StartAsync(OnDemand with { Subnets = ["subnet-b"] }, "10.0.0.0/28");
+        var executor = await world.JoinAsync(world.Launch());
+        await UntilJoinedAsync(executor);
+        world.Ec2.ByHand(vpc => vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 9 }));
+        world.Ec2.ByHand(vpc => vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-b", SecondaryCount = 250 }));
+        world.Time.Shift(TimeSpan.FromMinutes(2)); // A sweep shows it.
+        await UntilWaitsForAsync(world, executor, ReasonCode.SubnetEmpty, until: text => text.StartsWith("subnet-b", StringComparison.Ordinal));
+
+        world.Settings.Pool = OnDemand;
+        await UntilShiftedAsync("subnet-a");
+        for (var asked = 0; asked < 5; asked++)
+        {
+            Assert.StartsWith("subnet-a", await UntilShiftedAsync("subnet"), StringComparison.Ordinal);
+        }
+
+        async Task<string> UntilShiftedAsync(string begins)
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(11)); // The ledger is asked again.
+            var syncs = 0;
+            return (await UntilWaitsForAsync(world, executor, ReasonCode.SubnetEmpty, until: text => ++syncs > 3 && text.StartsWith(begins, StringComparison.Ordinal))).Text;
+        }
     }
 
     [Fact]
