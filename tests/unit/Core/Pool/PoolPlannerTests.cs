@@ -242,7 +242,7 @@ public sealed class PoolPlannerTests
         Assert.Equal(8, Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(node, policy))).Blocks.Length);
         Assert.Empty(PoolPlanner.Plan(node with { Enis = [eni with { Blocks = eni.Blocks.SetItem(0, eni.Blocks[0] with { Cooling = 1 }) }] }, policy));
         Assert.Empty(PoolPlanner.Plan(node with { Enis = [eni with { Drawing = 1 }] }, policy));
-        var hangs = new EniState { EniId = "eni-1", ForPods = false, Blocks = [new BlockState(At(16), 1, 15, false)] }; // What it has serves nobody: nobody waits for it to cool.
+        var hangs = new EniState { EniId = "eni-1", ForPods = false, Blocks = [new BlockState(new Block(At(16).First, true), 1, 15, false)] }; // What it has serves nobody: nobody waits for it to cool.
         Assert.NotEmpty(PoolPlanner.Plan(node with { Enis = [eni, hangs] }, policy));
         Assert.Empty(PoolPlanner.Plan(node with { WaitingPods = 1 }, policy));
     }
