@@ -117,12 +117,18 @@ internal static partial class Executor
             throw new ExecutorStoppedException($"{settings.TokenFile} is no token with the claim {TokenFile.InstanceClaim}. Issue one with 'ipam token --instance'.");
         }
 
-        var fromImds = await InstanceMetadata.InstanceIdAsync(settings.Imds, time);
-        if (fromImds is null)
+        string fromImds;
+        try
         {
-            LogNoImds(log, settings.Imds, fromToken);
+            fromImds = await InstanceMetadata.InstanceIdAsync(settings.Imds, time);
         }
-        else if (fromImds != fromToken)
+        catch (IOException e)
+        {
+            LogNoImds(log, settings.Imds, e.Message, fromToken);
+            return fromToken;
+        }
+
+        if (fromImds != fromToken)
         {
             throw new ExecutorStoppedException(
                 $"{settings.TokenFile} is a token for {fromToken}, and this machine is {fromImds} (by {settings.Imds}). Give this node its own token: with another's it would take that node's addresses.");
@@ -215,8 +221,8 @@ internal static partial class Executor
     [LoggerMessage(EventId = 3002, Level = LogLevel.Information, Message = "Stopped; pods stay wired.")]
     private static partial void LogStopped(ILogger log);
 
-    [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "The metadata service {Imds} does not answer, so it is not checked that this machine is {InstanceId}, as the token says.")]
-    private static partial void LogNoImds(ILogger log, Uri imds, string instanceId);
+    [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "The metadata service {Imds} does not say which machine this is ({Why}), so it is not checked that this machine is {InstanceId}, as the token says.")]
+    private static partial void LogNoImds(ILogger log, Uri imds, string why, string instanceId);
 
     [LoggerMessage(EventId = 3004, Level = LogLevel.Warning, Message = "{Warning}")]
     private static partial void LogLeaseNotUsed(ILogger log, string warning);

@@ -8,11 +8,13 @@ internal static class InstanceMetadata
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(2);
 
-    /// <returns>The instance id; null when the service does not answer.</returns>
-    internal static Task<string?> InstanceIdAsync(Uri imds, TimeProvider time) => AskAsync(imds, time, ask => ask("instance-id"));
+    /// <returns>The instance id.</returns>
+    /// <exception cref="IOException">The service does not say it, and why.</exception>
+    internal static Task<string> InstanceIdAsync(Uri imds, TimeProvider time) => AskAsync(imds, time, ask => ask("instance-id"));
 
-    /// <returns>The primary interface's MAC and address, and all IPv4 ranges of the VPC as they are now; null when the service does not answer.</returns>
-    internal static Task<PrimaryFacts?> PrimaryAsync(Uri imds, TimeProvider time) => AskAsync(imds, time, async ask =>
+    /// <returns>The primary interface's MAC and address, and all IPv4 ranges of the VPC as they are now.</returns>
+    /// <exception cref="IOException">The service does not say them, and why.</exception>
+    internal static Task<PrimaryFacts> PrimaryAsync(Uri imds, TimeProvider time) => AskAsync(imds, time, async ask =>
     {
         var mac = await ask("mac");
         var cidrs = (await ask($"network/interfaces/macs/{mac}/vpc-ipv4-cidr-blocks")).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
@@ -21,11 +23,11 @@ internal static class InstanceMetadata
             : new PrimaryFacts(mac, Ip.Parse(await ask("local-ipv4")), [.. cidrs.Select(Cidr.Parse)]);
     });
 
-    private static async Task<T?> AskAsync<T>(Uri imds, TimeProvider time, Func<Func<string, Task<string>>, Task<T>> questions)
-        where T : class
+    private static async Task<T> AskAsync<T>(Uri imds, TimeProvider time, Func<Func<string, Task<string>>, Task<T>> questions)
     {
         using var deadline = new CancellationTokenSource(Deadline, time);
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { MaxResponseContentBufferSize = 4096 };
+        var asked = "PUT token";
         try
         {
             using var session = new HttpRequestMessage(HttpMethod.Put, new Uri(imds, "/latest/api/token"));
@@ -35,6 +37,7 @@ internal static class InstanceMetadata
             var token = await answer.Content.ReadAsStringAsync(deadline.Token);
             return await questions(async path =>
             {
+                asked = $"GET {path}";
                 using var question = new HttpRequestMessage(HttpMethod.Get, new Uri(imds, "/latest/meta-data/" + path));
                 question.Headers.Add("X-aws-ec2-metadata-token", token);
                 using var said = await http.SendAsync(question, deadline.Token);
@@ -44,7 +47,7 @@ internal static class InstanceMetadata
         }
         catch (Exception e) when (e is HttpRequestException or OperationCanceledException or FormatException)
         {
-            return null;
+            throw new IOException($"{asked}: {(e is OperationCanceledException ? $"no answer within {Deadline.TotalSeconds:0} s" : e.Message)}", e);
         }
     }
 }

@@ -79,13 +79,15 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         string? failure = null;
         try
         {
-            var facts = settings.Marks ? await InstanceMetadata.PrimaryAsync(imds, time) : null;
-            if (settings.Marks && facts is null)
+            try
             {
-                Say(failure = $"The metadata service {imds} does not say what the VPC's ranges are; {(known is not null ? "what it said last holds" : Readiness.WhenReady.IsCompleted ? "the table of before the start stays" : "no pod starts before it does")}. Check that it is enabled and that its hop limit lets this process through");
+                known = settings.Marks ? await InstanceMetadata.PrimaryAsync(imds, time) : null;
+            }
+            catch (IOException e)
+            {
+                Say(failure = $"The metadata service {imds} does not say what the VPC's ranges are ({e.Message}); {(known is not null ? "what it said last holds" : Readiness.WhenReady.IsCompleted ? "the table of before the start stays" : "no pod starts before it does")}. Check that it is enabled and that its hop limit lets this process through");
             }
 
-            known = facts ?? known;
             await Task.Run(() => Apply(known));
             if (known is not null || !settings.Marks)
             {
@@ -133,8 +135,11 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         {
             repairs.Made(RepairKind.Table, $"replace table {SnatTable.Name}");
         }
+        else
+        {
+            LogTable(SnatTable.Name, applied.Length == 0 ? "as of the start" : "since the node's address or the VPC's ranges have changed", settings.ExternalSnat ? "nothing" : facts.Address.ToString(), string.Join(", ", facts.VpcCidrs));
+        }
 
-        LogTable(SnatTable.Name, settings.ExternalSnat ? "nothing" : facts.Address.ToString(), string.Join(", ", facts.VpcCidrs));
         (applied, listed) = (wanted, Listed());
         return true;
     }
@@ -205,8 +210,8 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         }
     }
 
-    [LoggerMessage(EventId = 3050, Level = LogLevel.Information, Message = "Table {Table} is set: off the VPC the source becomes {Address}; the VPC's ranges are {Cidrs}.")]
-    private partial void LogTable(string table, string address, string cidrs);
+    [LoggerMessage(EventId = 3050, Level = LogLevel.Information, Message = "Table {Table} is set, {Cause}: off the VPC the source becomes {Address}; the VPC's ranges are {Cidrs}.")]
+    private partial void LogTable(string table, string cause, string address, string cidrs);
 
     [LoggerMessage(EventId = 3051, Level = LogLevel.Information, Message = "Table {Table} is removed: nothing is translated or marked.")]
     private partial void LogRemoved(string table);

@@ -52,7 +52,7 @@ public sealed class HostNetworkTests
         await using var node = await ExecutorNode.StartAsync();
         node.Silo.VpcCidrs = "";
         var executor = await node.RunAsync();
-        Assert.Contains("does not say what the VPC's ranges are", await executor.SaysAsync("The host's network is not as it should be"), StringComparison.Ordinal);
+        Assert.Contains("does not say what the VPC's ranges are (GET network/interfaces/macs/02:00:0a:00:00:0a/vpc-ipv4-cidr-blocks: no VPC range); no pod starts before", await executor.SaysAsync("The host's network is not as it should be"), StringComparison.Ordinal);
         Assert.Equal("", Ruleset(node));
         Assert.False(File.Exists(node.Conflist));
 
@@ -101,14 +101,14 @@ public sealed class HostNetworkTests
         var executor = await node.RunAsync();
         await executor.SaysAsync("Table aws-vpc-cni is set");
         node.Silo.VpcCidrs = "10.0.0.0/16\n10.7.0.0/16";
-        Assert.Contains("10.7.0.0/16", await executor.SaysAsync("Table aws-vpc-cni is set"), StringComparison.Ordinal);
+        Assert.Contains("since the node's address or the VPC's ranges have changed: off the VPC the source becomes 10.0.0.10; the VPC's ranges are 10.0.0.0/16, 10.7.0.0/16", await executor.SaysAsync("Table aws-vpc-cni is set"), StringComparison.Ordinal);
         Assert.Contains("10.7.0.0/16", Ruleset(node), StringComparison.Ordinal);
 
         node.Silo.VpcCidrs = ""; // It does not answer: what was last known holds.
         await executor.SaysAsync("The host's network is not as it should be");
         Assert.Contains("10.7.0.0/16", Ruleset(node), StringComparison.Ordinal);
         NetworkNamespace.Run(TestNode.Path(node.Name), () => Nft.Run("flush ruleset"));
-        await executor.SaysAsync("Table aws-vpc-cni is set"); // And is put back when somebody takes it away.
+        await executor.SaysAsync("replace table aws-vpc-cni"); // And is put back when somebody takes it away.
         Assert.Contains("10.7.0.0/16", Ruleset(node), StringComparison.Ordinal);
     }
 
