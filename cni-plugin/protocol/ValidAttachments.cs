@@ -7,16 +7,13 @@ public static class ValidAttachments
 {
     private const string Key = "cni.dev/valid-attachments";
 
-    /// <summary>In the specification's draft, and libcni still gives it too.</summary>
-    private const string OldKey = "cni.dev/attachments";
-
     /// <param name="stdin">A config that <see cref="NetConf.Parse(ReadOnlyMemory{byte})"/> has read.</param>
     /// <returns>Container and link. None for an empty list, and for null: so libcni writes a runtime's empty list.</returns>
     /// <exception cref="CniException">Code 7: no list, or an entry that is none. Then nothing may be taken for gone.</exception>
     public static HashSet<(string ContainerId, string IfName)> Parse(ReadOnlyMemory<byte> stdin)
     {
         using var document = JsonDocument.Parse(stdin);
-        if (!document.RootElement.TryGetProperty(Key, out var list) && !document.RootElement.TryGetProperty(OldKey, out list))
+        if (!document.RootElement.TryGetProperty(Key, out var list))
         {
             throw Wrong("is missing. GC without it would take the network from every pod: give the attachments that are still valid, [] for none");
         }

@@ -59,5 +59,5 @@ public sealed record PodRouting
 
     /// <summary>The one whose next hop it is; null when it is none of ours.</summary>
     internal static PodRouting? Of(Ip gateway) =>
-        Enumerable.Range(0, MaxIndex + 1).Where(index => FirstGateway + index == gateway).Select(index => new PodRouting(index)).FirstOrDefault();
+        !gateway.IsV6 && gateway.Bits >= FirstGateway.Bits && gateway.Bits - FirstGateway.Bits <= MaxIndex ? new PodRouting((int)(gateway.Bits - FirstGateway.Bits)) : null;
 }

@@ -13,10 +13,6 @@ public sealed class ValidAttachmentsTests
         Parse("""{"cni.dev/valid-attachments":[{"containerID":"a","ifname":"eth0","x":1},{"containerID":"a","ifname":"net1"},{"containerID":"a","ifname":"eth0"}]}""").Order());
 
     [Fact]
-    public void The_specifications_key_goes_before_the_drafts() =>
-        Assert.Equal([("new", "eth0")], Parse("""{"cni.dev/attachments":[],"cni.dev/valid-attachments":[{"containerID":"new","ifname":"eth0"}]}"""));
-
-    [Fact]
     public void Any_list_is_read_whole_or_refused() => Gen.Int[0, Entries.Length - 1].Array[0, 5].Sample(entries =>
     {
         var json = $"{{\"cni.dev/valid-attachments\":[{string.Join(',', entries.Select(entry => Entries[entry]))}]}}";
