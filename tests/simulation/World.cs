@@ -126,8 +126,11 @@ internal sealed class World
     /// <summary>By hand put on an interface of ours.</summary>
     public HashSet<Ip> AddedByHands { get; } = [];
 
-    /// <summary>Provisioning was left to somebody else for a while: what hands have put on an interface may be ours since.</summary>
-    public bool WereHandsTakenIn { get; set; }
+    /// <summary>Instances, or all for the empty id, whose provisioning was left to somebody else for a while.</summary>
+    public HashSet<string> LeftToHands { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Whether what hands have put on its interfaces may be the instance's since.</summary>
+    public bool WereHandsTakenIn(string instanceId) => LeftToHands.Contains("") || LeftToHands.Contains(instanceId);
 
     /// <summary>ADDs and DELs so far.</summary>
     public int PodEvents { get; private set; }

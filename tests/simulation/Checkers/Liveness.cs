@@ -100,7 +100,7 @@ internal sealed class Liveness(World world)
         // One that hands have made is ours or theirs as the policy and the first look have it.
         bool IsOurs(Eni eni) => !world.IsForeign(eni) && (!world.MadeByHands.Contains(eni.Id) || (world.PolicyOf(machine.InstanceId).ManageUntagged && known.ContainsKey(eni.Id)));
         var shown = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).Where(IsOurs).ToDictionary(eni => eni.Id, Held, StringComparer.Ordinal);
-        if (shown.Count != known.Count || shown.Any(eni => !known.TryGetValue(eni.Key, out var held) || !held.Except(world.Invariants.TakenByHands).Except(world.AddedByHands).Order().SequenceEqual(world.WereHandsTakenIn ? eni.Value.Except(world.Invariants.TakenByHands).Except(world.AddedByHands) : eni.Value)))
+        if (shown.Count != known.Count || shown.Any(eni => !known.TryGetValue(eni.Key, out var held) || !held.Except(world.Invariants.TakenByHands).Except(world.AddedByHands).Order().SequenceEqual(world.WereHandsTakenIn(machine.InstanceId) ? eni.Value.Except(world.Invariants.TakenByHands).Except(world.AddedByHands) : eni.Value)))
         {
             return $"EC2 shows {Text(shown)}, the document has {Text(known)}";
         }
@@ -119,8 +119,7 @@ internal sealed class Liveness(World world)
     /// <summary>Every interface that bears our tag belongs to a node that knows it: it goes when the last pod on it has, if hands have detached
     /// it. Not yet: those of lost instances, which no silo looks after.</summary>
     private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null
-            && world.Machines.Exists(one => !one.IsGone && eni.Tags.ContainsValue(one.InstanceId) && DocumentOf(one)?.Eni(eni.Id) is null)
-            && !(world.WereHandsTakenIn && world.Invariants.DetachedByHands.Contains(eni.Id))) is { } leaked
+            && world.Machines.Exists(one => !one.IsGone && eni.Tags.ContainsValue(one.InstanceId) && DocumentOf(one)?.Eni(eni.Id) is null)) is { } leaked
         ? $"{leaked.Id} ({string.Join(", ", leaked.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}) is attached to nothing: leaked"
         : null;
 

@@ -51,11 +51,15 @@ internal sealed class Operators(World world)
     public void Act()
     {
         var random = _scheduler.Random;
-        PoolOptions Drawn()
+        PoolOptions Drawn(string? node = null)
         {
             var drawn = Draw(random);
             drawn.Provisions = random.Next(3) > 0;
-            world.WereHandsTakenIn |= !drawn.Provisions;
+            if (!drawn.Provisions)
+            {
+                world.LeftToHands.Add(node ?? "");
+            }
+
             return drawn;
         }
 
@@ -70,7 +74,7 @@ internal sealed class Operators(World world)
         {
             var silo = up[random.Next(up.Count)];
             var node = random.Next(3) == 0 ? world.Machines[random.Next(world.Machines.Count)].InstanceId : null;
-            var pool = random.Next(4) == 0 ? null : Drawn();
+            var pool = random.Next(4) == 0 ? null : Drawn(node);
             silo.Door.Start("an operator", () => ChangeAsync(silo, node, pool));
         }
     }
