@@ -7,7 +7,8 @@ namespace AwsVpcCni.Core.Pool;
 /// <param name="FreePrefixes">Prefixes none of whose addresses is on a pod or cools.</param>
 /// <param name="Waiting">Pods without an address.</param>
 /// <param name="RecentAdds">ADDs that 15 s bring, at the rate of the last minute.</param>
-public readonly record struct PoolCounts(int Total, int Assigned, int Free, int FreePrefixes, int Waiting = 0, int RecentAdds = 0);
+/// <param name="OtherFree">Of the other kind: free, or on their way.</param>
+public readonly record struct PoolCounts(int Total, int Assigned, int Free, int FreePrefixes, int Waiting = 0, int RecentAdds = 0, int OtherFree = 0);
 
 /// <summary>How far a node is from its target.</summary>
 /// <remarks>The arithmetic of amazon-vpc-cni-k8s 1.23.1 (getIPTargets, isTooLow, isTooHigh), with two differences: a waiting pod is demand,

@@ -50,14 +50,6 @@ public static class PoolPlanner
         return counts.Total >= node.MaxPods && counts.Waiting == 0 ? need with { Short = 0, Missing = 0 } : need;
     }
 
-    /// <summary>The same, with what is free of the other kind in it.</summary>
-    internal static PoolCounts CountBoth(NodeState node, bool prefixes)
-    {
-        var other = node.Enis.SelectMany(eni => eni.Blocks).Where(block => block.Block.IsPrefix != prefixes).Sum(block => block.Free) + node.Enis.Where(eni => eni.DrawingPrefixes != prefixes).Sum(eni => eni.Drawing);
-        var ours = Count(node, prefixes);
-        return ours with { Total = ours.Total + other, Free = ours.Free + other, Waiting = node.WaitingPods };
-    }
-
     /// <summary>What the node holds of the kind that it draws. Pods that wait take what is free of the other kind first.</summary>
     public static PoolCounts Count(NodeState node, bool prefixes)
     {
@@ -68,6 +60,6 @@ public static class PoolPlanner
         return new PoolCounts(
             ours.Sum(block => block.Block.Size) + drawing, ours.Sum(block => block.OnPods), ours.Sum(block => block.Free) + drawing,
             ours.Count(block => block.Block.IsPrefix && block.IsFree) + (prefixes ? drawing / Block.PrefixSize : 0),
-            Math.Max(0, node.WaitingPods - otherFree), node.RecentAdds);
+            Math.Max(0, node.WaitingPods - otherFree), node.RecentAdds, otherFree);
     }
 }
