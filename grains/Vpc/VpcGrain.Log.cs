@@ -9,7 +9,7 @@ public sealed partial class VpcGrain
     [LoggerMessage(EventId = 2300, Level = LogLevel.Debug, Message = "{VpcId}: {InstanceId} opens a batch of looks.")]
     private partial void LogBatch(string vpcId, string instanceId);
 
-    [LoggerMessage(EventId = 2301, Level = LogLevel.Information, Message = "Node {InstanceId} asks to be described.")]
+    [LoggerMessage(EventId = 2301, Level = LogLevel.Information, Message = "Node {InstanceId} asks to be described for the first time.")]
     private partial void LogAsks(string instanceId);
 
     [LoggerMessage(EventId = 2302, Level = LogLevel.Warning, Message = "{VpcId}: reading EC2 failed ({Fault}): {Text}")]

@@ -82,7 +82,11 @@ public sealed partial class VpcGrain(
             _lookTimer?.Change(settings.Timing.BatchWindow, settings.Timing.WorkPeriod);
         }
 
-        LogAsks(instanceId);
+        if (!document.State.Nodes.Contains(instanceId))
+        {
+            LogAsks(instanceId);
+        }
+
         _asking[instanceId] = change;
         return Task.CompletedTask;
     }
