@@ -75,7 +75,7 @@ public sealed partial class Ec2QuotaGrain(
     public Task ThrottledAsync(Ec2Action action)
     {
         var now = time.GetUtcNow();
-        var known = Factor(action, now);
+        var known = Factor(action, now); // First: it mends what a clock that went back has left ahead of now.
         if (_slowed.TryGetValue(action, out var slowed) && now - slowed.Since < BurstTakes)
         {
             return Task.CompletedTask; // Of a call that was under way when the rate fell: it says nothing of the new one.

@@ -99,7 +99,7 @@ public sealed partial class NodeGrain
         }
     }
 
-    /// <summary>The first look: what the primary interface and those with our cluster's tag hold is ours from now on.</summary>
+    /// <summary>The first look: what the interfaces that we manage hold is ours from now on, but what another node of ours still holds.</summary>
     private async Task AdoptAsync(InstanceView view, Ec2Instance instance)
     {
         var interfaces = OursIn(view);

@@ -9,7 +9,8 @@ using Orleans.Concurrency;
 namespace AwsVpcCni.Grains.Node;
 
 /// <summary>Decides about one node: answers its executor from memory and store, and carries out what the planner wants of EC2.</summary>
-/// <remarks>The doors are here; the work loop is in NodeGrain.Work.cs, what is free and what is wanted is reckoned in NodeGrain.Pool.cs,
+/// <remarks>The plugin's and the operators' doors are here, the executor's report in NodeGrain.Reports.cs and EC2's looks in NodeGrain.Looks.cs;
+/// how all is stored is in NodeGrain.Storing.cs. The work loop is in NodeGrain.Work.cs, what is free and what is wanted is reckoned in NodeGrain.Pool.cs,
 /// and NodeGrain.Ec2.cs and NodeGrain.Interfaces.cs carry intents out. Everything an answer rests on is stored first. State changes before
 /// an await, never across it.</remarks>
 [Reentrant]

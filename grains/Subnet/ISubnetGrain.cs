@@ -26,7 +26,7 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// <param name="onlyPrefixes">It has no whole /28; addresses it may have.</param>
     Task NoRoomAsync(string nodeId, bool onlyPrefixes);
 
-    /// <summary>These are not the node's any more.</summary>
+    /// <summary>These are not the node's any more. What another node's share lists stays out of naming: a pod may still have what that one has lost.</summary>
     /// <param name="change">As in <see cref="SettleAsync"/>.</param>
     /// <param name="isFree">EC2 has freed them just now, at our word. Else nobody knows since when they are gone, nor who has drawn them since:
     /// they count as used until a look, which is asked for, shows that they are not.</param>
