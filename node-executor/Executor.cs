@@ -3,6 +3,7 @@ using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Cni;
 using AwsVpcCni.NodeExecutor.Lease;
 using AwsVpcCni.NodeExecutor.Metrics;
+using AwsVpcCni.NodeExecutor.Netlink;
 using AwsVpcCni.NodeExecutor.Status;
 using AwsVpcCni.NodeExecutor.Wiring;
 using Microsoft.Extensions.Logging;
@@ -31,6 +32,7 @@ internal static partial class Executor
     {
         using var ours = LockState(settings.StateDirectory);
         using var wirer = new Wirer(settings.Host.VethPrefix);
+        using var events = OpenEvents(time); // Before anything is read.
         using var store = new LeaseFile(Path.Combine(settings.StateDirectory, "lease"), File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
         var lane = new Lane();
         var (lease, leftovers, wired) = Restore(store, instanceId, settings.Host.VethPrefix, time, log);
@@ -66,8 +68,10 @@ internal static partial class Executor
         [
             socket.RunAsync(StopGrace, end.Token),
             lane.RunAsync(() => link.RunAsync(end.Token)),
-            new VanishedSandboxes(wirer, lane, link, links, time, log).RunAsync(end.Token),
-            network.RunAsync(end.Token),
+            new VanishedSandboxes(wirer, lane, link, links, gate, () => events.Next, time, log).RunAsync(end.Token),
+            new PodRepairs(link, links, gate, settings.Host, repairs, time, log).RunAsync(events, end.Token),
+            network.RunAsync(events, end.Token),
+            lane.RunAsync(() => link.ListenAsync(() => events.Next, end.Token)),
             .. settings.Metrics is { } at ? [new MetricsEndpoint(at, () => status.MetricsAsync(requests), time, log).RunAsync(end.Token)] : Array.Empty<Task>(),
             AnnounceAsync(settings, lane, link, network, log, end.Token),
         ];
@@ -193,6 +197,18 @@ internal static partial class Executor
         var slash = wired.Pod.IndexOf('/', StringComparison.Ordinal);
         var pod = slash < 0 ? new PodName("", wired.Pod, "") : new PodName(wired.Pod[..slash], wired.Pod[(slash + 1)..], "");
         return new WiredLink(wired.Sandbox, wired.HostVeth, wired.Address, tables.GetValueOrDefault(wired.RouteTable, ""), pod);
+    }
+
+    private static KernelEvents OpenEvents(TimeProvider time)
+    {
+        try
+        {
+            return KernelEvents.Open(time);
+        }
+        catch (NetlinkException e)
+        {
+            throw new ExecutorStoppedException($"The kernel cannot be listened to: {e.Message}. The executor needs CAP_NET_ADMIN in the host's network namespace.", e);
+        }
     }
 
     private static async Task AnnounceAsync(ExecutorSettings settings, Lane lane, LeaseLink link, HostNetwork network, ILogger log, CancellationToken stop)

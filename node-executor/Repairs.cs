@@ -36,6 +36,7 @@ public sealed partial class Repairs(TimeProvider time, ILogger log)
     private static readonly RepairKind[] Kinds = Enum.GetValues<RepairKind>();
 
     private readonly Lock gate = new();
+    private readonly Repeated said = new(time);
     private readonly long[] counts = new long[Kinds.Length];
     private readonly TimeSpan[] last = new TimeSpan[Kinds.Length];
 
@@ -49,7 +50,10 @@ public sealed partial class Repairs(TimeProvider time, ILogger log)
             last[(int)kind] = BootClock.Now(time);
         }
 
-        LogMade(what);
+        if (said.Say(what) is { } line) // Two that put the same thing back and forth are said once a minute.
+        {
+            LogMade(line);
+        }
     }
 
     /// <summary>Of each kind, in the order of <see cref="RepairKind"/>: how many since the start, and how long ago the last one; null for none.</summary>

@@ -7,53 +7,52 @@ using Microsoft.Extensions.Logging;
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>Finds sandboxes that are gone without a DEL: a link goes with its pod's namespace, and a DEL that finds no executor succeeds all the same.</summary>
-/// <remarks>Two looks in a row must miss the link, and no ADD takes as long as lies between them from claim to link. One look is enough
-/// for what was claimed before this start: its link was there then. Such looks come soon, since the namespaces of pods that were
-/// stopped while no executor ran are often going just at its start.</remarks>
-internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLink link, PodLinks links, TimeProvider time, ILogger log)
+/// <param name="changes">Whose task ends when the kernel's links have changed; taken before a look.</param>
+internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, Func<Task> changes, TimeProvider time, ILogger log)
 {
-    /// <summary>Longer than the kernel has for the wiring of a pod.</summary>
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(10);
-
-    private static readonly TimeSpan SoonPeriod = TimeSpan.FromSeconds(1);
-    private const int SoonLooks = 9;
-
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
 
     private readonly Repeated failures = new(time);
 
-    /// <summary>Looks until it is cancelled.</summary>
+    /// <summary>Looks until it is cancelled: at once after a change, else now and then.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
-        try
+        while (!stop.IsCancellationRequested)
         {
-            using var soon = new PeriodicTimer(SoonPeriod, time);
-            for (var look = 0; look < SoonLooks && await soon.WaitForNextTickAsync(stop); look++)
-            {
-                await LookAsync([]);
-            }
-
-            HashSet<(SandboxKey Sandbox, Ip Address)> missed = [];
-            using var timer = new PeriodicTimer(Period, time);
-            while (await timer.WaitForNextTickAsync(stop))
-            {
-                missed = await LookAsync(missed);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // Stopped.
+            var changed = changes();
+            await LookAsync();
+            await time.ForAsync(changed, Period, stop);
         }
     }
 
-    private async Task<HashSet<(SandboxKey Sandbox, Ip Address)>> LookAsync(HashSet<(SandboxKey Sandbox, Ip Address)> missedBefore)
+    private async Task LookAsync()
     {
-        // The claims first: one that is made during the look is judged by the next.
-        var lease = link.Lease;
-        HashSet<SandboxKey?> wired;
+        foreach (var sandbox in Missing(link.Lease).ToArray())
+        {
+            // Inside the gate no ADD is between its claim and its link.
+            using var pass = gate.TryEnter(sandbox);
+            if (pass is null || !link.Lease.Claims.TryGetValue(sandbox, out var address) || !Missing(link.Lease).Contains(sandbox))
+            {
+                continue;
+            }
+
+            if (await lane.RunAsync(() => link.Vanish(sandbox, address)))
+            {
+                var slot = link.Lease.Slots[address];
+                LogVanished(slot.Hold!.Pod, sandbox, address, slot.EniId, Math.Round((BootClock.Now(time) - slot.Hold.Since).TotalSeconds));
+                links.Remove(sandbox, address); // Its rules and route may be left.
+            }
+        }
+    }
+
+    /// <summary>Claims without a link, in the kernel as it is now. One that has lost its alias is still a link.</summary>
+    private HashSet<SandboxKey> Missing(NodeLease lease)
+    {
         try
         {
-            wired = [.. wirer.Read(KernelDeadline).Where(sandbox => sandbox.HostVeth is not null).Select(sandbox => sandbox.Sandbox)];
+            var wired = lease.Claims.IsEmpty ? [] : wirer.Read(KernelDeadline).Where(one => one.HostVeth is not null).ToArray();
+            return [.. lease.Claims.Keys.Where(sandbox => !wired.Any(one => one.Sandbox == sandbox || (one.Sandbox is null && one.HostVeth == links.HostVethOf(sandbox))))];
         }
         catch (WiringException e)
         {
@@ -62,21 +61,8 @@ internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLi
                 LogNotRead(line);
             }
 
-            return missedBefore;
+            return [];
         }
-
-        var missed = lease.Claims.Where(claim => !wired.Contains(claim.Key)).Select(claim => (claim.Key, claim.Value)).ToHashSet();
-        foreach (var (sandbox, address) in missed.Where(miss => missedBefore.Contains(miss) || lease.Slots[miss.Value].Hold!.Turn == 0))
-        {
-            if (await lane.RunAsync(() => link.Vanish(sandbox, address)))
-            {
-                var slot = lease.Slots[address];
-                LogVanished(slot.Hold!.Pod, sandbox, address, slot.EniId, Math.Round((BootClock.Now(time) - slot.Hold.Since).TotalSeconds));
-                links.Remove(sandbox, address); // Its rules and route may be left.
-            }
-        }
-
-        return missed;
     }
 
     [LoggerMessage(EventId = 3251, Level = LogLevel.Information, Message = "Sandbox {Sandbox} ({Pod}) has gone without a DEL; {Address} of {EniId}, which it had for {Seconds} s, rests now.")]

@@ -9,6 +9,18 @@ public sealed partial class LeaseLink
     private readonly Pulse interfacesChanged = new();
     private readonly Dictionary<string, InterfaceState> looked = new(StringComparer.Ordinal); // What the last look has found, of those ordered.
 
+    /// <summary>Has the interfaces looked at whenever this machine's links, routes or rules have changed: one has come, or others have changed it.</summary>
+    /// <param name="changes">Whose task ends with the next change.</param>
+    internal async Task ListenAsync(Func<Task> changes, CancellationToken cancellation)
+    {
+        while (!cancellation.IsCancellationRequested)
+        {
+            var changed = changes();
+            interfacesChanged.Fire();
+            await time.ForAsync(changed, options.SyncPeriod, cancellation);
+        }
+    }
+
     private async Task InterfaceLoopAsync(CancellationToken cancellation)
     {
         var often = Now + options.LookOftenFor;

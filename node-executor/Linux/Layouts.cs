@@ -114,3 +114,12 @@ internal struct TimeValue
     internal long Seconds;
     internal long Microseconds;
 }
+
+/// <summary>struct pollfd, poll.h.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct PollDescriptor
+{
+    internal int Descriptor;
+    internal short Events;
+    internal short Found;
+}

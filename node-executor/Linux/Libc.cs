@@ -12,6 +12,8 @@ internal static unsafe partial class Libc
     internal const int SOL_SOCKET = 1;
     internal const int SO_RCVTIMEO = 20;
     internal const int MSG_TRUNC = 0x20;
+    internal const int MSG_DONTWAIT = 0x40;
+    internal const short POLLIN = 1;
     internal const int CLONE_NEWNET = 0x40000000;
 
     [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
@@ -31,6 +33,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "recvfrom", SetLastError = true)]
     internal static partial nint ReceiveFrom(SafeFileHandle socket, byte* buffer, nint length, int flags, NetlinkAddress* from, int* fromLength);
+
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
+    internal static partial int Poll(PollDescriptor* descriptors, nuint count, int milliseconds);
 
     [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]
     internal static partial int SetNs(SafeHandle descriptor, int type);

@@ -79,6 +79,12 @@ internal sealed record Link(int Index, string Name, string Kind, MacAddress? Mac
         message.Attribute(IFLA_MTU, (uint)mtu);
     }
 
+    internal static void SetMac(ref MessageWriter message, int index, MacAddress mac)
+    {
+        message.Header(RTM_SETLINK, 0, new LinkHeader { Index = index });
+        message.Attribute(IFLA_ADDRESS, mac);
+    }
+
     /// <summary>By index, which the kernel does not give to the next link of the same name.</summary>
     internal static void Delete(ref MessageWriter message, int index) =>
         message.Header(RTM_DELLINK, 0, new LinkHeader { Index = index });

@@ -1,11 +1,13 @@
 namespace AwsVpcCni.NodeExecutor.Netlink;
 
 /// <summary>The kernel's numbers under the kernel's names: linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, fib_rules.h,
-/// neighbour.h, veth.h. LayoutTests has the C compiler compare them.</summary>
+/// neighbour.h, veth.h, netfilter/nfnetlink.h. LayoutTests has the C compiler compare them.</summary>
 internal static class Rtnetlink
 {
     internal const int NETLINK_ROUTE = 0;
+    internal const int NETLINK_NETFILTER = 12;
     internal const int SOL_NETLINK = 270;
+    internal const int NETLINK_ADD_MEMBERSHIP = 1;
     internal const int NETLINK_CAP_ACK = 10;
     internal const int NETLINK_EXT_ACK = 11;
     internal const int NETLINK_GET_STRICT_CHK = 12;
@@ -88,6 +90,13 @@ internal static class Rtnetlink
     internal const ushort NUD_PERMANENT = 0x80;
     internal const ushort NDA_DST = 1;
     internal const ushort NDA_LLADDR = 2;
+
+    internal const int RTNLGRP_LINK = 1;
+    internal const int RTNLGRP_IPV4_IFADDR = 5;
+    internal const int RTNLGRP_IPV4_ROUTE = 7;
+    internal const int RTNLGRP_IPV4_RULE = 8;
+    internal const int RTNLGRP_IPV4_NETCONF = 24;
+    internal const int NFNLGRP_NFTABLES = 7;
 
     internal const byte AF_INET = 2;
     internal const byte AF_INET6 = 10;

@@ -1,13 +1,14 @@
 using AwsVpcCni.NodeExecutor.Lease;
 using AwsVpcCni.NodeExecutor.Linux;
+using AwsVpcCni.NodeExecutor.Netlink;
 using AwsVpcCni.NodeExecutor.Nftables;
 using Microsoft.Extensions.Logging;
 
 namespace AwsVpcCni.NodeExecutor.Wiring;
 
 /// <summary>What the node has once for all its pods: routing rules, a switch of the kernel's, the table of SNAT and marks.</summary>
-/// <remarks>Set at the start and looked at each 30 s, when the VPC's ranges are read anew; only what differs is changed. It stays when the
-/// executor ends: traffic of pods does not wait for a restart.</remarks>
+/// <remarks>Set at the start and looked at each 30 s, when the VPC's ranges are read anew, and whenever the kernel tells of a change; only what
+/// differs is changed. It stays when the executor ends: traffic of pods does not wait for a restart.</remarks>
 /// <param name="prefixes">How names of pods' links begin: the setting's, and those of pods from a time of another setting.</param>
 internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnlyCollection<string> prefixes, Uri imds, Repairs repairs, TimeProvider time, ILogger log)
 {
@@ -56,32 +57,30 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         }
     }
 
-    /// <summary>Keeps it so until it is stopped.</summary>
-    internal async Task RunAsync(CancellationToken stop)
+    /// <summary>Keeps it so until it is stopped; all of it stays then.</summary>
+    internal async Task RunAsync(KernelEvents events, CancellationToken stop)
     {
-        try
+        var asksAt = TimeSpan.Zero; // By the boot clock.
+        while (!stop.IsCancellationRequested)
         {
-            while (true)
-            {
-                await LookAsync();
-                await Task.Delay(applied.Length > 0 || !settings.Marks ? Period : FirstPeriod, time, stop);
-            }
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            // All of it stays.
+            var (changed, now) = (events.Next, BootClock.Now(time));
+            await LookAsync(asks: now >= asksAt);
+            var period = applied.Length > 0 || !settings.Marks ? Period : FirstPeriod;
+            asksAt = now >= asksAt ? now + period : asksAt;
+            await time.ForAsync(changed, asksAt - BootClock.Now(time), stop);
         }
     }
 
     /// <summary>One look. What cannot be done is said, and left for the next.</summary>
-    internal async Task LookAsync()
+    /// <param name="asks">Whether the metadata service is asked, too. What others change in the kernel needs no news of it.</param>
+    internal async Task LookAsync(bool asks = true)
     {
         string? failure = null;
         try
         {
             try
             {
-                known = settings.Marks ? await InstanceMetadata.PrimaryAsync(imds, time) : null;
+                known = settings.Marks && asks ? await InstanceMetadata.PrimaryAsync(imds, time) : known;
             }
             catch (IOException e)
             {

@@ -9,7 +9,7 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// for an interface that carries traffic. One call at a time for one interface.</remarks>
 public static class InterfaceSetup
 {
-    private const int StepBytes = 128; // The longest is a rule with two addresses, of 68.
+    private const int StepBytes = 320; // The longest is an alias, of 292.
 
     /// <summary>What the interface has to have: <see cref="InterfaceLayout"/>.</summary>
     /// <param name="order">Of an interface that is not the primary one.</param>
@@ -98,7 +98,7 @@ public static class InterfaceSetup
         }
     }
 
-    private static void Execute(NetlinkSocket socket, List<InterfaceStep> steps, Deadline until)
+    internal static void Execute(NetlinkSocket socket, List<InterfaceStep> steps, Deadline until)
     {
         var message = new MessageWriter(new byte[steps.Count * StepBytes]);
         foreach (var step in steps)

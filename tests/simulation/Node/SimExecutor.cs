@@ -57,7 +57,8 @@ internal sealed class SimExecutor
             new AddCommand(lane, Link, links, gate, network, new HostNetworkSettings(), clock, log), new DelCommand(lane, Link, links, gate, clock, log),
             new CheckCommand(Link, gate, new HostNetworkSettings(), log), new GcCommand(lane, Link, links, gate, clock, log), new StatusCommand(lane, Link, network, clock), new RequestCounts(), clock, log);
         Background("link", () => lane.RunAsync(() => Link.RunAsync(CancellationToken.None)));
-        Background("vanished", () => new VanishedSandboxes(machine.Kernel, lane, Link, links, clock, log).RunAsync(CancellationToken.None));
+        var silent = new TaskCompletionSource(); // The kernel here tells nothing: it is looked at now and then.
+        Background("vanished", () => new VanishedSandboxes(machine.Kernel, lane, Link, links, gate, () => silent.Task, clock, log).RunAsync(CancellationToken.None));
     }
 
     public Life Life { get; }

@@ -15,7 +15,7 @@ public sealed class LayoutTests
     [Fact]
     public void Every_struct_has_the_kernels_size_and_offsets()
     {
-        var source = new StringBuilder("#include <stddef.h>\n#include <sys/time.h>\n");
+        var source = new StringBuilder("#include <stddef.h>\n#include <poll.h>\n#include <sys/time.h>\n");
         Struct<NetlinkAddress>(source, "struct sockaddr_nl", "nl_family", "nl_pad", "nl_pid", "nl_groups");
         Struct<NetlinkHeader>(source, "struct nlmsghdr", "nlmsg_len", "nlmsg_type", "nlmsg_flags", "nlmsg_seq", "nlmsg_pid");
         Struct<AttributeHeader>(source, "struct nlattr", "nla_len", "nla_type");
@@ -26,13 +26,14 @@ public sealed class LayoutTests
         Struct<RuleHeader>(source, "struct fib_rule_hdr", "family", "dst_len", "src_len", "tos", "table", "res1", "res2", "action", "flags");
         Struct<NeighbourHeader>(source, "struct ndmsg", "ndm_family", "ndm_pad1", "ndm_pad2", "ndm_ifindex", "ndm_state", "ndm_flags", "ndm_type");
         Struct<TimeValue>(source, "struct timeval", "tv_sec", "tv_usec");
+        Struct<PollDescriptor>(source, "struct pollfd", "fd", "events", "revents");
         Compile(source.ToString());
     }
 
     [Fact]
     public void Every_number_is_the_headers_number()
     {
-        var source = new StringBuilder("#include <sched.h>\n#include <errno.h>\n");
+        var source = new StringBuilder("#include <sched.h>\n#include <errno.h>\n#include <poll.h>\n#include <linux/netfilter/nfnetlink.h>\n");
         foreach (var type in (Type[])[typeof(Rtnetlink), typeof(Libc)])
         {
             foreach (var field in type.GetFields(BindingFlags.NonPublic | BindingFlags.Static).Where(field => field.IsLiteral))

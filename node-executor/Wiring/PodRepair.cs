@@ -1,0 +1,51 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.NodeExecutor.Netlink;
+
+namespace AwsVpcCni.NodeExecutor.Wiring;
+
+/// <summary>The host's half of all pods' wiring as the kernel has it, and what puts one pod's right.</summary>
+/// <remarks>What is inside a pod's namespace is the pod's and its other plugins'; CHECK tells of it.</remarks>
+internal sealed record PodsFound(IReadOnlyList<Link> Links, IReadOnlyList<Route> Routes, IReadOnlyList<Rule> Rules)
+{
+    /// <summary>Reads it, in the calling thread's network namespace.</summary>
+    internal static PodsFound Read(NetlinkSocket socket, Deadline until) =>
+        new(Link.All(socket, until), Route.All(socket, PodWiring.MainTable, until), Rule.All(socket, until));
+
+    /// <summary>The host end of a pod: it says so, or it has the name and has lost its alias. Null: there is none.</summary>
+    internal Link? HostEndOf(PodWiring wiring) =>
+        Links.FirstOrDefault(link => link.Kind == Link.Veth && LinkAlias.TryParse(link.Alias, out var owner) && owner.Sandbox == wiring.Sandbox && owner.Address == wiring.Address)
+        ?? Links.FirstOrDefault(link => link.Kind == Link.Veth && link.Alias.Length == 0 && link.Name == wiring.HostVeth);
+
+    /// <summary>Pure: what makes a pod's half of the host as its ADD made it. Nothing when it is so.</summary>
+    /// <param name="mac">That the pod's neighbour entry names; null: not known.</param>
+    /// <param name="isTableKnown">Whether it is known by which interface the pod's traffic is to leave.</param>
+    internal List<InterfaceStep> StepsTo(PodWiring wiring, Link host, MacAddress? mac, bool isTableKnown)
+    {
+        List<InterfaceStep> steps = [];
+        if (host.Alias.Length == 0)
+        {
+            steps.Add(new(RepairKind.Link, $"set the alias of {host.Name}", (ref MessageWriter message) => Link.SetAlias(ref message, host.Index, wiring.Alias.ToString())));
+        }
+
+        if (mac is { } own && host.Mac != own)
+        {
+            steps.Add(new(RepairKind.Mac, $"set the address of {host.Name} to {own}", (ref MessageWriter message) => Link.SetMac(ref message, host.Index, own)));
+        }
+
+        if (!host.IsUp)
+        {
+            steps.Add(new(RepairKind.Link, $"set {host.Name} up", (ref MessageWriter message) => Link.SetUp(ref message, host.Index)));
+        }
+
+        if (!Routes.Contains(wiring.HostRoute with { Link = host.Index }))
+        {
+            steps.Add(new(RepairKind.Route, $"add route {wiring.HostRoute} dev {host.Name}", (ref MessageWriter message) => wiring.HostRoute.Replace(ref message, host.Index)));
+        }
+
+        var (wanted, pod) = (wiring.HostRules.Where(rule => isTableKnown || rule.Priority != PodWiring.FromPodPriority), Cidr.Single(wiring.Address));
+        steps.AddRange(wanted.Except(Rules).Select(rule => new InterfaceStep(RepairKind.Rule, $"add rule {rule}", rule.Add)));
+        steps.AddRange(Rules.Where(rule => isTableKnown && rule.Priority == PodWiring.FromPodPriority && rule is { To: null } && rule.From == pod).Except(wiring.HostRules)
+            .Select(rule => new InterfaceStep(RepairKind.Rule, $"delete rule {rule}", rule.Delete)));
+        return steps;
+    }
+}
