@@ -22,6 +22,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     private string listed = ""; // The same, as the library lists it.
     private readonly Repeated failures = new(time);
     private PrimaryFacts? known; // As last said.
+    private string? silence; // Why the metadata service has said nothing, when it was asked last.
     private bool areRulesSet;
     private volatile HostNetworkStatus status = new(IsReady: false, null, null);
 
@@ -75,7 +76,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     /// <param name="asks">Whether the metadata service is asked, too. What others change in the kernel needs no news of it.</param>
     internal async Task LookAsync(bool asks = true)
     {
-        string? failure = null;
+        var failure = silence = asks ? null : silence;
         try
         {
             try
@@ -84,7 +85,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             }
             catch (IOException e)
             {
-                Say(failure = $"The metadata service {imds} does not say what the VPC's ranges are ({e.Message}); {(known is not null ? "what it said last holds" : Readiness.WhenReady.IsCompleted ? "the table of before the start stays" : "no pod starts before it does")}. Check that it is enabled and that its hop limit lets this process through");
+                Say(failure = silence = $"The metadata service {imds} does not say what the VPC's ranges are ({e.Message}); {(known is not null ? "what it said last holds" : Readiness.WhenReady.IsCompleted ? "the table of before the start stays" : "no pod starts before it does")}. Check that it is enabled and that its hop limit lets this process through");
             }
 
             await Task.Run(() => Apply(known));
