@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using AwsVpcCni.Tests.EndToEnd.Containerd;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using AwsVpcCni.VpcEmulator.Fabric;
+using Xunit;
 
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
 
@@ -78,6 +80,15 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <param name="changed">Over its settings.</param>
     public Task<(int ExitCode, string Output)> RunExecutorOnceAsync(IReadOnlyDictionary<string, string> changed) =>
         Daemon.RunOnceAsync(work, Name + "-other-executor", Netns, executorSettings.SetItems(changed), Repository.Artifact("node-executor", "node-executor"));
+
+    /// <summary>What `node-executor status --json` says.</summary>
+    public async Task<JsonElement> StatusAsync()
+    {
+        var name = Name + "-status";
+        var (exitCode, output) = await Daemon.RunOnceAsync(work, name, Netns, executorSettings, Repository.Artifact("node-executor", "node-executor"), "status", "--json");
+        Assert.True(exitCode == 0, output);
+        return JsonDocument.Parse(await File.ReadAllTextAsync(work.Path(name + ".log"))).RootElement;
+    }
 
     /// <summary>Until this run of the executor serves, its conflist is there, and the runtime has read it.</summary>
     public async Task ServableAsync()

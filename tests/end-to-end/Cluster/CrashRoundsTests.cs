@@ -138,7 +138,7 @@ public sealed class CrashRoundsTests
         return Task.CompletedTask;
     }
 
-    private static async Task AgreeAsync(TestCluster cluster, PodTurnover pods)
+    internal static async Task AgreeAsync(TestCluster cluster, PodTurnover pods)
     {
         // The last to follow, and the cheapest to ask; reading all would take from the silo's start what it needs.
         var told = pods.Told.Select(pod => $"{cluster.Nodes[0].InstanceId} {pod.Address} {pod.Holder}").ToHashSet();
