@@ -218,8 +218,16 @@ internal static partial class Executor
         {
             await network.Readiness.WhenReady.WaitAsync(stop);
             await lane.RunAsync(() => link.WhenServableAsync(stop));
-            Conflist.Write(path, settings.Host.VethPrefix);
-            LogAnnounced(log, path);
+            if (Conflist.Write(path, settings.Chained))
+            {
+                LogReplaced(log, path);
+            }
+
+            LogAnnounced(log, path, settings.Chained.IsEmpty ? "nothing" : string.Join(", ", settings.Chained));
+            if (!settings.Chained.Contains(ChainedPlugins.Portmap))
+            {
+                LogNoHostPorts(log, settings.PluginDirectory);
+            }
         }
         catch (OperationCanceledException)
         {
@@ -246,6 +254,12 @@ internal static partial class Executor
     [LoggerMessage(EventId = 3005, Level = LogLevel.Information, Message = "{Link} with {Address} is half wired and will be removed.")]
     private static partial void LogLeftover(ILogger log, string link, string address);
 
-    [LoggerMessage(EventId = 3008, Level = LogLevel.Information, Message = "This node can serve; the runtime is told by {Path}.")]
-    private static partial void LogAnnounced(ILogger log, string path);
+    [LoggerMessage(EventId = 3008, Level = LogLevel.Information, Message = "This node can serve; the runtime is told by {Path}. Behind our plugin: {Chained}.")]
+    private static partial void LogAnnounced(ILogger log, string path, string chained);
+
+    [LoggerMessage(EventId = 3010, Level = LogLevel.Information, Message = "Pods' host ports lead nowhere: portmap is not in the list. It follows our plugin when it lies in {PluginDirectory}, or when AWS_VPC_CNI_CHAINED names it.")]
+    private static partial void LogNoHostPorts(ILogger log, string pluginDirectory);
+
+    [LoggerMessage(EventId = 3011, Level = LogLevel.Warning, Message = "{Path} was another list, by hand or of other settings, and was written anew. Plugins behind ours are for AWS_VPC_CNI_CHAINED; a list of your own belongs into a file whose name comes first, such as 05-own.conflist.")]
+    private static partial void LogReplaced(ILogger log, string path);
 }

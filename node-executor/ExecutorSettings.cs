@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AwsVpcCni.CniProtocol;
+using AwsVpcCni.NodeExecutor.Cni;
 using AwsVpcCni.NodeExecutor.Lease;
 using Microsoft.Extensions.Logging;
 
@@ -11,7 +12,7 @@ namespace AwsVpcCni.NodeExecutor;
 /// <summary>What an executor is told at its start: a JSON file, and over it environment variables.</summary>
 internal sealed record ExecutorSettings
 {
-    private const string Prefix = "AWS_VPC_CNI_";
+    internal const string Prefix = "AWS_VPC_CNI_";
     private const string DefaultFile = "/etc/aws-vpc-cni/executor.json";
 
     internal required ImmutableArray<Uri> Silos { get; init; }
@@ -25,6 +26,12 @@ internal sealed record ExecutorSettings
     internal required string StateDirectory { get; init; }
 
     internal required string Conflist { get; init; }
+
+    /// <summary>Where the runtime finds plugins.</summary>
+    internal required string PluginDirectory { get; init; }
+
+    /// <summary>Plugins behind ours in the list, in their order.</summary>
+    internal required ImmutableArray<string> Chained { get; init; }
 
     internal required Uri Imds { get; init; }
 
@@ -75,6 +82,7 @@ internal sealed record ExecutorSettings
             areMetricsOff = false;
         }
 
+        var plugins = Text("PLUGIN_DIR", file.PluginDirectory) ?? "/opt/cni/bin";
         var settings = new ExecutorSettings
         {
             Silos = silos,
@@ -83,6 +91,8 @@ internal sealed record ExecutorSettings
             Socket = Text("SOCKET", file.Socket) ?? Frame.DefaultSocketPath,
             StateDirectory = Text("STATE_DIR", file.StateDirectory) ?? "/var/lib/aws-vpc-cni",
             Conflist = Text("CONFLIST", file.Conflist) ?? "/etc/cni/net.d/10-aws.conflist",
+            PluginDirectory = plugins,
+            Chained = ChainedPlugins.Read(Text("CHAINED", file.Chained is null ? null : string.Join(',', file.Chained)), plugins, errors),
             Imds = Address(Text("IMDS", file.Imds) ?? "http://169.254.169.254", "IMDS", errors),
             Host = HostNetworkSettings.Read(environment, file, errors),
             LogLevel = level,
@@ -143,6 +153,10 @@ internal sealed record ExecutorSettingsFile
     public string? StateDirectory { get; init; }
 
     public string? Conflist { get; init; }
+
+    public string? PluginDirectory { get; init; }
+
+    public string[]? Chained { get; init; }
 
     public string? Imds { get; init; }
 

@@ -74,9 +74,9 @@ internal sealed record HostNetworkSettings
 
         var eniMtu = Mtu("AWS_VPC_ENI_MTU", file.EniMtu, NetConf.MaxMtu);
         var prefix = environment("AWS_VPC_K8S_CNI_VETHPREFIX") is { Length: > 0 } named ? named : file.VethPrefix ?? VethName.DefaultPrefix;
-        if (!NetConf.IsVethPrefix(prefix))
+        if (!VethName.IsPrefix(prefix))
         {
-            errors.Add($"AWS_VPC_K8S_CNI_VETHPREFIX={prefix} is not possible: 1 to {NetConf.MaxVethPrefixLength} letters and digits, but not eth, lo or vlan.");
+            errors.Add($"AWS_VPC_K8S_CNI_VETHPREFIX={prefix} is not possible: 1 to {VethName.MaxPrefixLength} letters and digits, but not eth, lo or vlan: links of others have such names.");
         }
 
         return new HostNetworkSettings

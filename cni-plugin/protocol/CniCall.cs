@@ -32,7 +32,7 @@ public enum CniCommand
 /// <param name="Args">Read for ADD and CHECK only: a DEL must not fail on arguments on which its ADD has failed.</param>
 public sealed record CniCall(CniCommand Command, string ContainerId, string NetnsPath, string IfName, CniArgs Args)
 {
-    /// <summary>Runtimes' ids have 64 characters; twice that still fits a link's alias (255 bytes) with what else it says.</summary>
+    /// <summary>Runtimes' ids have 64 characters; twice that leaves 30 bytes of a link's alias (255) for the pod's name, beside the longest address and interface name.</summary>
     public const int MaxContainerIdLength = 128;
 
     /// <summary>IFNAMSIZ - 1, linux/if.h.</summary>

@@ -7,20 +7,13 @@ namespace AwsVpcCni.CniProtocol;
 /// <param name="Name">The network's.</param>
 /// <param name="Type">The plugin's file name.</param>
 /// <param name="Mtu">Of the pod's link; null: the config says nothing, and the node's setting holds.</param>
-/// <param name="VethPrefix">How names of host-side links begin.</param>
 /// <param name="PrevResult">Raw JSON of the result before this plugin, or (CHECK, DEL) of our own ADD; null: none. Never a key to anything.</param>
 /// <remarks>
 /// A DEL ought to go on when this cannot be parsed: all that it needs is the container's id and the link's name, and an error
 /// would leave the runtime with a sandbox that it can never remove.
 /// </remarks>
-public sealed record NetConf(CniVersion Version, string Name, string Type, int? Mtu, string VethPrefix, string? PrevResult)
+public sealed record NetConf(CniVersion Version, string Name, string Type, int? Mtu, string? PrevResult)
 {
-    /// <summary>amazon-vpc-cni-k8s' default too.</summary>
-    public const string DefaultVethPrefix = "eni";
-
-    /// <summary>The prefix and 11 hex digits make a link's name of 15 (IFNAMSIZ - 1).</summary>
-    public const int MaxVethPrefixLength = 4;
-
     /// <summary>The least that every host must accept, RFC 791.</summary>
     public const int MinMtu = 576;
 
@@ -87,7 +80,7 @@ public sealed record NetConf(CniVersion Version, string Name, string Type, int? 
         }
 
         var type = OptionalText(root, "type") is { Length: > 0 } plugin ? plugin : throw Wrong("type", "is missing");
-        return new NetConf(version, name, type, ReadMtu(root), ReadVethPrefix(root), ReadPrevResult(root));
+        return new NetConf(version, name, type, ReadMtu(root), ReadPrevResult(root));
     }
 
     private static int? ReadMtu(JsonElement root)
@@ -106,17 +99,6 @@ public sealed record NetConf(CniVersion Version, string Name, string Type, int? 
         };
         return number is >= MinMtu and <= MaxMtu ? number : throw Wrong("mtu", $"{number} is not from {MinMtu} to {MaxMtu}");
     }
-
-    /// <summary>Whether host-side links can have names that begin so.</summary>
-    public static bool IsVethPrefix(string prefix) =>
-        prefix is { Length: > 0 and <= MaxVethPrefixLength } and not ("eth" or "lo" or "vlan") && prefix.All(char.IsAsciiLetterOrDigit);
-
-    private static string ReadVethPrefix(JsonElement root) => OptionalText(root, "vethPrefix") switch
-    {
-        null => DefaultVethPrefix,
-        { } prefix when IsVethPrefix(prefix) => prefix,
-        var prefix => throw Wrong("vethPrefix", $"'{prefix}' must be 1 to {MaxVethPrefixLength} letters and digits, but not eth, lo or vlan: links of others have such names"),
-    };
 
     private static string? ReadPrevResult(JsonElement root) =>
         !root.TryGetProperty("prevResult"u8, out var previous) || previous.ValueKind is JsonValueKind.Null ? null

@@ -79,18 +79,10 @@ internal sealed partial class AddCommand(
     internal static CniException TooEarly(SandboxKey sandbox, TimeSpan waited) => CniException.Of(
         CniErrorCode.TryAgainLater, $"{sandbox}: an earlier request for this sandbox has not ended within {waited.TotalSeconds:0} s");
 
-    /// <exception cref="CniException">A name that the kernel cannot hold.</exception>
-    internal static PodVeth VethOf(SandboxKey sandbox, PodName pod, NetConf conf, HostNetworkSettings host)
-    {
-        try
-        {
-            return PodVeth.Of(sandbox, pod, conf.Mtu ?? host.PodMtu, host.VethPrefix);
-        }
-        catch (ArgumentException e)
-        {
-            throw new CniException(new CniError(CniErrorCode.InvalidEnvironment, e.Message), e);
-        }
-    }
+    /// <exception cref="CniException">The pod has a link of that name always. Not said of a DEL, which finds nothing to take away.</exception>
+    internal static PodVeth VethOf(SandboxKey sandbox, PodName pod, NetConf conf, HostNetworkSettings host) =>
+        sandbox.IfName != "lo" ? new PodVeth(sandbox, pod, conf.Mtu ?? host.PodMtu, host.VethPrefix)
+        : throw CniException.Of(CniErrorCode.InvalidEnvironment, "CNI_IFNAME=lo is the name of the pod's loopback link. Take another one, such as eth0");
 
     /// <summary>The table of the interface that an address belongs to.</summary>
     internal static int TableOf(NodeLease lease, string eniId) =>

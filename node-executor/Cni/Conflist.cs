@@ -9,32 +9,32 @@ internal static class Conflist
     private const UnixFileMode AllMayRead = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
     // 1.0.0: containerd 1.x takes no newer one. No mtu: the executor's setting holds.
-    private static string Content(string vethPrefix) => $$"""
+    private static string Content(IEnumerable<string> chained) => $$"""
         {
           "cniVersion": "1.0.0",
           "name": "aws-cni",
           "plugins": [
-            {
-              "name": "aws-cni",
-              "type": "aws-vpc-cni",
-              "vethPrefix": "{{vethPrefix}}"
-            }
+            {{string.Join(",\n    ", chained.Select(ChainedPlugins.ConfigOf).Prepend("""{ "name": "aws-cni", "type": "aws-vpc-cni" }"""))}}
           ]
         }
 
         """;
 
     /// <summary>Writes the file, unless it is there as it should be: runtimes load it anew at each change.</summary>
+    /// <param name="chained">Plugins behind ours, in their order.</param>
+    /// <returns>Whether another list has had to go for it.</returns>
     /// <exception cref="IOException">The directory cannot be written.</exception>
-    internal static void Write(string path, string vethPrefix)
+    internal static bool Write(string path, IEnumerable<string> chained)
     {
-        var content = Content(vethPrefix);
-        if (File.Exists(path) && File.ReadAllText(path) == content)
+        var content = Content(chained);
+        var exists = File.Exists(path);
+        if (exists && File.ReadAllText(path) == content)
         {
-            return;
+            return false;
         }
 
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         AtomicFile.Write(path, Encoding.UTF8.GetBytes(content), AllMayRead);
+        return exists;
     }
 }

@@ -80,7 +80,7 @@ internal sealed partial class PodRepairs(LeaseLink link, PodLinks links, Sandbox
             return [];
         }
 
-        var veth = PodVeth.Of(sandbox, hold.Pod, host.PodMtu, host.VethPrefix).Named(name);
+        var veth = new PodVeth(sandbox, hold.Pod, host.PodMtu, host.VethPrefix).Named(name);
         var wiring = PodWiring.Of(veth, address, AddCommand.TableOf(lease, slot.EniId), time.GetUtcNow());
         if (found.HostEndOf(wiring) is not { } end)
         {

@@ -16,9 +16,6 @@ public sealed record LinkAlias(SandboxKey Sandbox, Ip Address, DateTimeOffset Si
     /// <summary>Goes up when fields change their meaning; an executor leaves links of other versions alone.</summary>
     private const string Version = "aws-vpc-cni/1";
 
-    /// <summary>How long a container id may be. With the longest address and interface name the alias keeps 30 bytes of the pod's name.</summary>
-    public const int MaxContainerIdLength = 128;
-
     /// <summary>Reads an alias; false when it is none of ours.</summary>
     public static bool TryParse(string text, out LinkAlias alias)
     {

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Netlink;
 
 namespace AwsVpcCni.NodeExecutor.Wiring;
 
@@ -11,8 +12,11 @@ public static class VethName
     /// <summary>Before the hash, unless AWS_VPC_K8S_CNI_VETHPREFIX says otherwise.</summary>
     public const string DefaultPrefix = "eni";
 
-    /// <summary>Of the digest, in hexadecimal: with a prefix of four the name fills IFNAMSIZ but for its NUL.</summary>
+    /// <summary>Of the digest, in hexadecimal.</summary>
     private const int Digits = 11;
+
+    /// <summary>With it the name fills IFNAMSIZ but for its NUL.</summary>
+    internal const int MaxPrefixLength = Link.MaxNameLength - Digits;
 
     private static readonly SearchValues<char> Hexadecimal = SearchValues.Create("0123456789abcdef");
 
@@ -28,6 +32,10 @@ public static class VethName
         pod.Name.Length == 0 ? prefix + Hashed($"{sandbox.ContainerId}.{sandbox.IfName}")
         : sandbox.IfName == "eth0" ? Of(pod.Namespace, pod.Name, prefix: prefix)
         : prefix + Hashed($"{pod.Namespace}.{pod.Name}.{sandbox.IfName}");
+
+    /// <summary>Whether names can begin so, and be nobody else's.</summary>
+    internal static bool IsPrefix(string text) =>
+        text is { Length: > 0 and <= MaxPrefixLength } and not ("eth" or "lo" or "vlan") && text.All(char.IsAsciiLetterOrDigit);
 
     /// <summary>Whether a link's name can be one of these.</summary>
     internal static bool IsOurs(string name, string prefix) =>

@@ -45,7 +45,7 @@ internal static class VpcCniEnvironment
         new("DISABLE_NETWORK_RESOURCE_PROVISIONING", new Support.Taken("Pool:Provisions", Reversed: true)),
         new("DISABLE_POD_V6", Unless(False, NotYet)),
         new("DISABLE_TCP_EARLY_DEMUX", new Support.Ignored(Executors)),
-        new("ENABLE_BANDWIDTH_PLUGIN", Unless(False, "Add the bandwidth plugin to the conflist yourself.")),
+        new("ENABLE_BANDWIDTH_PLUGIN", Unless(False, "Set AWS_VPC_CNI_CHAINED=portmap,bandwidth of the executors.")),
         new("ENABLE_IMDS_ONLY_MODE", Unless(False, "Nodes make no EC2 call in any case; the silo needs EC2.")),
         new("ENABLE_IPv4", Unless(True, NotYet)),
         new("ENABLE_IPv6", Unless(False, NotYet)),

@@ -35,7 +35,7 @@ public sealed class TestNode : IDisposable
     public static string Path(string name) => NetworkNamespace.PathOf(name);
 
     public static PodWiring Pod(string container, string address, string pod = "web-0", int table = PodWiring.MainTable, string ifName = "eth0", int mtu = 9001) =>
-        PodWiring.Of(PodVeth.Of(new SandboxKey(container, ifName), new PodName("default", pod, "uid"), mtu), Core.Addressing.Ip.Parse(address), table, Since);
+        PodWiring.Of(new PodVeth(new SandboxKey(container, ifName), new PodName("default", pod, "uid"), mtu), Core.Addressing.Ip.Parse(address), table, Since);
 
     public string AddNamespace(string name)
     {

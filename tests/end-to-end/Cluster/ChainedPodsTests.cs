@@ -6,40 +6,43 @@ using Xunit;
 
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
 
-/// <summary>Debian's portmap and bandwidth behind our plugin, executed by containerd with what a pod asks for.</summary>
+/// <summary>Debian's portmap and bandwidth behind our plugin, executed by containerd with what a pod asks for: by the executor's list, and by an operator's own.</summary>
 public sealed class ChainedPodsTests
 {
     private const int HostPort = 8090;
-    private static readonly string[] Others = ["portmap", "bandwidth"];
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task A_host_port_works_by_the_list_that_the_executor_writes_where_portmap_lies_beside_our_plugin()
+    {
+        await using var cluster = await StartAsync("portmap");
+        var (node, outside) = (cluster.Nodes[0], cluster.Nodes[1]);
+        var address = await AddressAsync(node);
+
+        var pod = await RunServerAsync(node, "here", _ => { });
+        await LeadsToAsync(outside, address, "here");
+
+        await node.Cri.StopAndRemoveAsync(pod);
+        Assert.Contains("refused", await GetAsync(outside, address), StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task A_recreated_pods_host_port_and_bandwidth_are_its_own_and_go_with_it()
     {
-        foreach (var plugin in Others)
-        {
-            Assert.SkipUnless(File.Exists(Path.Combine(ContainerdNode.DebianPlugins, plugin)), $"{ContainerdNode.DebianPlugins}/{plugin} is not there: apt-get install containernetworking-plugins");
-        }
-
-        await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avcchain"));
+        await using var cluster = await StartAsync("portmap", "bandwidth");
         var (node, outside) = (cluster.Nodes[0], cluster.Nodes[1]);
-        await ChainAsync(cluster, node);
+        await ChainAsync(node);
         var before = await node.SnapshotAsync();
         var address = await AddressAsync(node);
 
         foreach (var round in (string[])["first", "second"])
         {
-            var pod = await node.Cri.RunPodAsync("web", command: ["sh", "-c", $"echo {round} >/tmp/index.html; exec httpd -f -p 80 -h /tmp"], with: config =>
+            var pod = await RunServerAsync(node, round, config =>
             {
-                config.PortMappings.Add(new PortMapping { ContainerPort = 80, HostPort = HostPort });
                 config.Annotations.Add("kubernetes.io/ingress-bandwidth", "10M");
                 config.Annotations.Add("kubernetes.io/egress-bandwidth", "10M");
             });
-            await Eventually.HoldsAsync($"the host port to lead to the {round} pod", Patience, async _ =>
-            {
-                var got = await GetAsync(outside, address);
-                return got.Contains(round, StringComparison.Ordinal) ? null : got;
-            });
+            await LeadsToAsync(outside, address, round);
             Assert.Contains("rate 10Mbit", await Shell.RunAsync("tc", "-n", node.NetnsName, "qdisc"), StringComparison.Ordinal);
 
             await node.Cri.StopAndRemoveAsync(pod);
@@ -55,27 +58,47 @@ public sealed class ChainedPodsTests
         });
     }
 
-    /// <summary>A list of an operator's own goes before ours by its file name; it keeps the network's name.</summary>
-    private static async Task ChainAsync(TestCluster cluster, ClusterNode node)
+    private static async Task<TestCluster> StartAsync(params string[] plugins)
     {
-        foreach (var plugin in Others)
+        foreach (var plugin in plugins)
         {
-            File.Copy(Path.Combine(ContainerdNode.DebianPlugins, plugin), cluster.Work.Path(node.Name, "bin", plugin));
+            Assert.SkipUnless(File.Exists(Path.Combine(ContainerdNode.DebianPlugins, plugin)), $"{ContainerdNode.DebianPlugins}/{plugin} is not there: apt-get install containernetworking-plugins");
         }
 
+        return await TestCluster.StartAsync(new ClusterSettings("avcchain") { Plugins = [.. plugins] });
+    }
+
+    /// <summary>A pod whose page is behind the host port.</summary>
+    private static Task<Pod> RunServerAsync(ClusterNode node, string page, Action<PodSandboxConfig> with) =>
+        node.Cri.RunPodAsync("web", command: ["sh", "-c", $"echo {page} >/tmp/index.html; exec httpd -f -p 80 -h /tmp"], with: config =>
+        {
+            config.PortMappings.Add(new PortMapping { ContainerPort = 80, HostPort = HostPort });
+            with(config);
+        });
+
+    private static Task LeadsToAsync(ClusterNode outside, string address, string page) =>
+        Eventually.HoldsAsync($"the host port to lead to the pod with page {page}", Patience, async _ =>
+        {
+            var got = await GetAsync(outside, address);
+            return got.Contains(page, StringComparison.Ordinal) ? null : got;
+        });
+
+    /// <summary>A list of an operator's own goes before ours by its file name; it keeps the network's name.</summary>
+    private static async Task ChainAsync(ClusterNode node)
+    {
         await File.WriteAllTextAsync(Path.Combine(node.Containerd.ConfFolder, "05-chain.conflist"), """
             {
               "cniVersion": "1.0.0",
               "name": "aws-cni",
               "plugins": [
-                { "type": "aws-vpc-cni", "vethPrefix": "eni" },
+                { "type": "aws-vpc-cni" },
                 { "type": "portmap", "capabilities": { "portMappings": true }, "snat": true },
                 { "type": "bandwidth", "capabilities": { "bandwidth": true } }
               ]
             }
             """);
         await Eventually.HoldsAsync("containerd to load the list", Patience, async _ =>
-            (await node.Cri.NetworkConfigAsync()).Contains("portmap", StringComparison.Ordinal) ? null : "it has another one");
+            (await node.Cri.NetworkConfigAsync()).Contains("bandwidth", StringComparison.Ordinal) ? null : "it has another one");
     }
 
     private static async Task<string> AddressAsync(ClusterNode node) =>

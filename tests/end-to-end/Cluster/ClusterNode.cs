@@ -54,7 +54,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         var name = settings.Nodes[index];
         var netnsName = $"{settings.Name}-{name}";
         var socket = work.Path(name + "-executor.sock");
-        var containerd = await ContainerdNode.StartAsync(work, new ContainerdSettings(name, "/run/netns/" + netnsName, [Repository.Artifact("plugin", "aws-vpc-cni")])
+        var containerd = await ContainerdNode.StartAsync(work, new ContainerdSettings(name, "/run/netns/" + netnsName, [Repository.Artifact("plugin", "aws-vpc-cni"), .. settings.Plugins.Select(plugin => Path.Combine(ContainerdNode.DebianPlugins, plugin))])
         {
             Environment = new Dictionary<string, string> { ["AWS_VPC_CNI_SOCKET"] = socket },
         });
@@ -65,6 +65,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             ["AWS_VPC_CNI_SOCKET"] = socket,
             ["AWS_VPC_CNI_STATE_DIR"] = work.Path(name + "-executor"),
             ["AWS_VPC_CNI_CONFLIST"] = Path.Combine(containerd.ConfFolder, "10-aws.conflist"),
+            ["AWS_VPC_CNI_PLUGIN_DIR"] = containerd.BinFolder,
         };
         return new ClusterNode(work, name, settings.InstanceIdOf(index), netnsName, containerd, executor.ToImmutableDictionary().SetItems(settings.Executor));
     }

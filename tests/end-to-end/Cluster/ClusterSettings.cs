@@ -44,6 +44,9 @@ internal sealed record ClusterSettings(string Name)
     /// <summary>The silo's appsettings.json, for tests that change it; null: the one that is shipped.</summary>
     public string? SiloFile { get; init; }
 
+    /// <summary>Debian's CNI plugins that lie beside ours on each node.</summary>
+    public ImmutableArray<string> Plugins { get; init; } = [];
+
     /// <summary>Over the executors' other settings: <c>AWS_VPC_CNI_LOG_LEVEL</c> and the like.</summary>
     public ImmutableDictionary<string, string> Executor { get; init; } = ImmutableDictionary<string, string>.Empty;
 

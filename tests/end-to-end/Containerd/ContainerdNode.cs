@@ -32,6 +32,7 @@ internal sealed class ContainerdNode : IAsyncDisposable
     {
         (this.work, this.settings, this.daemon) = (work, settings, daemon);
         ConfFolder = settings.ConfFolder ?? work.Path(settings.Name, "net.d");
+        BinFolder = work.Path(settings.Name, "bin");
         Cri = new Cri(SocketOf(work, settings));
     }
 
@@ -41,6 +42,9 @@ internal sealed class ContainerdNode : IAsyncDisposable
 
     /// <summary>A conflist put here is live in less than a second.</summary>
     public string ConfFolder { get; }
+
+    /// <summary>Its bin_dir.</summary>
+    public string BinFolder { get; }
 
     public string LogFile => daemon.LogFile;
 

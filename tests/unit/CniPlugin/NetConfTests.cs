@@ -14,7 +14,7 @@ public sealed class NetConfTests
     {
         var conf = Parse(Least);
 
-        Assert.Equal((CniVersion.V100, "aws-cni", "aws-vpc-cni", (int?)null, "eni"), (conf.Version, conf.Name, conf.Type, conf.Mtu, conf.VethPrefix));
+        Assert.Equal((CniVersion.V100, "aws-cni", "aws-vpc-cni", (int?)null), (conf.Version, conf.Name, conf.Type, conf.Mtu));
         Assert.Null(conf.PrevResult);
     }
 
@@ -68,12 +68,6 @@ public sealed class NetConfTests
     [InlineData("\"mtu\":1.5", "mtu")]
     [InlineData("\"mtu\":\"\"", "mtu")]
     [InlineData("\"mtu\":true", "mtu")]
-    [InlineData("\"vethPrefix\":\"\"", "vethPrefix")]
-    [InlineData("\"vethPrefix\":\"enieni\"", "enieni")]
-    [InlineData("\"vethPrefix\":\"e/i\"", "vethPrefix")]
-    [InlineData("\"vethPrefix\":\"eth\"", "eth")]
-    [InlineData("\"vethPrefix\":\"vlan\"", "vlan")]
-    [InlineData("\"vethPrefix\":7", "vethPrefix")]
     [InlineData("\"prevResult\":[]", "prevResult")]
     public void A_wrong_value_is_named(string key, string said) => Refused(With(key), CniErrorCode.InvalidNetworkConfig, said);
 
@@ -89,7 +83,7 @@ public sealed class NetConfTests
     [Fact]
     public void A_changed_byte_gives_a_config_or_a_cni_error()
     {
-        var whole = Encoding.UTF8.GetBytes(With("\"mtu\":1500,\"vethPrefix\":\"eni\",\"prevResult\":{\"a\":1}"));
+        var whole = Encoding.UTF8.GetBytes(With("\"mtu\":1500,\"x\":\"eni\",\"prevResult\":{\"a\":1}"));
         Gen.Select(Gen.Int[0, whole.Length - 1], Gen.Byte, Gen.Int[0, whole.Length]).Sample((at, value, length) =>
         {
             var changed = whole.ToArray();

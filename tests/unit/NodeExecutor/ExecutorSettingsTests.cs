@@ -8,15 +8,23 @@ namespace AwsVpcCni.Tests.Unit.NodeExecutor;
 public sealed class ExecutorSettingsTests : IDisposable
 {
     private readonly string file = Path.GetTempFileName();
+    private readonly DirectoryInfo plugins = Directory.CreateTempSubdirectory("executor-plugins-");
     private readonly Dictionary<string, string> environment = new(StringComparer.Ordinal);
 
     public ExecutorSettingsTests()
     {
         environment["AWS_VPC_CNI_CONFIG"] = file;
+        environment["AWS_VPC_CNI_PLUGIN_DIR"] = plugins.FullName;
         File.WriteAllText(file, """{"silos":["http://10.0.0.4:8001"],"tokenFile":"/run/token","eniMtu":1500,"connmark":"0x100","excludeSnatCidrs":["10.8.0.0/16"],"externalSnat":true}""");
     }
 
-    public void Dispose() => File.Delete(file);
+    public void Dispose()
+    {
+        File.Delete(file);
+        plugins.Delete(recursive: true);
+    }
+
+    private void Install(params string[] names) => Array.ForEach(names, name => File.WriteAllText(Path.Combine(plugins.FullName, name), ""));
 
     private ExecutorSettings Read() => ExecutorSettings.Read(environment.GetValueOrDefault);
 
@@ -87,12 +95,41 @@ public sealed class ExecutorSettingsTests : IDisposable
     [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "127.0.0.1", "an address and a port")]
     [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "localhost:61678", "or none")]
     [InlineData("DISABLE_METRICS", "yes", "true or false")]
+    [InlineData("AWS_VPC_CNI_CHAINED", "tuning", "'tuning' is none of bandwidth, firewall, portmap")]
+    [InlineData("AWS_VPC_CNI_CHAINED", "bandwidth,none", "none stands alone")]
+    [InlineData("AWS_VPC_CNI_CHAINED", "bandwidth, bandwidth", "bandwidth stands twice")]
+    [InlineData("AWS_VPC_CNI_CHAINED", "bandwidth,portmap", "there is no portmap in")]
+    [InlineData("AWS_VPC_CNI_CHAINED", "portmap", "by AWS_VPC_CNI_PLUGIN_DIR, or leave it out")]
     public void A_value_that_cannot_be_is_refused_with_what_can_be(string variable, string value, string allowed)
     {
+        Install("bandwidth");
         environment[variable] = value;
         var message = Assert.Throws<ExecutorStoppedException>(Read).Message;
         Assert.Contains($"{variable}={value} is not possible: ", message, StringComparison.Ordinal);
         Assert.Contains(allowed, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Portmap_follows_our_plugin_where_it_is_there_unless_a_setting_says_otherwise()
+    {
+        Assert.Empty(Read().Chained);
+        Install("portmap", "bandwidth");
+        Assert.Equal(["portmap"], Read().Chained);
+        environment["AWS_VPC_CNI_CHAINED"] = "bandwidth, portmap";
+        Assert.Equal(["bandwidth", "portmap"], Read().Chained);
+        environment["AWS_VPC_CNI_CHAINED"] = "none";
+        Assert.Empty(Read().Chained);
+    }
+
+    [Fact]
+    public void The_file_can_name_plugins_and_where_they_are()
+    {
+        environment.Remove("AWS_VPC_CNI_PLUGIN_DIR");
+        Install("bandwidth");
+        File.WriteAllText(file, $$"""{"silos":["http://10.0.0.4:8001"],"tokenFile":"/run/token","pluginDirectory":"{{plugins.FullName}}","chained":["bandwidth"]}""");
+        Assert.Equal(["bandwidth"], Read().Chained);
+        File.WriteAllText(file, """{"silos":["http://10.0.0.4:8001"],"tokenFile":"/run/token","chained":[]}""");
+        Assert.Equal(("/opt/cni/bin", 0), (Read().PluginDirectory, Read().Chained.Length));
     }
 
     [Fact]

@@ -11,7 +11,7 @@ internal sealed class CniChain(
     ExecutorNode node, string container, string netns, string version, string portmapPath, JsonObject arguments, params string[] plugins)
 {
     public const string DebianPlugins = "/usr/lib/cni";
-    public const string Ours = """{"type":"aws-vpc-cni","vethPrefix":"eni"}""";
+    public const string Ours = """{"type":"aws-vpc-cni"}""";
     private const string Name = "aws-cni";
 
     private readonly JsonObject[] configs = [.. plugins.Select(plugin => JsonNode.Parse(plugin)!.AsObject())];

@@ -129,6 +129,7 @@ internal sealed class ExecutorNode : IAsyncDisposable
         start.Environment["AWS_VPC_CNI_SOCKET"] = Socket;
         start.Environment["AWS_VPC_CNI_STATE_DIR"] = Path("state");
         start.Environment["AWS_VPC_CNI_CONFLIST"] = Conflist;
+        start.Environment["AWS_VPC_CNI_PLUGIN_DIR"] = Path("bin");
         foreach (var (name, value) in Settings)
         {
             start.Environment[name] = value;

@@ -52,6 +52,20 @@ public sealed class ExecutorTests
     }
 
     [Fact]
+    public async Task A_list_that_somebody_has_changed_is_written_anew_and_the_log_says_where_changes_belong()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        Directory.CreateDirectory(Path.GetDirectoryName(node.Conflist)!);
+        await File.WriteAllTextAsync(node.Conflist, "hers", TestContext.Current.CancellationToken);
+        var executor = await node.RunAsync();
+
+        Assert.Contains("AWS_VPC_CNI_CHAINED", await executor.SaysAsync($"{node.Conflist} was another list"), StringComparison.Ordinal);
+        await executor.SaysAsync("Behind our plugin: nothing.");
+        await executor.SaysAsync("Pods' host ports lead nowhere");
+        Assert.DoesNotContain("hers", await File.ReadAllTextAsync(node.Conflist, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task With_every_silo_away_pods_come_and_go_and_no_address_is_used_twice()
     {
         await using var node = await ExecutorNode.StartAsync();

@@ -11,7 +11,7 @@ namespace AwsVpcCni.Tests.Wiring.Executor;
 /// <summary>Asks an executor as the plugin does: one frame, with the namespace's descriptor at its first byte.</summary>
 internal static partial class PluginClient
 {
-    public const string Config = """{"cniVersion":"1.0.0","name":"aws-cni","type":"aws-vpc-cni","vethPrefix":"eni"}""";
+    public const string Config = """{"cniVersion":"1.0.0","name":"aws-cni","type":"aws-vpc-cni"}""";
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     public static Task<PluginAnswer> AddAsync(string socket, string container, string netns, string pod = "web-0", string config = Config) =>

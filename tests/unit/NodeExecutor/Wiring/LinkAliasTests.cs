@@ -1,4 +1,5 @@
 using System.Text;
+using AwsVpcCni.CniProtocol;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Wiring;
@@ -22,7 +23,7 @@ public sealed class LinkAliasTests
     public void What_is_written_is_read_back_but_for_the_end_of_a_long_pod_name()
     {
         var aliases = Gen.Select(
-            Gen.String[Gen.Char[Letters], 1, LinkAlias.MaxContainerIdLength], Gen.String[Gen.Char[Letters], 1, 15], Gen.UInt, Gen.Long[0, 4_102_444_800_000],
+            Gen.String[Gen.Char[Letters], 1, CniCall.MaxContainerIdLength], Gen.String[Gen.Char[Letters], 1, 15], Gen.UInt, Gen.Long[0, 4_102_444_800_000],
             Gen.String[Gen.Char[Letters + " /é漢"], 0, 320],
             (container, ifName, address, time, pod) =>
                 new LinkAlias(new SandboxKey(container, ifName), new Ip(address, false), DateTimeOffset.FromUnixTimeMilliseconds(time), pod));
