@@ -118,7 +118,9 @@ public sealed partial class SubnetGrain(
                 _shares[nodeId] = (share.Change, share.Share, share.Held.RemoveRange(addresses)); // A node that has left the subnet says so once.
             }
 
-            var next = isFree ? Changed(doc, addresses, nodeId, change, used: false) : doc with { Change = doc.Change + 1 };
+            // When nobody knows who has them now, the node's own draw of before must not stand against another's.
+            var next = isFree ? Changed(doc, addresses, nodeId, change, used: false)
+                : doc with { Change = doc.Change + 1, Recent = doc.Recent.RemoveAll(one => one.NodeId == nodeId && addresses.Contains(one.Address)) };
             var used = Map(subnet.Cidr, doc.Used);
             var others = _shares.Where(one => one.Key != nodeId).SelectMany(one => one.Value.Held).ToHashSet(); // A pod may still have what its node has lost.
             await StoreAsync(next with

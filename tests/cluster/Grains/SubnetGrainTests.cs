@@ -68,6 +68,20 @@ public sealed class SubnetGrainTests
         Assert.Equal(free, (await ledger.SummarizeAsync()).Free);
     }
 
+    /// <summary>Else hands that take it from that one leave it free for a third. Simulation, seed 1806.</summary>
+    [Fact]
+    public async Task What_a_node_has_found_gone_another_one_can_say_it_has_drawn()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, _) = await ReadAsync(world);
+        await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
+        await ledger.ReturnedAsync("i-1", 8, Address, isFree: false);
+
+        await ledger.SettleAsync("i-2/1", "i-2", 2, Address, []);
+
+        Assert.Equal(Address, await ledger.HeldByOursAsync(Address));
+    }
+
     [Fact]
     public async Task What_no_node_says_it_holds_and_EC2_does_not_show_is_free_again_in_the_end()
     {
