@@ -41,22 +41,15 @@ internal sealed partial class PodRepairs(LeaseLink link, PodLinks links, Sandbox
             return;
         }
 
-        try
+        Try(() =>
         {
             using var socket = NetlinkSocket.Open();
             var found = PodsFound.Read(socket, Deadline.In(KernelDeadline));
             foreach (var sandbox in lease.Claims.Keys.Where(sandbox => StepsFor(sandbox, lease, found).Count > 0))
             {
-                Repair(socket, sandbox);
+                Try(() => Repair(socket, sandbox)); // One that the kernel refuses keeps no other from it.
             }
-        }
-        catch (Exception e) when (e is NetlinkException or IOException or InvalidDataException)
-        {
-            if (failures.Say(e.Message) is { } line)
-            {
-                LogFailed(line);
-            }
-        }
+        });
     }
 
     private void Repair(NetlinkSocket socket, SandboxKey sandbox)
@@ -73,6 +66,21 @@ internal sealed partial class PodRepairs(LeaseLink link, PodLinks links, Sandbox
         steps.ForEach(step => repairs.Made(step.Kind, $"{step.What} ({sandbox})"));
     }
 
+    private void Try(Action work)
+    {
+        try
+        {
+            work();
+        }
+        catch (Exception e) when (e is NetlinkException or IOException or InvalidDataException)
+        {
+            if (failures.Say(e.Message) is { } line)
+            {
+                LogFailed(line);
+            }
+        }
+    }
+
     private List<InterfaceStep> StepsFor(SandboxKey sandbox, NodeLease lease, PodsFound found)
     {
         if (!lease.Claims.TryGetValue(sandbox, out var address) || lease.Slots.GetValueOrDefault(address) is not { Hold: { } hold } slot || links.HostVethOf(sandbox) is not { } name)
@@ -82,12 +90,12 @@ internal sealed partial class PodRepairs(LeaseLink link, PodLinks links, Sandbox
 
         var veth = new PodVeth(sandbox, hold.Pod, host.PodMtu, host.VethPrefix).Named(name);
         var wiring = PodWiring.Of(veth, address, AddCommand.TableOf(lease, slot.EniId), time.GetUtcNow());
-        if (found.HostEndOf(wiring) is not { } end)
+        MacAddress? mac = MacAddress.TryParse(links.ResultOf(sandbox)?.HostMac ?? "", out var made) ? made : seen.TryGetValue(sandbox, out var first) ? first : null;
+        if (found.HostEndOf(wiring, mac) is not { } end)
         {
             return []; // Gone with its pod's namespace: that is a sandbox that has vanished.
         }
 
-        MacAddress? mac = MacAddress.TryParse(links.ResultOf(sandbox)?.HostMac ?? "", out var made) ? made : seen.TryGetValue(sandbox, out var first) ? first : null;
         if (mac is null && end.Mac is { } now)
         {
             seen[sandbox] = now;

@@ -46,13 +46,15 @@ internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLi
         }
     }
 
-    /// <summary>Claims without a link, in the kernel as it is now. One that has lost its alias is still a link.</summary>
+    /// <summary>Claims without a link, in the kernel as it is now. One whose alias others have changed is still a link, unless it is another sandbox's.</summary>
     private HashSet<SandboxKey> Missing(NodeLease lease)
     {
         try
         {
             var wired = lease.Claims.IsEmpty ? [] : wirer.Read(KernelDeadline).Where(one => one.HostVeth is not null).ToArray();
-            return [.. lease.Claims.Keys.Where(sandbox => !wired.Any(one => one.Sandbox == sandbox || (one.Sandbox is null && one.HostVeth == links.HostVethOf(sandbox))))];
+            var owned = wired.Where(one => one.Sandbox is not null).ToLookup(one => one.HostVeth!, one => one.Sandbox!.Value, StringComparer.Ordinal);
+            var owners = owned.SelectMany(one => one).ToHashSet();
+            return [.. lease.Claims.Keys.Where(sandbox => !owners.Contains(sandbox) && !(links.HostVethOf(sandbox) is { } name && !owned.Contains(name) && wirer.HasLink(name, KernelDeadline)))];
         }
         catch (WiringException e)
         {

@@ -13,22 +13,25 @@ public sealed partial class LeaseLink
     /// <param name="changes">Whose task ends with the next change.</param>
     internal async Task ListenAsync(Func<Task> changes, CancellationToken cancellation)
     {
-        while (!cancellation.IsCancellationRequested)
+        for (var changed = changes(); !cancellation.IsCancellationRequested; )
         {
-            var changed = changes();
-            interfacesChanged.Fire();
             await time.ForAsync(changed, options.SyncPeriod, cancellation);
+            if (changed.IsCompleted)
+            {
+                changed = changes(); // Before the look.
+                interfacesChanged.Fire();
+            }
         }
     }
 
     private async Task InterfaceLoopAsync(CancellationToken cancellation)
     {
         var often = Now + options.LookOftenFor;
+        var changed = interfacesChanged.Next;
         while (true)
         {
             // A link that EC2 is attaching comes within seconds. After a while only a person can help, and no haste is needed.
             var isMissing = Lease.Interfaces.Keys.Any(eni => !Lease.InterfacesSetUp.Contains(eni));
-            var changed = interfacesChanged.Next;
             await time.ForAsync(changed, isMissing && Now < often ? options.AskAgain : options.SyncPeriod, cancellation);
             if (cancellation.IsCancellationRequested)
             {
@@ -36,6 +39,7 @@ public sealed partial class LeaseLink
             }
 
             often = changed.IsCompleted || !isMissing ? Now + options.LookOftenFor : often;
+            changed = interfacesChanged.Next; // What comes during the look wants another one.
             await LookAtInterfacesAsync();
         }
     }

@@ -22,7 +22,7 @@ internal sealed partial class MetricsEndpoint(IPEndPoint at, Func<Task<string>> 
             {
                 await ServeAsync(stop);
             }
-            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+            catch (Exception e) when (e is HttpListenerException or InvalidOperationException)
             {
                 if (!stop.IsCancellationRequested && failures.Say($"Metrics cannot be served at {at}: {e.Message} Another program (aws-node?) may have the port; see AWS_VPC_CNI_METRICS_ADDRESS.") is { } line)
                 {
@@ -56,7 +56,7 @@ internal sealed partial class MetricsEndpoint(IPEndPoint at, Func<Task<string>> 
                 await AnswerAsync(context).WaitAsync(AnswerDeadline, time, CancellationToken.None); // One after another: a scrape takes a millisecond.
                 context.Response.Close();
             }
-            catch (Exception e) when (e is TimeoutException or HttpListenerException or ObjectDisposedException or IOException)
+            catch (Exception e) when (e is TimeoutException or HttpListenerException or InvalidOperationException or IOException)
             {
                 context.Response.Abort(); // It does not read, or has gone.
             }

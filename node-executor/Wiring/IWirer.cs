@@ -27,6 +27,10 @@ public interface IWirer
     /// <summary>Every host veth of ours, half-wired ones too, and addresses of which only rules are left.</summary>
     /// <exception cref="WiringException">The kernel did not answer.</exception>
     IReadOnlyList<WiredSandbox> Read(TimeSpan deadline);
+
+    /// <summary>Whether there is a link of this name, whoever's it is.</summary>
+    /// <exception cref="WiringException">The kernel did not answer.</exception>
+    bool HasLink(string name, TimeSpan deadline);
 }
 
 /// <summary>A pod's two links before it has an address, as the <see cref="IWirer"/> that has made them knows them.</summary>

@@ -11,10 +11,12 @@ internal sealed record PodsFound(IReadOnlyList<Link> Links, IReadOnlyList<Route>
     internal static PodsFound Read(NetlinkSocket socket, Deadline until) =>
         new(Link.All(socket, until), Route.All(socket, PodWiring.MainTable, until), Rule.All(socket, until));
 
-    /// <summary>The host end of a pod: it says so, or it has the name and has lost its alias. Null: there is none.</summary>
-    internal Link? HostEndOf(PodWiring wiring) =>
+    /// <summary>The host end of a pod: it says so, or others have changed its alias, and it has the pod's name with its address or its route. The
+    /// name alone is no proof: the next sandbox of the same pod has a link of that name before it has an address. Null: there is none.</summary>
+    internal Link? HostEndOf(PodWiring wiring, MacAddress? mac) =>
         Links.FirstOrDefault(link => link.Kind == Link.Veth && LinkAlias.TryParse(link.Alias, out var owner) && owner.Sandbox == wiring.Sandbox && owner.Address == wiring.Address)
-        ?? Links.FirstOrDefault(link => link.Kind == Link.Veth && link.Alias.Length == 0 && link.Name == wiring.HostVeth);
+        ?? Links.FirstOrDefault(link => link.Kind == Link.Veth && link.Name == wiring.HostVeth && !LinkAlias.TryParse(link.Alias, out _)
+            && ((mac is { } own && link.Mac == own) || Routes.Contains(wiring.HostRoute with { Link = link.Index })));
 
     /// <summary>Pure: what makes a pod's half of the host as its ADD made it. Nothing when it is so.</summary>
     /// <param name="mac">That the pod's neighbour entry names; null: not known.</param>
@@ -22,7 +24,7 @@ internal sealed record PodsFound(IReadOnlyList<Link> Links, IReadOnlyList<Route>
     internal List<InterfaceStep> StepsTo(PodWiring wiring, Link host, MacAddress? mac, bool isTableKnown)
     {
         List<InterfaceStep> steps = [];
-        if (host.Alias.Length == 0)
+        if (!LinkAlias.TryParse(host.Alias, out _))
         {
             steps.Add(new(RepairKind.Link, $"set the alias of {host.Name}", (ref MessageWriter message) => Link.SetAlias(ref message, host.Index, wiring.Alias.ToString())));
         }
@@ -44,7 +46,9 @@ internal sealed record PodsFound(IReadOnlyList<Link> Links, IReadOnlyList<Route>
 
         var (wanted, pod) = (wiring.HostRules.Where(rule => isTableKnown || rule.Priority != PodWiring.FromPodPriority), Cidr.Single(wiring.Address));
         steps.AddRange(wanted.Except(Rules).Select(rule => new InterfaceStep(RepairKind.Rule, $"add rule {rule}", rule.Add)));
-        steps.AddRange(Rules.Where(rule => isTableKnown && rule.Priority == PodWiring.FromPodPriority && rule is { To: null } && rule.From == pod).Except(wiring.HostRules)
+        // As CHECK has it: at our priorities, for this address and nothing else, another rule would lead it astray.
+        steps.AddRange(Rules.Where(rule => (rule is { Priority: PodWiring.ToPodPriority, From: null, Mark: 0 } && rule.To == pod)
+                || (isTableKnown && rule is { Priority: PodWiring.FromPodPriority, To: null, Mark: 0 } && rule.From == pod)).Except(wiring.HostRules)
             .Select(rule => new InterfaceStep(RepairKind.Rule, $"delete rule {rule}", rule.Delete)));
         return steps;
     }

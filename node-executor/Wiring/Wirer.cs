@@ -144,6 +144,19 @@ public sealed class Wirer : IWirer, IDisposable
     public IReadOnlyList<WiredSandbox> Read(TimeSpan deadline) => Inventory.Read(deadline, _vethPrefix);
 
     /// <inheritdoc/>
+    public bool HasLink(string name, TimeSpan deadline)
+    {
+        try
+        {
+            return Link.Find(_host, name, Deadline.In(deadline)) is not null;
+        }
+        catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
+        {
+            throw new WiringException($"Link {name} cannot be looked up: {failed.Message}", isUndone: true, failed);
+        }
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         _remover.Dispose();

@@ -188,6 +188,8 @@ internal sealed class FakeKernel(Scheduler scheduler, Swarm faults) : IWirer
         return gone.Task;
     }
 
+    public bool HasLink(string name, TimeSpan deadline) => _links.ContainsKey(name);
+
     public IReadOnlyList<WiredSandbox> Read(TimeSpan deadline)
     {
         scheduler.RequireLane("a look at the kernel");

@@ -42,6 +42,7 @@ public sealed class RepairTests
             await Task.Delay(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken); // The executor has seen what is right.
             var before = Ours(Host(node));
             node.Ip("rule", "add", "priority", "1537", "from", add.Address, "lookup", "77"); // Not ours, though of the pod.
+            node.Ip("rule", "add", "priority", "1536", "from", add.Address, "fwmark", "0x10", "lookup", "78");
             node.Ip("route", "add", "198.51.100.0/24", "dev", veth);
             node.Ip("link", "set", veth, "address", "02:11:22:33:44:55");
             node.Ip("route", "delete", $"{add.Address}/32", "dev", veth);
@@ -56,13 +57,15 @@ public sealed class RepairTests
             node.Ping(add.Address);
 
             Assert.Contains("1537:", node.Ip("rule"), StringComparison.Ordinal);
+            Assert.Contains("fwmark 0x10 lookup 78", node.Ip("rule"), StringComparison.Ordinal);
             var (_, text, _) = await node.RunToEndAsync("status");
             Assert.Equal(counted, System.Text.RegularExpressions.Regex.Replace(text.Split('\n').Single(line => line.StartsWith("repairs", StringComparison.Ordinal))["repairs  ".Length..], @" \(last [^)]*\)", ""));
             node.Ip("rule", "delete", "priority", "1537");
+            node.Ip("rule", "delete", "priority", "1536", "fwmark", "0x10");
         }
 
         // Without what others have added, and when the alias was written.
-        static string Ours(string shown) => string.Join('\n', shown.Split('\n').Where(line => !line.Contains("1537:", StringComparison.Ordinal) && !line.Contains("198.51.100.0", StringComparison.Ordinal)).Select(line => line.Split(" alias")[0].Split("\\    alias")[0]));
+        static string Ours(string shown) => string.Join('\n', shown.Split('\n').Where(line => !line.Contains("1537:", StringComparison.Ordinal) && !line.Contains("fwmark 0x10 ", StringComparison.Ordinal) && !line.Contains("198.51.100.0", StringComparison.Ordinal)).Select(line => line.Split(" alias")[0].Split("\\    alias")[0]));
     }
 
     /// <summary>Links' addresses, rules, and routes of table main.</summary>
@@ -119,18 +122,21 @@ public sealed class RepairTests
         await node.SettleAsync(before);
     }
 
-    /// <summary>A link without its alias is still a pod's: its address must not be given to another.</summary>
-    [Fact]
-    public async Task A_link_that_has_lost_its_alias_is_no_sandbox_that_has_gone()
+    /// <summary>A link without its alias, or with another one, is still a pod's: its address must not be given to another.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("uplink of web-0")]
+    public async Task A_link_whose_alias_others_have_changed_is_no_sandbox_that_has_gone(string alias)
     {
         await using var node = await ExecutorNode.StartAsync();
         await node.RunAsync();
         await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
         var add = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"));
         var veth = add.Json.GetProperty("interfaces")[0].GetProperty("name").GetString()!;
-        node.Ip("link", "set", veth, "alias", "");
+        var before = TestNode.Ip(node.Name, "link", "show", veth)[0].GetProperty("ifalias").GetString()!.Split(' ')[0];
+        node.Ip("link", "set", veth, "alias", alias);
 
-        await UntilAsync("True", () => TestNode.Ip(node.Name, "link", "show", veth)[0].TryGetProperty("ifalias", out _).ToString());
+        await UntilAsync(before, () => TestNode.Ip(node.Name, "link", "show", veth)[0].TryGetProperty("ifalias", out var now) ? now.GetString()!.Split(' ')[0] : "none");
         node.Ping(add.Address);
         var (_, output, _) = await node.RunToEndAsync("status", "--json");
         Assert.Equal(1, JsonDocument.Parse(output).RootElement.GetProperty("lease").GetProperty("inUse").GetInt32());

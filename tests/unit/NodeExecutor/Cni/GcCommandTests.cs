@@ -77,6 +77,8 @@ public sealed class GcCommandTests
 
         public Task Unwire(WiredSandbox wired, TimeSpan deadline) => Task.CompletedTask;
 
+        public bool HasLink(string name, TimeSpan deadline) => false;
+
         public IReadOnlyList<WiredSandbox> Read(TimeSpan deadline) => [];
     }
 
