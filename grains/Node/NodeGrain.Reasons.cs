@@ -228,7 +228,11 @@ public sealed partial class NodeGrain
 
     private IEnumerable<EniDocument> NotSetUp() => _report is { } report ? _stored.Interfaces.Where(eni => !eni.IsLost && !report.InterfacesSetUp.Contains(eni.EniId)) : [];
 
-    private TimeSpan Since(string eniId, Way way, DateTimeOffset now) => _unfinished.TryGetValue((eniId, way), out var since) && now > since ? now - since : TimeSpan.Zero;
+    private TimeSpan Since(string eniId, Way way, DateTimeOffset now)
+    {
+        var until = way == Way.IsSetUp ? _reportAt : now; // An executor that is away says nothing of it.
+        return _unfinished.TryGetValue((eniId, way), out var since) && until > since ? until - since : TimeSpan.Zero;
+    }
 
     /// <summary>Whether the interface has been on its way for longer than one that works.</summary>
     private bool IsStuck(string eniId, Way way, DateTimeOffset now) => Since(eniId, way, now) >= StuckAfter;
