@@ -1,4 +1,5 @@
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Netlink;
 
 namespace AwsVpcCni.NodeExecutor.Wiring;
@@ -7,6 +8,13 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <remarks>What is inside a pod's namespace is the pod's and its other plugins'; CHECK tells of it.</remarks>
 internal sealed record PodsFound(IReadOnlyList<Link> Links, IReadOnlyList<Route> Routes, IReadOnlyList<Rule> Rules)
 {
+    // Read once, asked for each pod of the node.
+    private readonly ILookup<SandboxKey, (Link Link, Ip Address)> owned = Links.Where(link => link.Kind == Link.Veth)
+        .Select(link => (Link: link, Owner: LinkAlias.TryParse(link.Alias, out var owner) ? owner : null)).Where(one => one.Owner is not null)
+        .ToLookup(one => one.Owner!.Sandbox, one => (one.Link, one.Owner!.Address));
+    private readonly HashSet<Route> routes = [.. Routes];
+    private readonly HashSet<Rule> rules = [.. Rules];
+
     /// <summary>Reads it, in the calling thread's network namespace.</summary>
     internal static PodsFound Read(NetlinkSocket socket, Deadline until) =>
         new(Link.All(socket, until), Route.All(socket, PodWiring.MainTable, until), Rule.All(socket, until));
@@ -14,9 +22,9 @@ internal sealed record PodsFound(IReadOnlyList<Link> Links, IReadOnlyList<Route>
     /// <summary>The host end of a pod: it says so, or others have changed its alias, and it has the pod's name with its address or its route. The
     /// name alone is no proof: the next sandbox of the same pod has a link of that name before it has an address. Null: there is none.</summary>
     internal Link? HostEndOf(PodWiring wiring, MacAddress? mac) =>
-        Links.FirstOrDefault(link => link.Kind == Link.Veth && LinkAlias.TryParse(link.Alias, out var owner) && owner.Sandbox == wiring.Sandbox && owner.Address == wiring.Address)
+        owned[wiring.Sandbox].FirstOrDefault(one => one.Address == wiring.Address).Link
         ?? Links.FirstOrDefault(link => link.Kind == Link.Veth && link.Name == wiring.HostVeth && !LinkAlias.TryParse(link.Alias, out _)
-            && ((mac is { } own && link.Mac == own) || Routes.Contains(wiring.HostRoute with { Link = link.Index })));
+            && ((mac is { } own && link.Mac == own) || routes.Contains(wiring.HostRoute with { Link = link.Index })));
 
     /// <summary>Pure: what makes a pod's half of the host as its ADD made it. Nothing when it is so.</summary>
     /// <param name="mac">That the pod's neighbour entry names; null: not known.</param>
@@ -39,13 +47,13 @@ internal sealed record PodsFound(IReadOnlyList<Link> Links, IReadOnlyList<Route>
             steps.Add(new(RepairKind.Link, $"set {host.Name} up", (ref MessageWriter message) => Link.SetUp(ref message, host.Index)));
         }
 
-        if (!Routes.Contains(wiring.HostRoute with { Link = host.Index }))
+        if (!routes.Contains(wiring.HostRoute with { Link = host.Index }))
         {
             steps.Add(new(RepairKind.Route, $"add route {wiring.HostRoute} dev {host.Name}", (ref MessageWriter message) => wiring.HostRoute.Replace(ref message, host.Index)));
         }
 
         var (wanted, pod) = (wiring.HostRules.Where(rule => isTableKnown || rule.Priority != PodWiring.FromPodPriority), Cidr.Single(wiring.Address));
-        steps.AddRange(wanted.Except(Rules).Select(rule => new InterfaceStep(RepairKind.Rule, $"add rule {rule}", rule.Add)));
+        steps.AddRange(wanted.Where(rule => !rules.Contains(rule)).Select(rule => new InterfaceStep(RepairKind.Rule, $"add rule {rule}", rule.Add)));
         // As CHECK has it: at our priorities, for this address and nothing else, another rule would lead it astray.
         steps.AddRange(Rules.Where(rule => (rule is { Priority: PodWiring.ToPodPriority, From: null, Mark: 0 } && rule.To == pod)
                 || (isTableKnown && rule is { Priority: PodWiring.FromPodPriority, To: null, Mark: 0 } && rule.From == pod)).Except(wiring.HostRules)
