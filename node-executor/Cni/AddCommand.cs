@@ -33,7 +33,8 @@ internal sealed partial class AddCommand(
             throw CniException.Of(CniErrorCode.TryAgainLater, whyNot);
         }
 
-        using var pass = await gate.EnterAsync(sandbox, Deadline, cancellation)
+        var left = Deadline - time.GetElapsedTime(began); // One deadline for both waits.
+        using var pass = await gate.EnterAsync(sandbox, left > TimeSpan.Zero ? left : TimeSpan.Zero, cancellation)
             ?? throw TooEarly(sandbox, Deadline);
         var veth = VethOf(sandbox, pod, conf, host);
         var asked = time.GetTimestamp();
