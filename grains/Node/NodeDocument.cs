@@ -54,6 +54,10 @@ public sealed record NodeDocument
     /// <summary>EC2 changes that are begun and not settled.</summary>
     public ImmutableArray<Intent> Intents { get; init; } = [];
 
+    /// <summary>Draws in a row whose names EC2 refused though the ledger showed them free: after a few, draws are by count. Stored, so that a node
+    /// whose grain moves does not begin anew.</summary>
+    public int NamesRefused { get; init; }
+
     /// <summary>Addresses that left an interface not long ago: a late duplicate of their return would hit them there.</summary>
     public ImmutableArray<DepartedBlock> Departed { get; init; } = [];
 

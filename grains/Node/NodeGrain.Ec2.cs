@@ -124,10 +124,10 @@ public sealed partial class NodeGrain
                 await UnknownAsync(intent, refusal.Message); // Perhaps by the try whose answer was lost. A minute later a look proves that it is not.
                 break;
             case Ec2Fault.AddressTaken:
-                _refusals += IsAhead(_planNotBefore, time.GetUtcNow()) ? 0 : 1; // Those of one plan count once.
+                var refused = _doc.NamesRefused + (IsAhead(_planNotBefore, time.GetUtcNow()) ? 0 : 1); // Those of one plan count once.
                 Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
-                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(_refusals - 1, 6)))); // Before the await: a plan may come in between.
-                await DropAsync(intent, intent.Names);
+                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(refused - 1, 6)))); // Before the await: a plan may come in between.
+                await DropAsync(intent, intent.Names, refused);
                 break;
             default:
                 Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
@@ -188,7 +188,7 @@ public sealed partial class NodeGrain
         ImmutableArray<Block> own = intent.Kind == IntentKind.Return ? [] : [.. intent.Names.Where(name => _doc.Holds(name))];
         others = others.RemoveRange(own);
         intent = intent with { Names = intent.Names.RemoveRange(own).RemoveRange(others) };
-        var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1 }).WithIntent(intent.Id, null);
+        var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1, NamesRefused = intent.Kind == IntentKind.Return ? _doc.NamesRefused : 0 }).WithIntent(intent.Id, null);
         next = intent.Kind == IntentKind.Return
             ? WithDeparted(next, intent)
             : WithDeparted(WithDrawn(next, intent), intent with { Names = own });
@@ -215,7 +215,7 @@ public sealed partial class NodeGrain
         }
         else
         {
-            (_trouble, _refusals, _largestDraw) = (null, 0, int.MaxValue);
+            (_trouble, _largestDraw) = (null, int.MaxValue);
             LogDrawn(InstanceId, intent.Names.Sum(name => name.Size), intent.EniId);
             Hint();
             await subnet.SettleAsync(intent.Id, InstanceId, _stored.Change, intent.Names, []);
@@ -257,11 +257,11 @@ public sealed partial class NodeGrain
     /// <summary>False when it was settled, or all was read anew, while something was awaited.</summary>
     private bool Stands(Intent intent) => _doc.Intents.Any(one => one.Id == intent.Id);
 
-    private async Task DropAsync(Intent intent, ImmutableArray<Block> suspect)
+    private async Task DropAsync(Intent intent, ImmutableArray<Block> suspect, int? namesRefused = null)
     {
         _retries.Remove(intent.Id);
         _unknownSince.Remove(intent.Id);
-        var next = _doc.WithIntent(intent.Id, null);
+        var next = (_doc with { NamesRefused = namesRefused ?? _doc.NamesRefused }).WithIntent(intent.Id, null);
         if (await StoreAsync(intent is { Kind: IntentKind.Draw, WasUnknown: true } ? WithDeparted(next, intent) : next)) // An earlier try may yet come to effect.
         {
             await grains.GetGrain<ISubnetGrain>(intent.SubnetId).SettleAsync(intent.Id, InstanceId, _stored.Change, [], suspect);

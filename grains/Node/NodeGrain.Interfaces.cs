@@ -211,12 +211,12 @@ public sealed partial class NodeGrain
         var interfaces = _doc.Interfaces.Add(added).OrderBy(eni => eni.DeviceIndex).ToImmutableArray();
         if (await StoreAsync(WithReturn((_doc with
         {
-            LeaseVersion = _doc.LeaseVersion + 1, Interfaces = interfaces,
+            LeaseVersion = _doc.LeaseVersion + 1, Interfaces = interfaces, NamesRefused = 0,
             Learned = [.. _doc.Learned.Where(limit => limit.EniId.Length > 0 || limit.Most >= interfaces.Length + _doc.ForeignDevices.Length)], // This one disproves it.
         }).WithIntent(intent.Id, null), added, others)))
         {
             _retries.Remove(intent.Id);
-            (_trouble, _refusals, _notMade) = (null, 0, 0);
+            (_trouble, _notMade) = (null, 0);
             LogAdded(InstanceId, intent.EniId, intent.DeviceIndex, added.Addresses.Length);
             Hint();
             await subnet.SettleAsync(intent.Id, InstanceId, _stored.Change, [.. intent.Names.Except(others)], []);

@@ -20,7 +20,6 @@ public sealed partial class NodeGrain
     private readonly Dictionary<string, int> _declined = new(StringComparer.Ordinal); // Refusals of an intent that say something of what it asks for.
     private DateTimeOffset _planNotBefore = DateTimeOffset.MinValue;
     private int _largestDraw = int.MaxValue; // Falls when EC2 refuses a batch for a limit; what remains is then asked for one by one.
-    private int _refusals; // Draws in a row whose names EC2 refused though the ledger showed them free.
     private readonly HashSet<string> _running = new(StringComparer.Ordinal); // Intents that are being carried out just now.
     private DateTimeOffset _gatherUntil = DateTimeOffset.MinValue; // ADDs that come together are planned together.
     private bool _working;
@@ -128,11 +127,11 @@ public sealed partial class NodeGrain
         return document.WithIntent("", new Intent
         {
             Id = NewId(document),
-            Kind = _refusals < RefusalsBeforeCounted ? IntentKind.Draw : IntentKind.DrawCounted,
+            Kind = document.NamesRefused < RefusalsBeforeCounted ? IntentKind.Draw : IntentKind.DrawCounted,
             EniId = draw.EniId,
             OfPrefixes = draw.Prefixes,
             SubnetId = eni.SubnetId,
-            Count = Math.Min(_largestDraw, _refusals < 2 ? draw.Count : Math.Max(1, draw.Count / 2)), // Two refusals halve the batch.
+            Count = Math.Min(_largestDraw, document.NamesRefused < 2 ? draw.Count : Math.Max(1, draw.Count / 2)), // Two refusals halve the batch.
             // What is on its way out is still there: a look must not take it for drawn.
             HeldBefore = [.. eni.Blocks.Select(held => held.Block), .. document.Intents.Where(intent => intent.EniId == draw.EniId).SelectMany(intent => intent.Names)],
         });

@@ -262,7 +262,7 @@ internal sealed class World
     private IGrainBase Create(Activation activation)
     {
         var store = Store;
-        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants.OnEc2, _shape?.LatencyOf);
+        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants, _shape?.LatencyOf);
         var grains = new Factory();
         return activation.GrainId.Type.ToString() switch
         {

@@ -297,12 +297,16 @@ public sealed class NodeGrainTests
         Assert.Empty(second.Leased.Intersect(first.Leased));
     }
 
-    [Fact]
-    public async Task After_three_refusals_the_draw_is_counted()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(2)] // Met by an activation before: counted in memory they never came to three where a grain moved often.
+    public async Task After_three_refusals_the_draw_is_counted(int before)
     {
         await using var world = await GrainWorld.StartAsync(Four);
-        world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3);
-        var executor = await world.JoinAsync(world.Launch());
+        var id = world.Launch();
+        world.Documents.Write("node", Orleans.Runtime.GrainId.Create("node", id), JsonSerializer.Serialize(new NodeDocument { NamesRefused = before }, DocumentJson.Options), null);
+        world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3 - before);
+        var executor = await world.JoinAsync(id);
 
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses");
 

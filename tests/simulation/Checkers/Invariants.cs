@@ -19,6 +19,7 @@ internal sealed class Invariants(World world)
     private readonly Dictionary<Ip, TimeSpan> _goneAt = []; // When a link with the address went last.
     private readonly Dictionary<string, NodeDocument> _documents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (TimeSpan Since, int Count)> _writes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Ip[]> _drawnByCount = new(StringComparer.Ordinal); // By intent.
     private bool _isDirty;
 
     /// <summary>By hand taken from an interface of ours: all that is promised about them is that nobody else's pod gets them while they are wired.</summary>
@@ -111,6 +112,24 @@ internal sealed class Invariants(World world)
                 Fail($"{action} takes {address} from {eni.Id}, and the executor of {machine.InstanceId} still has {used}");
             }
         }
+    }
+
+    /// <summary>What EC2 chose for a draw by count: such a draw is not sent again while an earlier try's addresses are on the interface, unseen.</summary>
+    public void DrawnByCount(string eniId, IEnumerable<Block> drawn)
+    {
+        var intent = _documents.Values.SelectMany(document => document.Intents).FirstOrDefault(one => one.Kind == IntentKind.DrawCounted && one.EniId == eniId);
+        if (intent is null)
+        {
+            return;
+        }
+
+        Ip[] addresses = [.. drawn.SelectMany(block => block.Addresses)];
+        if (_drawnByCount.TryGetValue(intent.Id, out var earlier) && world.Vpc.FindEni(eniId)!.Delivered.Select(Ip.From).Intersect(earlier).Any())
+        {
+            Fail($"{intent.Id} has drawn {string.Join(", ", addresses)} by count for {eniId}, and has drawn {string.Join(", ", earlier)} before");
+        }
+
+        _drawnByCount[intent.Id] = addresses;
     }
 
     /// <summary>A stored taking stands until EC2 shows its effect, and its addresses are in nobody's lease.</summary>

@@ -4,16 +4,19 @@ using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Tests.Cluster.Grains;
+using AwsVpcCni.Tests.Simulation.Checkers;
 using AwsVpcCni.Tests.Simulation.Faults;
 using AwsVpcCni.Tests.Simulation.Scheduling;
 
 namespace AwsVpcCni.Tests.Simulation.Cluster;
 
 /// <summary>EC2 at a distance: latency, throttling, errors before and after the effect, silence, effects and answers that come late.</summary>
-/// <param name="observe">Runs each effect on an interface or attachment, and looks at what it changes.</param>
+/// <param name="invariants">Looks at what each effect on an interface or attachment changes.</param>
 /// <param name="latencyOf">What a call takes when nothing is wrong; half of it passes before the effect. Null: drawn for each.</param>
-internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, Rival rival, Action<Ec2Action, string, Action> observe, Func<Ec2Action, TimeSpan>? latencyOf = null) : IEc2
+internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, Rival rival, Invariants invariants, Func<Ec2Action, TimeSpan>? latencyOf = null) : IEc2
 {
+    private const string ByCount = "by count";
+
     public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
         CallAsync(Ec2Action.DescribeInstances, "", () => model.DescribeInstancesAsync(instanceIds, default), cancellation);
 
@@ -34,7 +37,12 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         }, cancellation, Names(addresses));
 
     public Task<ImmutableArray<Block>> AssignCountedAsync(string eniId, int count, bool prefixes, CancellationToken cancellation) =>
-        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () => model.AssignCountedAsync(eniId, count, prefixes, default), cancellation, "by count");
+        CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, async () =>
+        {
+            var drawn = await model.AssignCountedAsync(eniId, count, prefixes, default);
+            invariants.DrawnByCount(eniId, drawn);
+            return drawn;
+        }, cancellation, ByCount);
 
     public Task UnassignAsync(string eniId, ImmutableArray<Block> addresses, CancellationToken cancellation) =>
         CallAsync(Ec2Action.UnassignPrivateIpAddresses, eniId, () => Done(model.UnassignAsync(eniId, addresses, default)), cancellation, Names(addresses));
@@ -69,6 +77,7 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         var times = action switch // So much likelier, where calls are rare.
         {
             Ec2Action.DetachNetworkInterface => 16,
+            Ec2Action.AssignPrivateIpAddresses when what == ByCount => 8,
             Ec2Action.DeleteNetworkInterface or Ec2Action.DescribeInstanceTypes => 8,
             Ec2Action.UnassignPrivateIpAddresses or Ec2Action.AttachNetworkInterface => 4,
             Ec2Action.CreateNetworkInterface or Ec2Action.ModifyNetworkInterfaceAttribute or Ec2Action.DescribeSubnets => 2,
@@ -89,7 +98,7 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         return scheduler.CallAsync($"{action} {target} {what}", fate, () =>
         {
             T answer = default!;
-            observe(action, target, () => answer = effect().GetAwaiter().GetResult());
+            invariants.OnEc2(action, target, () => answer = effect().GetAwaiter().GetResult());
             return answer;
         }, cancellation);
     }

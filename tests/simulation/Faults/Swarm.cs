@@ -134,7 +134,7 @@ internal sealed class Swarm
         FaultKind.NotAuthorized or FaultKind.Ec2NoRoom or FaultKind.Ec2Limit or FaultKind.Ec2Refuses => 0.05,
         FaultKind.DiskRefuses => 0.01,
         FaultKind.KernelRefuses or FaultKind.KernelHalf or FaultKind.RuntimeRestarts => 0.05,
-        FaultKind.NamesTaken => 0.3,
+        FaultKind.NamesTaken => 0.5,
         // Once a second.
         FaultKind.Partition => 0.03,
         FaultKind.StreamCut => 0.03,
