@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AwsVpcCni.CniProtocol;
@@ -69,10 +70,10 @@ internal sealed record ExecutorSettings
         }
 
         var metricsText = Text("METRICS_ADDRESS", file.MetricsAddress) ?? "127.0.0.1:61678"; // The reference's port.
-        var metrics = IPEndPoint.TryParse(metricsText, out var at) && at.Port > 0 ? at : null;
+        var metrics = IPEndPoint.TryParse(metricsText, out var at) && at is { Port: > 0, AddressFamily: AddressFamily.InterNetwork } ? at : null;
         if (metrics is null && metricsText != "none")
         {
-            errors.Add($"{Prefix}METRICS_ADDRESS={metricsText} is not possible: an address and a port such as 127.0.0.1:61678, or none.");
+            errors.Add($"{Prefix}METRICS_ADDRESS={metricsText} is not possible: an IPv4 address and a port such as 127.0.0.1:61678, or none.");
         }
 
         var disable = environment("DISABLE_METRICS") is { Length: > 0 } disableText ? disableText : "false";

@@ -44,7 +44,12 @@ internal sealed partial class MetricsEndpoint(IPEndPoint at, Func<Task<string>> 
     private async Task ServeAsync(CancellationToken stop)
     {
         using var listener = new HttpListener();
-        listener.Prefixes.Add(at.Address.Equals(IPAddress.Any) || at.Address.Equals(IPAddress.IPv6Any) ? $"http://*:{at.Port}/" : $"http://{at}/");
+        listener.Prefixes.Add(at.Address.Equals(IPAddress.Any) ? $"http://*:{at.Port}/" : $"http://{at}/");
+        if (at.Address.Equals(IPAddress.Loopback))
+        {
+            listener.Prefixes.Add($"http://localhost:{at.Port}/"); // A prefix holds for the Host that is asked for.
+        }
+
         listener.Start();
         LogServed(at);
         using var registration = stop.Register(listener.Stop);
@@ -56,9 +61,15 @@ internal sealed partial class MetricsEndpoint(IPEndPoint at, Func<Task<string>> 
                 await AnswerAsync(context).WaitAsync(AnswerDeadline, time, CancellationToken.None); // One after another: a scrape takes a millisecond.
                 context.Response.Close();
             }
-            catch (Exception e) when (e is TimeoutException or HttpListenerException or InvalidOperationException or IOException)
+            catch (Exception e) when (e is TimeoutException or HttpListenerException or ObjectDisposedException or IOException)
             {
                 context.Response.Abort(); // It does not read, or has gone.
+            }
+            catch (Exception e)
+            {
+                LogDefect(e); // Of the text: nothing is sent yet.
+                context.Response.StatusCode = 500;
+                context.Response.Close();
             }
         }
     }
@@ -80,4 +91,7 @@ internal sealed partial class MetricsEndpoint(IPEndPoint at, Func<Task<string>> 
 
     [LoggerMessage(EventId = 3071, Level = LogLevel.Warning, Message = "{Failure}")]
     private partial void LogNotServed(string failure);
+
+    [LoggerMessage(EventId = 3072, Level = LogLevel.Error, Message = "Metrics could not be told: a defect.")]
+    private partial void LogDefect(Exception defect);
 }

@@ -26,8 +26,8 @@ internal static class MetricsText
                 ("state=\"in_use\"", status.Lease.InUse), ("state=\"leaving\"", status.Lease.Leaving), ("state=\"cooling\"", status.Lease.Cooling),
                 ("state=\"free\"", status.Lease.Free), ("state=\"not_usable\"", status.Lease.NotUsable),
             ]);
-        Family("waiting_pods", "gauge", "ADDs without an address, by what they were told last.",
-            ((ReasonCode?[])[.. Enum.GetValues<ReasonCode>(), null]).Select(code => ($"reason=\"{code?.ToString() ?? "Asking"}\"", (double)waiting[code].Count())));
+        Family("waiting_pods", "gauge", "ADDs without an address, by what they were told last; HostNetwork: they wait for rules and table.",
+            ((ReasonCode?[])[.. Enum.GetValues<ReasonCode>(), null]).Select(code => ($"reason=\"{code?.ToString() ?? "Asking"}\"", (double)waiting[code].Count())).Append(("reason=\"HostNetwork\"", status.Host.Waiting)));
         Family("interfaces", "gauge", "Interfaces that the node has or is to set up.",
             [("state=\"set_up\"", status.Interfaces.Count(one => one.IsSetUp)), ("state=\"not_set_up\"", status.Interfaces.Count(one => !one.IsSetUp))]);
         Single("silo_contact_seconds", "gauge", "Since a silo has answered; since the start when none has.", status.Silo.ContactSeconds ?? status.UpSeconds);

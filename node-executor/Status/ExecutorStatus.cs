@@ -45,9 +45,10 @@ internal sealed record SiloStatus(string? Address, double? ContactSeconds, strin
 
 /// <summary>What the node has once for all pods.</summary>
 /// <param name="IsReady">Rules and table have been in place, so pods may start.</param>
+/// <param name="Waiting">ADDs that wait until they are. They have not asked for an address yet, and are not among <see cref="ExecutorStatus.Waiting"/>.</param>
 /// <param name="LookedSeconds">How long ago it was looked at; null: not yet.</param>
 /// <param name="Failure">What the last look could not do; null: all is as it should be.</param>
-internal sealed record HostStatus(bool IsReady, double? LookedSeconds, string? Failure);
+internal sealed record HostStatus(bool IsReady, int Waiting, double? LookedSeconds, string? Failure);
 
 /// <summary>The lease in figures.</summary>
 /// <param name="Version">Of the node document that it comes from.</param>

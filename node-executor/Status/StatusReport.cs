@@ -60,7 +60,7 @@ internal sealed class StatusReport(Lane lane, LeaseLink link, PodLinks links, Ho
             Incarnation = lease.Incarnation,
             UpSeconds = Seconds(now - began),
             Silo = new SiloStatus(snapshot.Silo, Seconds(snapshot.Contact), snapshot.Failure, snapshot.Failures),
-            Host = new HostStatus(host.IsReady, Seconds(now - host.At), host.Failure),
+            Host = new HostStatus(host.IsReady, host.Waiting, host.Last is { } last ? Math.Max(0, Seconds(now - last.At)) : null, host.Last?.Failure),
             Lease = new LeaseStatus(
                 lease.Version, lease.Ended.Count, snapshot.IsFileWritten, states.Count,
                 Count(AddressState.InUse), Count(AddressState.Leaving), Count(AddressState.Cooling), Count(AddressState.Free), Count(AddressState.NotUsable)),

@@ -15,7 +15,7 @@ internal static class StatusText
         text.WriteLine($"node     {status.Node}, incarnation {status.Incarnation}, up for {Age(status.UpSeconds)}");
         text.WriteLine($"silo     {silo.Address ?? "none yet"}, {(silo.ContactSeconds is { } contact ? $"last answer {Age(contact)} ago" : "no answer since the start")}");
         Problem(silo.Failure);
-        text.WriteLine($"host     {(host.IsReady ? "rules and table are set" : "not ready: no pod starts yet")}, {(host.LookedSeconds is { } looked ? $"looked at {Age(looked)} ago" : "not looked at yet")}");
+        text.WriteLine($"host     {(host.IsReady ? "rules and table are set" : "not ready: no pod starts yet")}{(host.Waiting > 0 ? $" ({host.Waiting} wait)" : "")}, {(host.LookedSeconds is { } looked ? $"looked at {Age(looked)} ago" : "not looked at yet")}");
         Problem(host.Failure);
         text.WriteLine($"lease    version {lease.Version}; {lease.Addresses} addresses: {lease.InUse} in use, {lease.Leaving} leaving, {lease.Cooling} cooling, {lease.Free} free, {lease.NotUsable} not usable");
         Problem(lease.IsFileWritten ? null : "the lease file cannot be written, so no address can be claimed: check the disk of the state directory");

@@ -24,13 +24,13 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     private PrimaryFacts? known; // As last said.
     private string? silence; // Why the metadata service has said nothing, when it was asked last.
     private bool areRulesSet;
-    private volatile HostNetworkStatus status = new(IsReady: false, null, null);
+    private volatile HostLook? last;
 
     /// <summary>Of the table: there with the first look, or from before the start.</summary>
     internal NetworkReadiness Readiness { get; } = new();
 
-    /// <summary>As of the last look. From any thread.</summary>
-    internal HostNetworkStatus Status => status;
+    /// <summary>From any thread.</summary>
+    internal HostNetworkStatus Status => new(Readiness.WhenReady.IsCompleted, Readiness.Waiting, last);
 
     /// <summary>What needs nobody's answer.</summary>
     /// <exception cref="ExecutorStoppedException">libnftables is not installed, and the settings need it.</exception>
@@ -54,7 +54,6 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         if (!settings.Marks || Listed() is var left && prefixes.All(prefix => left.Contains($"\"{prefix}*\"", StringComparison.Ordinal)))
         {
             Readiness.Set();
-            status = status with { IsReady = true };
         }
     }
 
@@ -99,7 +98,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             Say(failure = e.Message);
         }
 
-        status = new HostNetworkStatus(Readiness.WhenReady.IsCompleted, BootClock.Now(time), failure);
+        last = new HostLook(BootClock.Now(time), failure);
     }
 
     /// <summary>What <paramref name="facts"/> ask for, in the calling thread's network namespace.</summary>
@@ -156,15 +155,16 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         }
     }
 
+    /// <returns>Empty when there is none.</returns>
     private static string Listed()
     {
         try
         {
-            return Nft.Run(SnatTable.Listing);
+            return Nft.Run("list tables ip\n").Contains(SnatTable.Name, StringComparison.Ordinal) ? Nft.Run(SnatTable.Listing) : "";
         }
-        catch (NftException)
+        catch (NftException refused)
         {
-            return ""; // There is none.
+            throw new WiringException($"The table {SnatTable.Name} cannot be listed: {refused.Message}", isUndone: true, refused);
         }
     }
 
@@ -225,6 +225,11 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
 
 /// <summary>How it stands with the host's network.</summary>
 /// <param name="IsReady">All has been in place once, so pods may start.</param>
-/// <param name="At">Boot-clock time of the last look; null: none yet.</param>
+/// <param name="Waiting">Pods that wait until it is.</param>
+/// <param name="Last">The last look; null: none yet.</param>
+internal sealed record HostNetworkStatus(bool IsReady, int Waiting, HostLook? Last);
+
+/// <summary>One look at it.</summary>
+/// <param name="At">Boot-clock time of its end.</param>
 /// <param name="Failure">What it could not do; null: nothing.</param>
-internal sealed record HostNetworkStatus(bool IsReady, TimeSpan? At, string? Failure);
+internal sealed record HostLook(TimeSpan At, string? Failure);

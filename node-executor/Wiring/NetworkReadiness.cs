@@ -7,7 +7,12 @@ internal sealed class NetworkReadiness
     private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile string why = "it has not been looked at yet";
 
+    private int waiting;
+
     internal Task WhenReady => ready.Task;
+
+    /// <summary>Pods that wait for it.</summary>
+    internal int Waiting => Volatile.Read(ref waiting);
 
     internal void Set() => ready.TrySetResult();
 
@@ -18,6 +23,7 @@ internal sealed class NetworkReadiness
     /// <returns>Null when it is; after <paramref name="most"/> why it is not.</returns>
     internal async ValueTask<string?> WhyNotAsync(TimeSpan most, TimeProvider time, CancellationToken cancellation)
     {
+        Interlocked.Increment(ref waiting);
         try
         {
             await ready.Task.WaitAsync(most, time, cancellation);
@@ -26,6 +32,10 @@ internal sealed class NetworkReadiness
         catch (TimeoutException)
         {
             return $"The host's network is not set up, and a pod that starts now would not find its way out of the VPC: {why}";
+        }
+        finally
+        {
+            Interlocked.Decrement(ref waiting);
         }
     }
 }

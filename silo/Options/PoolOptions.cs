@@ -77,6 +77,11 @@ public sealed class PoolOptions : IValidatableObject
             }
         }
 
+        if ((WarmIps ?? MinimumIps) is not null && (WarmIps ?? 0) == 0 && (MinimumIps ?? 0) == 0)
+        {
+            yield return new("Pool:WarmIps and Pool:MinimumIps want no address at all: an idle node would have none, so kubelet would take it for not ready and send no pod. Set one of them to at least 1, such as Pool__MinimumIps=1, or neither.");
+        }
+
         if (Cooldown < TimeSpan.Zero || Cooldown > TimeSpan.FromHours(1))
         {
             yield return new($"Pool:Cooldown is {Cooldown}; it must be 0 to 1 hour, such as Pool__Cooldown=00:00:30.");

@@ -92,8 +92,9 @@ public sealed class ExecutorSettingsTests : IDisposable
     [InlineData("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/8,fd00::/8", "IPv4 ranges")]
     [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "0.0.0.0/0", "not all addresses")]
     [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "10.0.0.0", "such as 10.0.0.0/16")]
-    [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "127.0.0.1", "an address and a port")]
+    [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "127.0.0.1", "an IPv4 address and a port")]
     [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "localhost:61678", "or none")]
+    [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "[::1]:61678", "an IPv4 address")] // .NET's HTTP listener takes no IPv6 address.
     [InlineData("DISABLE_METRICS", "yes", "true or false")]
     [InlineData("AWS_VPC_CNI_CHAINED", "tuning", "'tuning' is none of bandwidth, firewall, portmap")]
     [InlineData("AWS_VPC_CNI_CHAINED", "bandwidth,none", "none stands alone")]
@@ -136,8 +137,8 @@ public sealed class ExecutorSettingsTests : IDisposable
     public void Metrics_are_for_this_machine_only_unless_a_setting_says_otherwise()
     {
         Assert.Equal("127.0.0.1:61678", Read().Metrics?.ToString());
-        environment["AWS_VPC_CNI_METRICS_ADDRESS"] = "[::1]:9100";
-        Assert.Equal("[::1]:9100", Read().Metrics?.ToString());
+        environment["AWS_VPC_CNI_METRICS_ADDRESS"] = "10.0.0.4:9100";
+        Assert.Equal("10.0.0.4:9100", Read().Metrics?.ToString());
         environment["DISABLE_METRICS"] = "true";
         Assert.Null(Read().Metrics);
     }

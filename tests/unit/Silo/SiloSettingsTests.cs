@@ -29,6 +29,7 @@ public sealed class SiloSettingsTests
     [InlineData("Pool:WarmIps", "-1", "Pool:WarmIps is -1; it must be a whole number from 0 to 1024, such as Pool__WarmIps=2.")]
     [InlineData("Pool:MinimumIps", "2000", "Pool:MinimumIps is 2000; it must be")]
     [InlineData("Pool:AdditionalTags:node.k8s.amazonaws.com/no_manage", "true", "Pool:AdditionalTags has 'node.k8s.amazonaws.com/no_manage'='true'; a key")]
+    [InlineData("Pool:WarmIps", "0", "Pool:WarmIps and Pool:MinimumIps want no address at all")]
     [InlineData("Pool:Cooldown", "-00:00:01", "Pool:Cooldown is -00:00:01")]
     [InlineData("Pool:PreferredRest", "00:00:10", "Pool:PreferredRest is 00:00:10; it must be at least Pool:Cooldown (00:00:30)")]
     [InlineData("Storage:Path", "silo.db", "Storage:Path 'silo.db' is not absolute")]

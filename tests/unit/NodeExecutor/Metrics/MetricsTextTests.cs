@@ -18,8 +18,8 @@ public sealed class MetricsTextTests
     private readonly RequestCounts requests = new();
     private readonly Repairs repairs = new(TimeProvider.System, NullLogger.Instance);
 
-    private string Text(NodeLease lease, TimeSpan? contact = null, bool isFileWritten = true, string? hostFailure = null) => MetricsText.Of(
-        StatusReport.Of(new LinkSnapshot(lease, At(100), null, contact, null, Failures: 7, isFileWritten), _ => null, new HostNetworkStatus(IsReady: true, At(90), hostFailure), repairs, At(40), 0, 0),
+    private string Text(NodeLease lease, TimeSpan? contact = null, bool isFileWritten = true, string? hostFailure = null, int hostWaiting = 0) => MetricsText.Of(
+        StatusReport.Of(new LinkSnapshot(lease, At(100), null, contact, null, Failures: 7, isFileWritten), _ => null, new HostNetworkStatus(IsReady: true, hostWaiting, new HostLook(At(90), hostFailure)), repairs, At(40), 0, 0),
         lease.Adds.Values.ToLookup(add => add.Why?.Code), requests);
 
     private static string Value(string text, string series) => Regex.Match(text, $"^{Regex.Escape("aws_vpc_cni_node_" + series)} (.*)$", RegexOptions.Multiline) is { Success: true } match
@@ -36,6 +36,9 @@ public sealed class MetricsTextTests
         Assert.Equal(("1", "1", "0"), (Value(text, "waiting_pods{reason=\"Cooling\"}"), Value(text, "waiting_pods{reason=\"Asking\"}"), Value(text, "waiting_pods{reason=\"SubnetEmpty\"}")));
         Assert.Equal(("2", "7", "1", "1"), (Value(text, "silo_contact_seconds"), Value(text, "silo_failures_total"), Value(text, "lease_file_ok"), Value(text, "host_network_ok")));
     }
+
+    [Fact]
+    public void Pods_that_wait_for_the_table_wait_too() => Assert.Equal("3", Value(Text(Node(), hostWaiting: 3), "waiting_pods{reason=\"HostNetwork\"}"));
 
     [Fact]
     public void Without_any_contact_its_age_is_the_executors_own_so_that_an_alarm_on_it_rings() => Assert.Equal("60", Value(Text(Node()), "silo_contact_seconds"));

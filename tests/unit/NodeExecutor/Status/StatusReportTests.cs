@@ -33,9 +33,9 @@ public sealed class StatusReportTests
         return lease.Begun(9, at: 70).Lease.Wait(Sandbox(9), new Reason(ReasonCode.SubnetEmpty, "subnet-1 is\nempty"));
     }
 
-    private ExecutorStatus Report(NodeLease lease, int mostAddresses = 100, int mostWaiting = 10, string? failure = null) => StatusReport.Of(
+    private ExecutorStatus Report(NodeLease lease, int mostAddresses = 100, int mostWaiting = 10, string? failure = null, TimeSpan? looked = null) => StatusReport.Of(
         new LinkSnapshot(lease, At(100), "http://10.0.0.4:8440/", At(2.4), failure, Failures: 7, IsFileWritten: true), sandbox => $"veth-{sandbox.ContainerId}",
-        new HostNetworkStatus(IsReady: true, At(88), null), repairs, began: At(5), mostAddresses, mostWaiting);
+        new HostNetworkStatus(IsReady: true, Waiting: 0, new HostLook(looked ?? At(88), null)), repairs, began: At(5), mostAddresses, mostWaiting);
 
     [Fact]
     public void Each_address_is_in_one_state_and_the_figures_are_those_of_the_list()
@@ -65,6 +65,9 @@ public sealed class StatusReportTests
         Assert.Equal((4, 1, 6), (status.AddressesLeftOut, status.WaitingLeftOut, status.Lease.Addresses));
         Assert.Contains("... and 4 more\n", StatusText.Of(status), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void A_look_that_ends_meanwhile_was_just_now() => Assert.Equal(0, Report(Node(), looked: At(101)).Host.LookedSeconds);
 
     [Fact]
     public void A_reason_is_cut_short()
