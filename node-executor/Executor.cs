@@ -218,7 +218,7 @@ internal static partial class Executor
         {
             await network.Readiness.WhenReady.WaitAsync(stop);
             await lane.RunAsync(() => link.WhenServableAsync(stop));
-            if (Conflist.Write(path, settings.Chained))
+            if (Conflist.Write(path, settings.ConflistVersion, settings.Chained))
             {
                 LogReplaced(log, path);
             }

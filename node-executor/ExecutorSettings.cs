@@ -28,6 +28,9 @@ internal sealed record ExecutorSettings
 
     internal required string Conflist { get; init; }
 
+    /// <summary>The list's cniVersion: from 1.1.0 on runtimes ask for STATUS.</summary>
+    internal required string ConflistVersion { get; init; }
+
     /// <summary>Where the runtime finds plugins.</summary>
     internal required string PluginDirectory { get; init; }
 
@@ -76,6 +79,12 @@ internal sealed record ExecutorSettings
             errors.Add($"{Prefix}METRICS_ADDRESS={metricsText} is not possible: an IPv4 address and a port such as 127.0.0.1:61678, or none.");
         }
 
+        var version = Text("CONFLIST_VERSION", file.ConflistVersion) ?? "1.0.0"; // containerd 1.x takes no newer one.
+        if (version is not ("1.0.0" or "1.1.0"))
+        {
+            errors.Add($"{Prefix}CONFLIST_VERSION={version} is not possible: 1.0.0, or 1.1.0 where runtime and chained plugins know it (containerd 2.1, CNI plugins 1.6).");
+        }
+
         var disable = environment("DISABLE_METRICS") is { Length: > 0 } disableText ? disableText : "false";
         if (HostNetworkSettings.FlagOf(disable) is not { } areMetricsOff)
         {
@@ -92,6 +101,7 @@ internal sealed record ExecutorSettings
             Socket = Text("SOCKET", file.Socket) ?? Frame.DefaultSocketPath,
             StateDirectory = Text("STATE_DIR", file.StateDirectory) ?? "/var/lib/aws-vpc-cni",
             Conflist = Text("CONFLIST", file.Conflist) ?? "/etc/cni/net.d/10-aws.conflist",
+            ConflistVersion = version,
             PluginDirectory = plugins,
             Chained = ChainedPlugins.Read(Text("CHAINED", file.Chained is null ? null : string.Join(',', file.Chained)), plugins, errors),
             Imds = Address(Text("IMDS", file.Imds) ?? "http://169.254.169.254", "IMDS", errors),
@@ -154,6 +164,8 @@ internal sealed record ExecutorSettingsFile
     public string? StateDirectory { get; init; }
 
     public string? Conflist { get; init; }
+
+    public string? ConflistVersion { get; init; }
 
     public string? PluginDirectory { get; init; }
 

@@ -8,10 +8,10 @@ internal static class Conflist
 {
     private const UnixFileMode AllMayRead = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    // 1.0.0: containerd 1.x takes no newer one. No mtu: the executor's setting holds.
-    private static string Content(IEnumerable<string> chained) => $$"""
+    // No mtu: the executor's setting holds.
+    private static string Content(string version, IEnumerable<string> chained) => $$"""
         {
-          "cniVersion": "1.0.0",
+          "cniVersion": "{{version}}",
           "name": "aws-cni",
           "plugins": [
             {{string.Join(",\n    ", chained.Select(ChainedPlugins.ConfigOf).Prepend("""{ "name": "aws-cni", "type": "aws-vpc-cni" }"""))}}
@@ -21,12 +21,13 @@ internal static class Conflist
         """;
 
     /// <summary>Writes the file, unless it is there as it should be: runtimes load it anew at each change.</summary>
+    /// <param name="version">The list's cniVersion.</param>
     /// <param name="chained">Plugins behind ours, in their order.</param>
     /// <returns>Whether another list has had to go for it.</returns>
     /// <exception cref="IOException">The directory cannot be written.</exception>
-    internal static bool Write(string path, IEnumerable<string> chained)
+    internal static bool Write(string path, string version, IEnumerable<string> chained)
     {
-        var content = Content(chained);
+        var content = Content(version, chained);
         var exists = File.Exists(path);
         if (exists && File.ReadAllText(path) == content)
         {

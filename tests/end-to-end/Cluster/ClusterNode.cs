@@ -57,6 +57,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         var containerd = await ContainerdNode.StartAsync(work, new ContainerdSettings(name, "/run/netns/" + netnsName, [Repository.Artifact("plugin", "aws-vpc-cni"), .. settings.Plugins.Select(plugin => Path.Combine(ContainerdNode.DebianPlugins, plugin))])
         {
             Environment = new Dictionary<string, string> { ["AWS_VPC_CNI_SOCKET"] = socket },
+            Programs = settings.Containerd,
         });
         var executor = new Dictionary<string, string>
         {

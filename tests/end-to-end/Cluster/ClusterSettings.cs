@@ -47,6 +47,9 @@ internal sealed record ClusterSettings(string Name)
     /// <summary>Debian's CNI plugins that lie beside ours on each node.</summary>
     public ImmutableArray<string> Plugins { get; init; } = [];
 
+    /// <summary>Where the nodes' containerd is; null: Debian's own.</summary>
+    public string? Containerd { get; init; }
+
     /// <summary>Over the executors' other settings: <c>AWS_VPC_CNI_LOG_LEVEL</c> and the like.</summary>
     public ImmutableDictionary<string, string> Executor { get; init; } = ImmutableDictionary<string, string>.Empty;
 

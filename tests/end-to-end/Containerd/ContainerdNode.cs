@@ -12,11 +12,14 @@ internal sealed record ContainerdSettings(string Name, string Netns, IReadOnlyLi
     /// <summary>Where it looks for conflists; null: an empty folder of its own, <see cref="ContainerdNode.ConfFolder"/>.</summary>
     public string? ConfFolder { get; init; }
 
+    /// <summary>The folder of its programs, as <see cref="Containerd2"/> has them; null: Debian's, along PATH.</summary>
+    public string? Programs { get; init; }
+
     /// <summary>Of containerd, and so of the CNI plugins.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 }
 
-/// <summary>Debian's containerd as a node's runtime, apart from any other on the machine.</summary>
+/// <summary>containerd as a node's runtime, apart from any other on the machine.</summary>
 internal sealed class ContainerdNode : IAsyncDisposable
 {
     /// <summary>Where Debian's containernetworking-plugins are.</summary>
@@ -108,9 +111,13 @@ internal sealed class ContainerdNode : IAsyncDisposable
     private static string SocketOf(WorkFolder work, ContainerdSettings settings) => work.Path(settings.Name, "c.sock");
 
     private static Daemon StartDaemon(WorkFolder work, ContainerdSettings settings) =>
-        Daemon.Start(work, settings.Name + "-containerd", settings.Netns, settings.Environment, "containerd", "--config", work.Path(settings.Name, "config.toml"));
+        Daemon.Start(work, settings.Name + "-containerd", settings.Netns, EnvironmentOf(settings), settings.Programs is { } folder ? Path.Combine(folder, "containerd") : "containerd", "--config", work.Path(settings.Name, "config.toml"));
 
-    private static string Config(WorkFolder work, ContainerdSettings settings, string bin, string conf) => $"""
+    /// <summary>It finds its shim along PATH.</summary>
+    private static Dictionary<string, string> EnvironmentOf(ContainerdSettings settings) => settings.Programs is { } folder
+        ? new(settings.Environment) { ["PATH"] = folder + ":" + Daemon.Path } : new(settings.Environment);
+
+    private static string Config(WorkFolder work, ContainerdSettings settings, string bin, string conf) => settings.Programs is null ? $"""
         version = 2
         root = "{work.Path(settings.Name, "root")}"
         state = "{work.Path(settings.Name, ContainerdLeftovers.State)}"
@@ -130,6 +137,24 @@ internal sealed class ContainerdNode : IAsyncDisposable
             # A copy of 2 MB a container, on any file system; overlayfs cannot lie upon itself.
             snapshotter = "native"
 
+        """ : $"""
+        version = 3
+        root = "{work.Path(settings.Name, "root")}"
+        state = "{work.Path(settings.Name, ContainerdLeftovers.State)}"
+        [grpc]
+          address = "{SocketOf(work, settings)}"
+        [plugins."io.containerd.internal.v1.opt"]
+          path = "{work.Path(settings.Name, "opt")}"
+        [plugins."io.containerd.cri.v1.images"]
+          snapshotter = "native"
+          [plugins."io.containerd.cri.v1.images".pinned_images]
+            sandbox = "{PauseImage.Name}"
+        [plugins."io.containerd.cri.v1.runtime"]
+          restrict_oom_score_adj = true
+          [plugins."io.containerd.cri.v1.runtime".cni]
+            bin_dirs = ["{bin}"]
+            conf_dir = "{conf}"
+
         """;
 
     private Task ReadyAsync() => daemon.ReadyAsync(StartTakes, c => Cri.WhyNotReadyAsync(network: false, c));
@@ -142,6 +167,7 @@ internal sealed class ContainerdNode : IAsyncDisposable
             PauseImage.Write(image);
         }
 
+        // Debian's, for containerd 2 too, whose own asks for platforms of a config that has none.
         await Shell.RunAsync("ctr", "-a", SocketOf(work, settings), "-n", "k8s.io", "images", "import", "--snapshotter", "native", image);
 
         // CRI learns of it by an event; a pod before that would look for a registry.

@@ -6,6 +6,7 @@ namespace AwsVpcCni.Tests.EndToEnd.Harness;
 internal sealed class Daemon : IAsyncDisposable
 {
     public const string PidFileEnding = ".pid";
+    public const string Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
     private readonly Process process;
     private readonly string pidFile;
@@ -38,7 +39,7 @@ internal sealed class Daemon : IAsyncDisposable
             WorkingDirectory = work.Root,
         };
         start.Environment.Clear();
-        start.Environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        start.Environment["PATH"] = Path;
         foreach (var (key, value) in environment)
         {
             start.Environment[key] = value;

@@ -16,9 +16,11 @@ internal static class Shell
             : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: exit code {exitCode}: {stderr}{stdout}");
     }
 
-    public static async Task<(int ExitCode, string Stdout, string Stderr)> TryAsync(string program, params string[] arguments)
+    public static Task<(int ExitCode, string Stdout, string Stderr)> TryAsync(string program, params string[] arguments) => TryAsync(Patience, program, arguments);
+
+    public static async Task<(int ExitCode, string Stdout, string Stderr)> TryAsync(TimeSpan patience, string program, params string[] arguments)
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(patience);
         using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         try
         {
@@ -30,7 +32,7 @@ internal static class Shell
         catch (OperationCanceledException e)
         {
             process.Kill();
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end within {Patience.TotalSeconds} s.", e);
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end within {patience.TotalSeconds} s.", e);
         }
     }
 }

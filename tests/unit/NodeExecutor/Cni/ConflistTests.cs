@@ -15,7 +15,7 @@ public sealed class ConflistTests : IDisposable
     [Fact]
     public void Others_follow_our_plugin_in_their_order_each_with_what_it_needs()
     {
-        Assert.False(Conflist.Write(File, ["portmap", "bandwidth", "firewall"]));
+        Assert.False(Conflist.Write(File, "1.0.0", ["portmap", "bandwidth", "firewall"]));
         var expected = JsonNode.Parse("""
             {
               "cniVersion": "1.0.0",
@@ -34,22 +34,23 @@ public sealed class ConflistTests : IDisposable
     [Fact]
     public void Alone_ours_makes_a_list_too()
     {
-        Conflist.Write(File, []);
+        Conflist.Write(File, "1.1.0", []);
+        Assert.Equal("1.1.0", (string?)Written()!["cniVersion"]);
         Assert.Equal(["aws-vpc-cni"], Written()!["plugins"]!.AsArray().Select(plugin => (string?)plugin!["type"]));
     }
 
     [Fact]
     public void A_list_that_is_as_it_should_be_is_not_touched_and_another_one_is_replaced()
     {
-        Conflist.Write(File, ["portmap"]);
+        Conflist.Write(File, "1.0.0", ["portmap"]);
         var before = System.IO.File.ReadAllText(File);
         System.IO.File.SetLastWriteTimeUtc(File, DateTime.UnixEpoch);
 
-        Assert.False(Conflist.Write(File, ["portmap"]));
+        Assert.False(Conflist.Write(File, "1.0.0", ["portmap"]));
         Assert.Equal(DateTime.UnixEpoch, System.IO.File.GetLastWriteTimeUtc(File));
 
         System.IO.File.AppendAllText(File, "\n");
-        Assert.True(Conflist.Write(File, ["portmap"]));
+        Assert.True(Conflist.Write(File, "1.0.0", ["portmap"]));
         Assert.Equal(before, System.IO.File.ReadAllText(File));
     }
 
