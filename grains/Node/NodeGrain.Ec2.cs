@@ -150,6 +150,9 @@ public sealed partial class NodeGrain
             case IntentKind.Return:
                 await StoreAsync(_doc.WithIntent(intent.Id, intent with { Names = there, Count = there.Length, EffectUnknown = false }));
                 break;
+            case IntentKind.DrawCounted when Gone(_doc, time.GetUtcNow()).Any(gone => gone.EniId == intent.EniId && beyond.Contains(gone.Block) && _lookAskedAt - gone.At < AbsenceProvesNothing):
+                _looks = LooksBeforeRare; // Drawn by count, or shown yet though it has been returned: only a look that began a minute later tells.
+                break;
             case IntentKind.DrawCounted when !beyond.IsEmpty:
                 await SettleAsync(intent with { Names = beyond }, isSeen: true);
                 break;

@@ -1,0 +1,135 @@
+using System.Text.Json;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Grains.Vpc;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>Draws by count: EC2 chooses what it gives, so what a lost answer has brought only looks tell.</summary>
+public sealed class CountedDrawTests
+{
+    private static readonly PoolPolicy Four = new() { WarmIps = 4 };
+    private static readonly Ip Drawn = Ip.Parse("10.0.0.200");
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(2)] // Met by an activation before: counted in memory they never came to three where a grain moved often.
+    public async Task After_three_refusals_the_draw_is_counted(int before)
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var id = world.Launch();
+        world.Documents.Write("node", Orleans.Runtime.GrainId.Create("node", id), JsonSerializer.Serialize(new NodeDocument { NamesRefused = before }, DocumentJson.Options), null);
+        world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3 - before);
+        var executor = await world.JoinAsync(id);
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses");
+
+        Assert.Contains(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+        Assert.Equal(5, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
+    }
+
+    [Fact] // Simulation, seed 298.
+    public async Task A_counted_draw_is_not_sent_again_before_a_look_a_minute_later_has_shown_that_it_did_not_happen()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3);
+        world.Ec2.Fail("AssignCounted", Ec2Fault.EffectUnknown);
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, _ => Looks() > 1, "the look for the counted draw");
+
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, 4)); // Now it comes to effect.
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(5));
+            return orders.Lease.Length == 4;
+        }, "4 leased addresses");
+
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+        Assert.Equal(5, Held(world));
+
+        int Looks() => world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces i-", StringComparison.Ordinal));
+    }
+
+    [Fact] // Simulation, seed 287: what a counted draw brought was what another draw had been given up for, and what the ledger had as ours.
+    public async Task What_an_open_counted_draw_brings_is_not_taken_for_a_draw_that_came_late()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        var id = world.Launch();
+        var subnet = world.Grains.GetGrain<ISubnetGrain>("subnet-a");
+        while ((await subnet.SummarizeAsync()).ReadAt is null)
+        {
+            await world.Grains.GetGrain<IVpcGrain>(world.Ec2.ByHand(vpc => vpc.Id)).ReadSubnetAsync("subnet-a");
+            await Task.Delay(50, Token);
+        }
+
+        await subnet.ShareAsync(id, 1, new SubnetShare(0, 0, 0), [Drawn], []);
+        WriteOpenDraw(world, id, TimeSpan.FromMinutes(5));
+        var executor = await world.JoinAsync(id);
+
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            Assert.DoesNotContain(orders.Lease, one => one.Address == Drawn);
+            world.Time.Shift(TimeSpan.FromSeconds(5));
+            return Held(world) == 1;
+        }, "it to go back");
+    }
+
+    [Fact] // Simulation, seed 1114: an activation ended between the storing of the draw and its sending.
+    public async Task What_is_still_shown_though_it_has_just_been_returned_is_not_taken_for_drawn()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        var id = world.Launch();
+        WriteOpenDraw(world, id, TimeSpan.Zero);
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            Assert.DoesNotContain(orders.Lease, one => one.Address == Drawn);
+            return world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces i-", StringComparison.Ordinal)) > 1;
+        }, "a second look");
+
+        world.Ec2.ByHand(vpc =>
+        {
+            vpc.UnassignPrivateIpAddresses(vpc.Enis.Single().Id, [Drawn.ToIPAddress()], []);
+            return 0; // EC2 does not show it any more.
+        });
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(5));
+            return orders.Lease.Length == 1;
+        }, "a leased address");
+
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+        Assert.Equal(2, Held(world));
+    }
+
+    /// <summary>The document of a node whose open draw by count, and nothing else, may have brought <see cref="Drawn"/>: EC2 shows it on its interface.</summary>
+    /// <param name="ago">When that address has left the same interface.</param>
+    private static void WriteOpenDraw(GrainWorld world, string id, TimeSpan ago)
+    {
+        var eni = world.Ec2.ByHand(vpc =>
+        {
+            vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, [Drawn.ToIPAddress()], false);
+            return vpc.Enis.Single();
+        });
+        var document = new NodeDocument
+        {
+            InstanceType = "m5.large", Zone = "eu-west-1a", AddressesPerInterface = 10, MaxInterfaces = 3, Change = 7, LeaseVersion = 3,
+            Interfaces =
+            [
+                new EniDocument { EniId = eni.Id, Mac = eni.Mac, DeviceIndex = 0, NetworkCard = 0, SubnetId = "subnet-a", SubnetCidr = Cidr.Parse("10.0.0.0/24"), PrimaryAddress = Ip.From(eni.Addresses[0]), AttachmentId = eni.Attachment!.Id },
+            ],
+            Intents = [new Intent { Id = id + "/3.0", Kind = IntentKind.DrawCounted, EniId = eni.Id, SubnetId = "subnet-a", Count = 1, EffectUnknown = true, WasUnknown = true }],
+            Departed = [new DepartedBlock(new Block(Drawn), eni.Id, world.Time.GetUtcNow() - ago)],
+        };
+        world.Documents.Write("node", Orleans.Runtime.GrainId.Create("node", id), JsonSerializer.Serialize(document, DocumentJson.Options), null);
+    }
+
+    private static int Held(GrainWorld world) => world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count);
+}
