@@ -117,6 +117,14 @@ internal sealed class ClusterNode : IAsyncDisposable
         await StopExecutorAsync();
     }
 
+    /// <summary>SIGKILL, if it has not ended by one, and the next run; ends when that can serve.</summary>
+    public async Task RestartExecutorAsync()
+    {
+        await KillExecutorAsync(); // Collects it.
+        StartExecutor();
+        await ServableAsync();
+    }
+
     private int TimesServing() => Serving().Count();
 
     private IEnumerable<string> Serving() => !File.Exists(work.Path(Name + "-node-executor.log")) ? [] : File.ReadLines(work.Path(Name + "-node-executor.log"))

@@ -40,9 +40,9 @@ public sealed class CrashRoundsTests
         Say($"{name}: {Seed.Variable}={Seed.Value}");
         try
         {
-            await TurnOverAsync(pods, "first", random, Survivors, Undisturbed);
+            await pods.TurnOverAsync("first", random, Survivors, Survivors, Undisturbed);
             await AgreeAsync(cluster, pods);
-            await TurnOverAsync(pods, "second", random, PodsARound, Undisturbed);
+            await pods.TurnOverAsync("second", random, PodsARound, Survivors, Undisturbed);
             await AgreeAsync(cluster, pods);
 
             var hits = 0;
@@ -73,7 +73,7 @@ public sealed class CrashRoundsTests
         var inFlight = (Adds: 0, Dels: 0);
         var clock = new Stopwatch();
         var restarted = TimeSpan.Zero;
-        var refused = await TurnOverAsync(pods, "r" + round.ToString("00", CultureInfo.InvariantCulture), random, PodsARound, KillAndRestartAsync);
+        var refused = await pods.TurnOverAsync("r" + round.ToString("00", CultureInfo.InvariantCulture), random, PodsARound, Survivors, KillAndRestartAsync);
         var ended = clock.Elapsed;
         await AgreeAsync(cluster, pods);
         Say(string.Create(CultureInfo.InvariantCulture,
@@ -93,7 +93,7 @@ public sealed class CrashRoundsTests
             go();
             await killed.Task.WaitAsync(Patience);
             clock.Start();
-            await Task.WhenAll(killsSilo ? RestartSiloAsync(cluster.Silo) : Task.CompletedTask, killsExecutor ? RestartExecutorAsync(node) : Task.CompletedTask);
+            await Task.WhenAll(killsSilo ? RestartSiloAsync(cluster.Silo) : Task.CompletedTask, killsExecutor ? node.RestartExecutorAsync() : Task.CompletedTask);
             restarted = clock.Elapsed;
         }
 
@@ -102,34 +102,6 @@ public sealed class CrashRoundsTests
             await silo.KillAsync(); // Collects it.
             await silo.StartAsync();
         }
-
-        static async Task RestartExecutorAsync(ClusterNode node)
-        {
-            await node.KillExecutorAsync();
-            node.StartExecutor();
-            await node.ServableAsync();
-        }
-    }
-
-    /// <summary>New pods come while as many old ones go, all at once.</summary>
-    /// <param name="during">Lets the plugins go, which are there and wait.</param>
-    /// <returns>What was said against ADDs.</returns>
-    private static async Task<string[]> TurnOverAsync(PodTurnover pods, string name, Random random, int count, Func<Action, Task> during)
-    {
-        var old = pods.Told.ToArray();
-        random.Shuffle(old);
-        var coming = await pods.MakeSandboxesAsync(name + "p", count);
-        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var adds = coming.Select(sandbox => pods.AddAsync(sandbox, gate.Task)).ToList();
-        var dels = old.Skip(Survivors).Take(count).Select(pod => pods.DelAsync(pod.Holder, gate.Task)).ToList();
-        await during(gate.SetResult);
-        await Task.WhenAll(dels);
-        var refused = (await Task.WhenAll(adds)).OfType<string>().ToArray();
-
-        // As kubelet does: another sandbox for a pod that got none. Now nothing is in its way.
-        var again = await pods.MakeSandboxesAsync(name + "again", refused.Length);
-        Assert.Empty((await Task.WhenAll(again.Select(sandbox => pods.AddAsync(sandbox, Task.CompletedTask)))).OfType<string>());
-        return refused;
     }
 
     private static Task Undisturbed(Action go)

@@ -4,17 +4,21 @@ using System.Text;
 using System.Text.Json;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using AwsVpcCni.Tests.EndToEnd.Plugin;
+using Xunit;
 
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
 
 /// <summary>Starts and stops pods on a node as a runtime does, many at once: a DEL is repeated until it succeeds, also after an ADD
 /// that has failed, and then the sandbox's namespace goes.</summary>
-internal sealed class PodTurnover(ClusterNode node)
+/// <param name="isPinned">Whether somebody holds the namespace of the sandbox that ends now, until <see cref="UnpinAsync"/>.</param>
+internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
 {
     private static readonly TimeSpan DelPatience = TimeSpan.FromSeconds(30);
 
     private readonly ConcurrentDictionary<string, CniCallOnNode> sandboxes = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, string> addresses = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, string> results = new(StringComparer.Ordinal);
+    private readonly ConcurrentBag<CniCallOnNode> pinned = [];
     private int addsInFlight, delsInFlight, ended;
     private (int Ended, Action Act) awaited = (-1, static () => { });
 
@@ -53,6 +57,7 @@ internal sealed class PodTurnover(ClusterNode node)
         using var said = JsonDocument.Parse(added.Stdout);
         if (added.ExitCode == 0)
         {
+            results[sandbox.ContainerId] = said.RootElement.GetRawText();
             addresses[sandbox.ContainerId] = said.RootElement.GetProperty("ips")[0].GetProperty("address").GetString()!.Split('/')[0];
             return null;
         }
@@ -62,18 +67,81 @@ internal sealed class PodTurnover(ClusterNode node)
         return error;
     }
 
+    /// <summary>A pod to stop, which nobody else gets; null when there are not more than <paramref name="survivors"/>.</summary>
+    public string? TakeOld(int survivors) => addresses.Count <= survivors ? null : addresses.Keys.FirstOrDefault(pod => addresses.TryRemove(pod, out _));
+
     /// <summary>Stops the pod of a container.</summary>
     /// <param name="gate">As for an ADD.</param>
     public async Task DelAsync(string containerId, Task gate)
     {
         addresses.TryRemove(containerId, out _);
+        results.TryRemove(containerId, out _);
         await StopAsync(sandboxes[containerId], gate);
+    }
+
+    /// <summary>New pods come while as many old ones go, all at once.</summary>
+    /// <param name="survivors">Old ones that stay.</param>
+    /// <param name="during">Lets the plugins go, which are there and wait.</param>
+    /// <returns>What was said against ADDs.</returns>
+    public async Task<string[]> TurnOverAsync(string name, Random random, int count, int survivors, Func<Action, Task> during)
+    {
+        var old = Told.ToArray();
+        random.Shuffle(old);
+        var coming = await MakeSandboxesAsync(name + "p", count);
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var adds = coming.Select(sandbox => AddAsync(sandbox, gate.Task)).ToList();
+        var dels = old.Skip(survivors).Take(count).Select(pod => DelAsync(pod.Holder, gate.Task)).ToList();
+        await during(gate.SetResult);
+        await Task.WhenAll(dels);
+        var refused = (await Task.WhenAll(adds)).OfType<string>().ToArray();
+
+        // As kubelet does: another sandbox for a pod that got none. Now nothing is in its way.
+        var again = await MakeSandboxesAsync(name + "again", refused.Length);
+        Assert.Empty((await Task.WhenAll(again.Select(sandbox => AddAsync(sandbox, Task.CompletedTask)))).OfType<string>());
+        return refused;
+    }
+
+    /// <summary>A CHECK of every pod that the runtime was told of: nothing of its wiring is missing or changed.</summary>
+    public Task CheckAsync() => Task.WhenAll(results.Select(async pod =>
+    {
+        var config = $$"""{{CniCallOnNode.Config[..^1]}},"prevResult":{{pod.Value}}}""";
+        var check = await sandboxes[pod.Key].CallAsync("CHECK", config);
+        Assert.True(check.ExitCode == 0, Encoding.UTF8.GetString(check.Stdout));
+    }));
+
+    /// <summary>A GC: the runtime lists the pods that it was told of.</summary>
+    public async Task CollectAsync()
+    {
+        var attachments = string.Join(',', addresses.Keys.Select(container => $$"""{"containerID":"{{container}}","ifname":"eth0"}"""));
+        await using var caller = await CniCallOnNode.StartAsync(node, "gc");
+        var collected = await caller.CallAsync("GC", $$"""{"cniVersion":"1.1.0","name":"aws-cni","type":"aws-vpc-cni","cni.dev/valid-attachments":[{{attachments}}]}""");
+        Assert.True(collected.ExitCode == 0, Encoding.UTF8.GetString(collected.Stdout));
+    }
+
+    /// <summary>Takes away the namespaces that have outlived their sandboxes.</summary>
+    public async Task UnpinAsync()
+    {
+        while (pinned.TryTake(out var sandbox))
+        {
+            await EndAsync(sandbox);
+        }
     }
 
     private async Task StopAsync(CniCallOnNode sandbox, Task gate)
     {
         await Eventually.HoldsAsync($"a DEL of {sandbox.ContainerId} to succeed", DelPatience, async _ =>
             await CallAsync(sandbox, "DEL", gate) is { ExitCode: not 0 } failed ? Encoding.UTF8.GetString(failed.Stdout) : null);
+        if (isPinned?.Invoke() is true)
+        {
+            pinned.Add(sandbox);
+            return;
+        }
+
+        await EndAsync(sandbox);
+    }
+
+    private async Task EndAsync(CniCallOnNode sandbox)
+    {
         sandboxes.TryRemove(sandbox.ContainerId, out _);
         await sandbox.DisposeAsync();
     }

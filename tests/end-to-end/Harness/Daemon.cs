@@ -70,6 +70,9 @@ internal sealed class Daemon : IAsyncDisposable
         return (daemon.ExitCode, daemon.LogEnd());
     }
 
+    /// <summary>Waits for an end that comes by itself.</summary>
+    public Task EndedAsync(CancellationToken cancellation) => process.WaitForExitAsync(cancellation);
+
     /// <summary>SIGTERM, and SIGKILL when that does not help.</summary>
     /// <returns>Its exit code; 137 after SIGKILL.</returns>
     public async Task<int> StopAsync(TimeSpan? patience = null)
