@@ -24,7 +24,7 @@ built-bench := artifacts/.built-benchmarks
 built-sim := artifacts/.built-simulation
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate mutations wiring e2e demo footprint bench-add bench-burst check clean
+.PHONY: help setup build publish test test-unit simulate mutations wiring e2e kill-points demo footprint bench-add bench-burst check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,6 +56,9 @@ wiring: build ## Netlink, wiring and the emulator's fabric, in namespaces of the
 
 e2e: publish $(built-e2e) ## The shipped programs under containerd.
 	@scripts/test.sh end-to-end
+
+kill-points: publish $(built-e2e) ## The executor killed before and after every system call of ADD and DEL, under load; POINTS='sendto netlink' for some.
+	@KILL_POINTS='$(or $(POINTS),all)' FILTER='-class *.KillPointTests' scripts/test.sh end-to-end
 
 demo: publish $(built-e2e) ## A small cluster on this machine: pods on two nodes talk, and operators look at it.
 	@tests/end-to-end/bin/Release/net10.0/AwsVpcCni.Tests.EndToEnd demo

@@ -10,6 +10,7 @@ internal static class Program
     private static Task<int> Main(string[] words) =>
         words is ["demo"] ? Demo.RunAsync()
         : words is ["footprint"] ? Footprint.RunAsync()
+        : words is ["trace", .. var traced] ? Task.FromResult(KillPoints.Tracer.Run(traced))
         // As xunit's own entry point has it: the first are how `dotnet test` calls.
         : words.Any(w => w is "--server" or "--internal-msbuild-node") ? TestPlatformTestFramework.RunAsync(words, SelfRegisteredExtensions.AddSelfRegisteredExtensions)
         : ConsoleRunner.Run(words);
