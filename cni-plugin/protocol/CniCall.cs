@@ -38,6 +38,9 @@ public sealed record CniCall(CniCommand Command, string ContainerId, string Netn
     /// <summary>IFNAMSIZ - 1, linux/if.h.</summary>
     public const int MaxIfNameLength = 15;
 
+    /// <summary>PATH_MAX - 1, linux/limits.h: a longer one cannot be opened. It comes back in the result.</summary>
+    public const int MaxNetnsPathLength = 4095;
+
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <param name="environment">The environment part of a request: <c>NAME=value</c> and a NUL each. Names that we do not know are passed over.</param>
@@ -56,6 +59,11 @@ public sealed record CniCall(CniCommand Command, string ContainerId, string Netn
         var ifName = Required(variables, "CNI_IFNAME", command);
         CheckIfName(ifName);
         var netns = command is CniCommand.Del ? variables.GetValueOrDefault("CNI_NETNS", "") : Required(variables, "CNI_NETNS", command);
+        if (command is not CniCommand.Del && netns.Length > MaxNetnsPathLength)
+        {
+            throw Invalid($"CNI_NETNS has {netns.Length} characters, more than the {MaxNetnsPathLength} of a path");
+        }
+
         var args = command is CniCommand.Del ? CniArgs.None : CniArgs.Parse(variables.GetValueOrDefault("CNI_ARGS", ""));
         return new CniCall(command, containerId, netns, ifName, args);
     }

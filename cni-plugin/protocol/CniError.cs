@@ -48,12 +48,21 @@ public enum CniErrorCode
     CheckFailed = 104,
 }
 
-/// <summary>What a failed CNI command prints.</summary>
+/// <summary>What a failed CNI command prints. Texts end after <see cref="MaxTextLength"/> characters: some quote what was given, however long it is.</summary>
 /// <param name="Code">For the runtime's decisions; people read the message.</param>
 /// <param name="Message">One sentence: what, which, and what to do. containerd shows it in the pod's events.</param>
 /// <param name="Details">More of it, for a reader of logs; null: none.</param>
 public sealed record CniError(CniErrorCode Code, string Message, string? Details = null)
 {
+    /// <summary>Six times as much, when each is escaped, fits into a reply.</summary>
+    public const int MaxTextLength = 4096;
+
+    /// <inheritdoc cref="CniError"/>
+    public string Message { get; } = Cut(Message);
+
+    /// <inheritdoc cref="CniError"/>
+    public string? Details { get; } = Details is null ? null : Cut(Details);
+
     /// <summary>The specification's error object, in UTF-8.</summary>
     /// <param name="version">The config's version; null when it could not be read: then the newest that every runtime knows.</param>
     public byte[] ToJson(CniVersion? version)
@@ -75,6 +84,8 @@ public sealed record CniError(CniErrorCode Code, string Message, string? Details
 
         return buffer.ToArray();
     }
+
+    private static string Cut(string text) => text.Length <= MaxTextLength ? text : text[..MaxTextLength] + "…";
 }
 
 /// <summary>Carries a <see cref="CniError"/> from where it is found to the one place that answers the plugin.</summary>

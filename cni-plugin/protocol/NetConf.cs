@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace AwsVpcCni.CniProtocol;
 
@@ -24,15 +25,8 @@ public sealed record NetConf(CniVersion Version, string Name, string Type, int? 
     /// <exception cref="CniException">Code 6 for what is no JSON, 1 for a version that we do not speak, 7 for a wrong value; with the key.</exception>
     public static NetConf Parse(ReadOnlyMemory<byte> stdin)
     {
-        try
-        {
-            using var document = JsonDocument.Parse(stdin, new JsonDocumentOptions { MaxDepth = 64 });
-            return Read(document.RootElement);
-        }
-        catch (JsonException e)
-        {
-            throw new CniException(new CniError(CniErrorCode.DecodingFailure, "the network configuration on stdin is no JSON", e.Message), e);
-        }
+        using var document = Json(stdin);
+        return Read(document.RootElement);
     }
 
     /// <summary>The same for a command that not every version of the specification has.</summary>
@@ -50,16 +44,40 @@ public sealed record NetConf(CniVersion Version, string Name, string Type, int? 
     {
         try
         {
-            using var document = JsonDocument.Parse(stdin);
+            using var document = Json(stdin);
             return document.RootElement.ValueKind is JsonValueKind.Object
                 && document.RootElement.TryGetProperty("cniVersion"u8, out var version)
                 && version.ValueKind is JsonValueKind.String
-                ? CniVersions.Parse(Text(version, "cniVersion"))
+                ? CniVersions.Parse(version.GetString())
                 : null;
         }
-        catch (Exception e) when (e is JsonException or CniException)
+        catch (CniException)
         {
             return null;
+        }
+    }
+
+    /// <summary>JSON all of whose keys and texts can be read, and written again.</summary>
+    /// <remarks>The library looks at bytes and escapes of a text only when it is asked for, and at those of keys while it looks for another one:
+    /// then a text that is none would be an error in the middle of a pod's wiring.</remarks>
+    private static JsonDocument Json(ReadOnlyMemory<byte> stdin)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(Utf8.IsValid(stdin.Span) ? stdin.Span : throw new JsonException("It is not UTF-8."));
+            while (reader.Read())
+            {
+                if (reader.TokenType is JsonTokenType.PropertyName or JsonTokenType.String && reader.ValueIsEscaped)
+                {
+                    reader.GetString();
+                }
+            }
+
+            return JsonDocument.Parse(stdin);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // The latter by an escaped half of a surrogate pair.
+        {
+            throw new CniException(new CniError(CniErrorCode.DecodingFailure, "the network configuration on stdin is no JSON", e.Message), e);
         }
     }
 
@@ -94,7 +112,7 @@ public sealed record NetConf(CniVersion Version, string Name, string Type, int? 
         var number = mtu.ValueKind switch
         {
             JsonValueKind.Number when mtu.TryGetInt32(out var value) => value,
-            JsonValueKind.String when int.TryParse(Text(mtu, "mtu"), out var value) => value,
+            JsonValueKind.String when int.TryParse(mtu.GetString(), out var value) => value,
             _ => throw Wrong("mtu", "is no whole number"),
         };
         return number is >= MinMtu and <= MaxMtu ? number : throw Wrong("mtu", $"{number} is not from {MinMtu} to {MaxMtu}");
@@ -107,21 +125,8 @@ public sealed record NetConf(CniVersion Version, string Name, string Type, int? 
 
     private static string? OptionalText(JsonElement root, string key) =>
         !root.TryGetProperty(key, out var value) ? null
-        : value.ValueKind is JsonValueKind.String ? Text(value, key)
+        : value.ValueKind is JsonValueKind.String ? value.GetString()
         : throw Wrong(key, "is no string");
-
-    private static string Text(JsonElement value, string key)
-    {
-        try
-        {
-            return value.GetString()!;
-        }
-        catch (InvalidOperationException)
-        {
-            // An escaped half of a surrogate pair: JSON by its grammar, but no text.
-            throw Wrong(key, "is no Unicode text");
-        }
-    }
 
     private static CniException Unspoken(string what) => CniException.Of(
         CniErrorCode.IncompatibleVersion,

@@ -8,6 +8,9 @@ namespace AwsVpcCni.CniProtocol;
 /// <remarks>Keys that we do not know are allowed, and kept.</remarks>
 public sealed class PrevResult
 {
+    /// <summary>Characters. A chain's result has some 1,000; six times as much, when each is escaped, must fit into a reply with ours.</summary>
+    public const int MaxLength = 128 * 1024;
+
     private PrevResult(JsonElement root, ImmutableArray<PrevInterface> interfaces, ImmutableArray<PrevIp> ips) =>
         (Root, Interfaces, Ips) = (root, interfaces, ips);
 
@@ -28,6 +31,11 @@ public sealed class PrevResult
     /// <exception cref="CniException">Code 7, with the key.</exception>
     public static PrevResult Parse(string json, CniVersion version)
     {
+        if (json.Length > MaxLength)
+        {
+            throw Wrong($"it has {json.Length} characters, more than {MaxLength}");
+        }
+
         var root = JsonDocument.Parse(json).RootElement; // Of a config that was JSON.
         if (Text(root, "cniVersion") is { } given && given != version.Text())
         {
@@ -59,22 +67,10 @@ public sealed class PrevResult
             : throw Wrong($"ips: {text} or its gateway is no address");
     }
 
-    private static string? Text(JsonElement parent, string key)
-    {
-        if (!parent.TryGetProperty(key, out var value) || value.ValueKind is JsonValueKind.Null)
-        {
-            return null;
-        }
-
-        try
-        {
-            return value.ValueKind is JsonValueKind.String ? value.GetString() : throw Wrong($"{key} is no string");
-        }
-        catch (InvalidOperationException)
-        {
-            throw Wrong($"{key} is no Unicode text"); // An escaped half of a surrogate pair.
-        }
-    }
+    private static string? Text(JsonElement parent, string key) =>
+        !parent.TryGetProperty(key, out var value) || value.ValueKind is JsonValueKind.Null ? null
+        : value.ValueKind is JsonValueKind.String ? value.GetString()
+        : throw Wrong($"{key} is no string");
 
     private static CniException Wrong(string what) =>
         CniException.Of(CniErrorCode.InvalidNetworkConfig, $"the network configuration's prevResult: {what}");

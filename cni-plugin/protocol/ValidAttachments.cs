@@ -28,19 +28,10 @@ public static class ValidAttachments
             : throw Wrong($"is of kind {list.ValueKind}, not a list of objects with containerID and ifname");
     }
 
-    private static string Text((int Index, JsonElement Item) entry, string key)
-    {
-        try
-        {
-            return entry.Item.ValueKind is JsonValueKind.Object && entry.Item.TryGetProperty(key, out var value)
-                && value.ValueKind is JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text
-                : throw Wrong($"has an entry {entry.Index} without a text {key}. Each must be like {{\"containerID\":\"...\",\"ifname\":\"eth0\"}}; nothing was released");
-        }
-        catch (InvalidOperationException)
-        {
-            throw Wrong($"has an entry {entry.Index} whose {key} is no Unicode text; nothing was released");
-        }
-    }
+    private static string Text((int Index, JsonElement Item) entry, string key) =>
+        entry.Item.ValueKind is JsonValueKind.Object && entry.Item.TryGetProperty(key, out var value)
+            && value.ValueKind is JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text
+            : throw Wrong($"has an entry {entry.Index} without a text {key}. Each must be like {{\"containerID\":\"...\",\"ifname\":\"eth0\"}}; nothing was released");
 
     private static CniException Wrong(string what) => CniException.Of(CniErrorCode.InvalidNetworkConfig, $"the network configuration's {Key} {what}");
 }

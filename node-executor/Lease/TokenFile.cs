@@ -42,7 +42,7 @@ internal sealed class TokenFile(string path)
             return claims.RootElement.ValueKind is JsonValueKind.Object && claims.RootElement.TryGetProperty(InstanceClaim, out var instance)
                 && instance.ValueKind is JsonValueKind.String ? instance.GetString() : null;
         }
-        catch (Exception e) when (e is JsonException or FormatException or DecoderFallbackException)
+        catch (Exception e) when (e is JsonException or FormatException or DecoderFallbackException or InvalidOperationException) // The last by a text that is no Unicode.
         {
             return null;
         }

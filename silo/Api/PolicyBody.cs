@@ -22,7 +22,16 @@ internal sealed record PolicyBody(PoolOptions? Policy, string Who, string Why)
     public static async Task<(PolicyBody? Body, IReadOnlyList<string> Errors)> ReadAsync(Stream stream, bool takesAway, CancellationToken cancellation)
     {
         using var document = await JsonDocument.ParseAsync(stream, default, cancellation);
-        string[] errors = [.. Errors(document.RootElement, takesAway)];
+        string[] errors;
+        try
+        {
+            errors = [.. Errors(document.RootElement, takesAway)];
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new JsonException("a text in it is no Unicode", e); // Half of a surrogate pair, or not UTF-8.
+        }
+
         if (errors.Length > 0)
         {
             return (null, errors);

@@ -91,6 +91,7 @@ public sealed class PolicyApiTests
     [InlineData("\"0\"", """{"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy must be an object. Send {")]
     [InlineData("\"0\"", "[]", HttpStatusCode.BadRequest, "The body is []; send {")]
     [InlineData("\"0\"", "many", HttpStatusCode.BadRequest, "no JSON")]
+    [InlineData("\"0\"", """{"policy":{"warmIps":2},"who":"\ud800","why":"x"}""", HttpStatusCode.BadRequest, "no JSON")]
     public async Task A_bad_change_is_refused_and_changes_nothing(string? ifMatch, string body, HttpStatusCode status, string said)
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });

@@ -58,9 +58,26 @@ public sealed class NetConfTests
     [InlineData("""{"cniVersion":1,"name":"a","type":"b"}""", CniErrorCode.InvalidNetworkConfig, "cniVersion")]
     [InlineData("""{"cniVersion":"1.0.0","type":"b"}""", CniErrorCode.InvalidNetworkConfig, "name")]
     [InlineData("""{"cniVersion":"1.0.0","name":"a b","type":"b"}""", CniErrorCode.InvalidNetworkConfig, "name")]
-    [InlineData("""{"cniVersion":"1.0.0","name":"\ud800","type":"b"}""", CniErrorCode.InvalidNetworkConfig, "name")]
+    [InlineData("""{"cniVersion":"1.0.0","name":"\ud800","type":"b"}""", CniErrorCode.DecodingFailure, "no JSON")]
+    [InlineData("""{"cniVersion":"1.0.0","name":"a","type":"b","prevResult":{"dns":{"x":["\ud800"]}}}""", CniErrorCode.DecodingFailure, "no JSON")]
+    [InlineData("""{"\ud800 is longer than the keys":1,"cniVersion":"1.0.0","name":"a","type":"b"}""", CniErrorCode.DecodingFailure, "no JSON")]
     [InlineData("""{"cniVersion":"1.0.0","name":"a"}""", CniErrorCode.InvalidNetworkConfig, "type")]
     public void A_refusal_says_what_is_wrong(string stdin, CniErrorCode code, string said) => Refused(stdin, code, said);
+
+    [Fact]
+    public void What_is_no_UTF_8_is_refused_wherever_it_stands()
+    {
+        var stdin = Encoding.Latin1.GetBytes(With("\"prevResult\":{\"x\":\"\u00ff\"}"));
+        Assert.Equal(CniErrorCode.DecodingFailure, Assert.Throws<CniException>(() => NetConf.Parse(stdin)).Error.Code);
+        Assert.Null(NetConf.VersionOf(stdin));
+    }
+
+    [Fact]
+    public void A_refusal_of_a_very_long_text_fits_into_a_reply()
+    {
+        var error = Assert.Throws<CniException>(() => Parse(Least.Replace("aws-cni", new string('+', 1_000_000), StringComparison.Ordinal))).Error;
+        Assert.InRange(error.ToJson(null).Length, CniError.MaxTextLength, 7 * CniError.MaxTextLength);
+    }
 
     [Theory]
     [InlineData("\"mtu\":575", "575")]
@@ -75,6 +92,7 @@ public sealed class NetConfTests
     [InlineData("""{"cniVersion":"0.4.0"}""", CniVersion.V040)]
     [InlineData("""{"cniVersion":4}""", null)]
     [InlineData("""{"cniVersion":"\ud800"}""", null)]
+    [InlineData("""{"cniVersion":"1.0.0","\ud800 is longer than the key":1}""", null)]
     [InlineData("[]", null)]
     [InlineData("{", null)]
     public void The_version_of_a_bad_config_is_had_where_possible(string stdin, CniVersion? version) =>

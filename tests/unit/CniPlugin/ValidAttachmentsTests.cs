@@ -32,7 +32,7 @@ public sealed class ValidAttachmentsTests
     private static readonly string[] Entries =
     [
         """{"containerID":"c","ifname":"eth0"}""", "null", "1", "[]", "{}", """{"containerID":1,"ifname":"eth0"}""", """{"containerID":"c","ifname":""}""",
-        """{"containerid":"c","ifname":"eth0"}""", """{"containerID":"\ud800","ifname":"eth0"}""",
+        """{"containerid":"c","ifname":"eth0"}""",
     ];
 
     private static HashSet<(string ContainerId, string IfName)> Parse(string json) => ValidAttachments.Parse(Encoding.UTF8.GetBytes(json));
