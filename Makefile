@@ -22,9 +22,11 @@ built     := artifacts/.built
 built-e2e := artifacts/.built-end-to-end
 built-bench := artifacts/.built-benchmarks
 built-sim := artifacts/.built-simulation
+built-wiring := artifacts/.built-wiring
+wiring := tests/wiring/bin/Release/net10.0/AwsVpcCni.Tests.Wiring
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate mutations wiring e2e kill-points demo footprint bench-add bench-burst check clean
+.PHONY: help setup build publish test test-unit simulate mutations wiring fuzz e2e kill-points demo footprint bench-add bench-burst check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -51,8 +53,11 @@ mutations: ## What must not be missing is taken out, one thing after another: th
 	@scripts/setup.sh sdk
 	@scripts/mutations.sh $(NAMES)
 
-wiring: build ## Netlink, wiring and the emulator's fabric, in namespaces of their own.
+wiring: build $(plugin) ## Netlink, wiring and the emulator's fabric, in namespaces of their own.
 	@scripts/test.sh wiring
+
+fuzz: publish $(built-wiring) ## Broken input: INPUTS=n (100,000) of each kind in one process, EXECS=n (2,000) of the shipped plugin; SEED=n again.
+	@AWS_VPC_CNI_TEST_EXECUTOR=$(CURDIR)/$(executor) $(wiring) fuzz $(or $(INPUTS),100000) $(or $(EXECS),2000) $(SEED)
 
 e2e: publish $(built-e2e) ## The shipped programs under containerd.
 	@scripts/test.sh end-to-end
@@ -91,6 +96,10 @@ $(built-e2e): $(call sources,tests/end-to-end tests/vpc-emulator cni-plugin/prot
 $(built-sim): $(call sources,tests/simulation tests/cluster/Grains tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
 	@scripts/setup.sh sdk
 	@scripts/build.sh tests/simulation/AwsVpcCni.Tests.Simulation.csproj
+	@mkdir -p $(@D) && touch $@
+
+$(built-wiring): $(call sources,tests/wiring tests/vpc-emulator node-executor cni-plugin/protocol grains/core)
+	@scripts/build.sh tests/wiring/AwsVpcCni.Tests.Wiring.csproj
 	@mkdir -p $(@D) && touch $@
 
 $(built-bench): $(call sources,tests/benchmarks tests/end-to-end tests/vpc-emulator cni-plugin/protocol)

@@ -20,22 +20,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(ReceiveBytes);
     private uint _sequence;
 
-    private NetlinkSocket(SafeFileHandle socket)
-    {
-        _socket = socket;
-        var address = new NetlinkAddress { Family = Libc.AF_NETLINK }; // Port 0: the kernel chooses a free one.
-        var length = sizeof(NetlinkAddress);
-        Check(Libc.Bind(socket, &address, length), "bind a netlink socket");
-        Check(Libc.GetSockName(socket, &address, &length), "read a netlink socket's port");
-        _port = address.Port;
-
-        // Acks without the request's echo, the kernel's error texts, and no silent ignoring of what it does not know.
-        foreach (var option in (ReadOnlySpan<int>)[NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK])
-        {
-            var on = 1;
-            Check(Libc.SetSockOpt(socket, SOL_NETLINK, option, &on, sizeof(int)), $"set netlink option {option} (Linux 4.20 or newer has it)");
-        }
-    }
+    private NetlinkSocket(SafeFileHandle socket, uint port) => (_socket, _port) = (socket, port);
 
     /// <summary>A reply to a query. Attributes may be read only during the call.</summary>
     internal delegate T? Parse<T>(ushort type, MessageReader body)
@@ -53,6 +38,9 @@ internal sealed unsafe class NetlinkSocket : IDisposable
 
     /// <summary>A socket in <paramref name="netns"/>.</summary>
     internal static NetlinkSocket OpenIn(SafeHandle netns) => Bound(NetworkNamespace.OpenNetlinkSocket(netns, NETLINK_ROUTE));
+
+    /// <summary>Over a socket that is connected to somebody who plays the kernel: for tests.</summary>
+    internal static NetlinkSocket Over(SafeFileHandle socket, uint port) => new(socket, port);
 
     /// <summary>Carries out one or more requests, in order.</summary>
     /// <param name="messages">From a <see cref="MessageWriter"/>; sequence numbers and port are filled in here.</param>
@@ -116,13 +104,30 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     {
         try
         {
-            return new NetlinkSocket(socket);
+            return new NetlinkSocket(socket, Bind(socket));
         }
         catch
         {
             socket.Dispose();
             throw;
         }
+    }
+
+    private static uint Bind(SafeFileHandle socket)
+    {
+        var address = new NetlinkAddress { Family = Libc.AF_NETLINK }; // Port 0: the kernel chooses a free one.
+        var length = sizeof(NetlinkAddress);
+        Check(Libc.Bind(socket, &address, length), "bind a netlink socket");
+        Check(Libc.GetSockName(socket, &address, &length), "read a netlink socket's port");
+
+        // Acks without the request's echo, the kernel's error texts, and no silent ignoring of what it does not know.
+        foreach (var option in (ReadOnlySpan<int>)[NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK])
+        {
+            var on = 1;
+            Check(Libc.SetSockOpt(socket, SOL_NETLINK, option, &on, sizeof(int)), $"set netlink option {option} (Linux 4.20 or newer has it)");
+        }
+
+        return address.Port;
     }
 
     private void Exchange(

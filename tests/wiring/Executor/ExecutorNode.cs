@@ -149,6 +149,8 @@ internal sealed class ExecutorNode : IAsyncDisposable
     {
         private readonly StringBuilder said = new();
 
+        public int Id => process.Id;
+
         /// <summary>Waits for a line of its log.</summary>
         public async Task<string> SaysAsync(string text)
         {
