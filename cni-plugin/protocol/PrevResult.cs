@@ -11,8 +11,9 @@ public sealed class PrevResult
     /// <summary>Characters. A chain's result has some 1,000; six times as much, when each is escaped, must fit into a reply with ours.</summary>
     public const int MaxLength = 128 * 1024;
 
+    /// <summary>All that is written again is looked at here: a result that could not be written would be known only when the pod is wired.</summary>
     private PrevResult(JsonElement root, ImmutableArray<PrevInterface> interfaces, ImmutableArray<PrevIp> ips) =>
-        (Root, Interfaces, Ips) = (root, interfaces, ips);
+        (Root, Interfaces, Ips, HasDefaultRoute) = (root, interfaces, ips, Array(root, "routes").Count(route => Text(route, "dst") == "0.0.0.0/0") > 0);
 
     /// <summary>In the chain's order.</summary>
     public ImmutableArray<PrevInterface> Interfaces { get; }
@@ -21,7 +22,7 @@ public sealed class PrevResult
     public ImmutableArray<PrevIp> Ips { get; }
 
     /// <summary>Whether the pod has an IPv4 default route in it already.</summary>
-    public bool HasDefaultRoute => Array(Root, "routes").Any(route => Text(route, "dst") == "0.0.0.0/0");
+    public bool HasDefaultRoute { get; }
 
     /// <summary>The whole object.</summary>
     internal JsonElement Root { get; }

@@ -36,6 +36,8 @@ public sealed class PrevResultTests
     [InlineData("""{"cniVersion":"0.3.1"}""", "cniVersion is 0.3.1, the configuration's 1.0.0")]
     [InlineData("""{"cniVersion":1}""", "cniVersion is no string")]
     [InlineData("""{"interfaces":{}}""", "interfaces is no list")]
+    [InlineData("""{"routes":{}}""", "routes is no list")]
+    [InlineData("""{"routes":[{"dst":1}]}""", "dst is no string")]
     [InlineData("""{"interfaces":[1]}""", "interfaces is no list of objects")]
     [InlineData("""{"interfaces":[{"mac":"x"}]}""", "one has no name")]
     [InlineData("""{"ips":[{}]}""", "one has no address")]

@@ -28,7 +28,7 @@ public sealed class TokenFileTests : IDisposable
     [InlineData("[]")]
     [InlineData("""{"aws-vpc-cni/instance-id":["i-1","i-2"]}""")]
     [InlineData("""{"aws-vpc-cni/instance-id":"\ud800"}""")]
-    [InlineData("""{"\ud800 is longer than the claim's name":1,"aws-vpc-cni/instance-id":"i-1"}""")]
+    [InlineData("""{"aws-vpc-cni/instance-id":"i-1","\ud800 is longer than the claim's name":1}""")]
     public void A_token_without_one_instance_names_none(string claims) => Assert.Null(TokenFile.InstanceOf(Token(claims)));
 
     [Fact]
