@@ -25,7 +25,7 @@ packages=(
     containerd runc containernetworking-plugins         # a container runtime; its loopback plugin
     busybox-static                                      # the pods' image
     iproute2 iputils-ping nftables procps util-linux    # namespaces, the emulator's router
-    libnftables1 iptables                               # what the executor loads; rules of others beside its own
+    libnftables1 iptables conntrack                     # what the executor loads; rules of others beside its own, and what follows from them
     strace sqlite3                                      # tests count a program's system calls, and read the silo's file
 )
 

@@ -41,6 +41,15 @@ internal struct NetlinkError
     internal NetlinkHeader Request;
 }
 
+/// <summary>struct nfgenmsg, linux/netfilter/nfnetlink.h.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct NetfilterHeader
+{
+    internal byte Family;
+    internal byte Version;
+    internal ushort Resource;
+}
+
 /// <summary>struct ifinfomsg, linux/rtnetlink.h.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct LinkHeader

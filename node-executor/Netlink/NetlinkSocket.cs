@@ -6,7 +6,7 @@ using static AwsVpcCni.NodeExecutor.Netlink.Rtnetlink;
 
 namespace AwsVpcCni.NodeExecutor.Netlink;
 
-/// <summary>One rtnetlink socket: requests out, answers in, each matched by sender, port and sequence number.</summary>
+/// <summary>One rtnetlink or netfilter socket: requests out, answers in, each matched by sender, port and sequence number.</summary>
 /// <remarks>Any thread may call; one exchange runs at a time. The kernel carries a request out inside the send, so a
 /// deadline bounds the wait for answers, not the kernel's own work on a request that it has begun.</remarks>
 internal sealed unsafe class NetlinkSocket : IDisposable
@@ -29,9 +29,9 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     private delegate void OnReply(ushort type, MessageReader body);
 
     /// <summary>A socket in the calling thread's network namespace.</summary>
-    internal static NetlinkSocket Open()
+    internal static NetlinkSocket Open(int protocol = NETLINK_ROUTE)
     {
-        var socket = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, NETLINK_ROUTE);
+        var socket = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, protocol);
         Check(socket.IsInvalid ? -1 : 0, "open a netlink socket");
         return Bound(socket);
     }
@@ -183,7 +183,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
             header.Sequence = ++_sequence;
             header.Port = _port;
             header.Flags |= NLM_F_REQUEST;
-            if (header.Type is not (RTM_GETLINK or RTM_GETADDR or RTM_GETROUTE or RTM_GETNEIGH or RTM_GETRULE) || (header.Flags & NLM_F_DUMP) != NLM_F_DUMP)
+            if (header.Type is not (RTM_GETLINK or RTM_GETADDR or RTM_GETROUTE or RTM_GETNEIGH or RTM_GETRULE or Connection.List) || (header.Flags & NLM_F_DUMP) != NLM_F_DUMP)
             {
                 header.Flags |= NLM_F_ACK;
             }

@@ -1,7 +1,7 @@
 namespace AwsVpcCni.NodeExecutor.Netlink;
 
 /// <summary>The kernel's numbers under the kernel's names: linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, fib_rules.h,
-/// neighbour.h, veth.h, netfilter/nfnetlink.h. LayoutTests has the C compiler compare them.</summary>
+/// neighbour.h, veth.h, netfilter/nfnetlink.h, nfnetlink_conntrack.h. LayoutTests has the C compiler compare them.</summary>
 internal static class Rtnetlink
 {
     internal const int NETLINK_ROUTE = 0;
@@ -25,6 +25,7 @@ internal static class Rtnetlink
     internal const ushort NLM_F_ACK_TLVS = 0x200;
     internal const ushort NLMSGERR_ATTR_MSG = 1;
     internal const int NLA_TYPE_MASK = ~0xc000;
+    internal const ushort NLA_F_NESTED = 0x8000;
 
     internal const ushort RTM_NEWLINK = 16;
     internal const ushort RTM_DELLINK = 17;
@@ -97,6 +98,21 @@ internal static class Rtnetlink
     internal const int RTNLGRP_IPV4_RULE = 8;
     internal const int RTNLGRP_IPV4_NETCONF = 24;
     internal const int NFNLGRP_NFTABLES = 7;
+
+    internal const ushort NFNL_SUBSYS_CTNETLINK = 1;
+    internal const ushort IPCTNL_MSG_CT_NEW = 0;
+    internal const ushort IPCTNL_MSG_CT_GET = 1;
+    internal const ushort IPCTNL_MSG_CT_DELETE = 2;
+    internal const ushort CTA_TUPLE_ORIG = 1;
+    internal const ushort CTA_TUPLE_REPLY = 2;
+    internal const ushort CTA_ID = 12;
+    internal const ushort CTA_ZONE = 18;
+    internal const ushort CTA_FILTER = 25;
+    internal const ushort CTA_FILTER_ORIG_FLAGS = 1;
+    internal const ushort CTA_FILTER_REPLY_FLAGS = 2;
+    internal const ushort CTA_TUPLE_IP = 1;
+    internal const ushort CTA_IP_V4_SRC = 1;
+    internal const ushort CTA_IP_V6_SRC = 3;
 
     internal const byte AF_INET = 2;
     internal const byte AF_INET6 = 10;

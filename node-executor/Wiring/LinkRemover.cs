@@ -1,23 +1,25 @@
 using System.Collections.Concurrent;
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.NodeExecutor.Linux;
 using AwsVpcCni.NodeExecutor.Netlink;
 
 namespace AwsVpcCni.NodeExecutor.Wiring;
 
-/// <summary>Deletes links on a thread and a socket of its own: the kernel takes 19 ms for each, which neither a DEL's answer
-/// nor another pod's ADD should wait for.</summary>
+/// <summary>Deletes links, and has connections forgotten, on a thread and sockets of its own: the kernel takes 19 ms for a link, which neither a
+/// DEL's answer nor another pod's ADD should wait for.</summary>
 internal sealed class LinkRemover : IDisposable
 {
     private const int MaxQueued = 1000; // As many as a node has pods, and some.
 
     private readonly NetlinkSocket _socket;
-    private readonly BlockingCollection<(int Index, string Name, TimeSpan Time, TaskCompletionSource Gone)> _queue = new(MaxQueued);
+    private readonly NetlinkSocket _connections;
+    private readonly BlockingCollection<(int? Index, string Name, Ip? Address, TimeSpan Time, TaskCompletionSource Gone)> _queue = new(MaxQueued);
     private readonly Thread _thread;
 
-    /// <param name="socket">Disposed with this.</param>
-    internal LinkRemover(NetlinkSocket socket)
+    /// <exception cref="NetlinkException">No netlink socket.</exception>
+    internal LinkRemover()
     {
-        _socket = socket;
+        (_socket, _connections) = (NetlinkSocket.Open(), NetlinkSocket.Open(Rtnetlink.NETLINK_NETFILTER));
         _thread = new Thread(Run) { IsBackground = true, Name = "link-remover" };
         _thread.Start();
     }
@@ -31,13 +33,16 @@ internal sealed class LinkRemover : IDisposable
         _socket.Execute(message.Written, [$"delete link {name}"], until, Errno.ENODEV);
     }
 
-    /// <summary>Deletes a link soon. The task ends when the kernel has confirmed it.</summary>
+    /// <summary>Deletes a link soon, and then has the connections of its address forgotten: what others send to a port of the host must not go on
+    /// to where the pod was. The task ends when the kernel has confirmed it.</summary>
+    /// <param name="index">Null: there is no link any more.</param>
+    /// <param name="address">Null: it had none.</param>
     /// <param name="time">For the kernel's answer, from its turn on.</param>
     /// <exception cref="WiringException">Too many are waiting, or this is disposed.</exception>
-    internal Task RemoveAsync(int index, string name, TimeSpan time)
+    internal Task RemoveAsync(int? index, string name, Ip? address, TimeSpan time)
     {
         var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        return !_queue.IsAddingCompleted && _queue.TryAdd((index, name, time, gone))
+        return !_queue.IsAddingCompleted && _queue.TryAdd((index, name, address, time, gone))
             ? gone.Task
             : throw new WiringException($"{name} cannot be removed: {MaxQueued} links are waiting for that, or the executor stops.", isUndone: false, null);
     }
@@ -49,15 +54,26 @@ internal sealed class LinkRemover : IDisposable
         _thread.Join();
         _queue.Dispose();
         _socket.Dispose();
+        _connections.Dispose();
     }
 
     private void Run()
     {
-        foreach (var (index, name, time, gone) in _queue.GetConsumingEnumerable())
+        foreach (var (index, name, address, time, gone) in _queue.GetConsumingEnumerable())
         {
             try
             {
-                Remove(index, name, Deadline.In(time));
+                var until = Deadline.In(time);
+                if (index is { } link)
+                {
+                    Remove(link, name, until);
+                }
+
+                if (address is { } left)
+                {
+                    Connection.ForgetAllOf(_connections, left, until);
+                }
+
                 gone.SetResult();
             }
             catch (Exception failed) when (failed is NetlinkException or InvalidDataException)

@@ -29,7 +29,7 @@ public sealed class Wirer : IWirer, IDisposable
         try
         {
             _host = NetlinkSocket.Open();
-            _remover = new LinkRemover(NetlinkSocket.Open());
+            _remover = new LinkRemover();
         }
         catch (NetlinkException refused)
         {
@@ -61,7 +61,7 @@ public sealed class Wirer : IWirer, IDisposable
     public async Task DiscardAsync(IPodPair pair, TimeSpan deadline)
     {
         using var made = (VethPair)pair;
-        await _remover.RemoveAsync(made.HostIndex, made.Veth.HostVeth, deadline); // The kernel does not give the index to a later link of the name.
+        await _remover.RemoveAsync(made.HostIndex, made.Veth.HostVeth, null, deadline); // The kernel does not give the index to a later link of the name.
     }
 
     /// <summary>Wires a pod. When it throws, what it did is undone, but for <see cref="WiringException.IsUndone"/> = false.</summary>
@@ -131,7 +131,7 @@ public sealed class Wirer : IWirer, IDisposable
                 RemoveRules(address, link, until);
             }
 
-            return link is null ? Task.CompletedTask : _remover.RemoveAsync(link.Index, link.Name, deadline);
+            return link is null && wired.Address is null ? Task.CompletedTask : _remover.RemoveAsync(link?.Index, link?.Name ?? $"{wired.Address}", wired.Address, deadline);
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
         {

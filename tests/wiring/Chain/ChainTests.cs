@@ -64,6 +64,35 @@ public sealed class ChainTests : IDisposable
         }
     }
 
+    [Fact] // F13: tracked connections kept UDP senders on the pod that was gone.
+    public async Task A_UDP_sender_that_never_pauses_reaches_the_next_pod_and_no_connection_to_the_last_one_is_left()
+    {
+        await using var node = await StartAsync();
+        SkipWithout(node, "portmap", "iptables", "-w", "-t", "nat", "-S");
+        var arguments = JsonNode.Parse($$"""{"portMappings":[{"hostPort":{{HostPort}},"containerPort":80,"protocol":"udp"}]}""")!.AsObject();
+        using var sender = NetworkNamespace.Run(TestNode.Path(AddClient(node)), () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+        using var timer = new Timer(_ => Send(sender), null, TimeSpan.Zero, TimeSpan.FromMilliseconds(20));
+        foreach (var container in (string[])["c1", "c2"])
+        {
+            var pod = node.AddPod(container);
+            using var server = NetworkNamespace.Run(pod, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+            server.Bind(new IPEndPoint(IPAddress.Any, 80));
+            var chain = new CniChain(node, container, pod, "1.0.0", folder.FullName, arguments, CniChain.Ours, Portmap);
+            await chain.AddAsync();
+            Assert.Equal(1, await server.ReceiveAsync(new byte[1]).WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
+            Assert.Contains($"src={chain.Address} ", Connections(node), StringComparison.Ordinal);
+
+            await chain.DelAsync();
+            for (var tries = 0; Connections(node).Contains(chain.Address, StringComparison.Ordinal); tries++)
+            {
+                Assert.True(tries < 100, Connections(node));
+                await Task.Delay(50, TestContext.Current.CancellationToken);
+            }
+        }
+
+        Assert.Contains("src=10.7.0.2 ", Connections(node), StringComparison.Ordinal); // The sender's own, to the host, goes on.
+    }
+
     [Fact]
     public async Task The_bandwidth_of_a_pod_is_limited_both_ways_on_its_host_link()
     {
@@ -189,6 +218,20 @@ public sealed class ChainTests : IDisposable
         using var accepted = server.Accept();
         return accepted.RemoteEndPoint is IPEndPoint;
     }
+
+    private static void Send(Socket sender)
+    {
+        try
+        {
+            sender.SendTo([1], new IPEndPoint(IPAddress.Parse("10.7.0.1"), HostPort));
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // Refused by the node while no pod has the port; or the test is over.
+        }
+    }
+
+    private static string Connections(ExecutorNode node) => TestNode.Run("nsenter", $"--net={TestNode.Path(node.Name)}", "conntrack", "-L");
 
     private static string Rules(ExecutorNode node, string table) => TestNode.Run("nsenter", $"--net={TestNode.Path(node.Name)}", "iptables", "-w", "-t", table, "-S");
 

@@ -25,6 +25,7 @@ public sealed class LayoutTests
         Struct<RouteHeader>(source, "struct rtmsg", "rtm_family", "rtm_dst_len", "rtm_src_len", "rtm_tos", "rtm_table", "rtm_protocol", "rtm_scope", "rtm_type", "rtm_flags");
         Struct<RuleHeader>(source, "struct fib_rule_hdr", "family", "dst_len", "src_len", "tos", "table", "res1", "res2", "action", "flags");
         Struct<NeighbourHeader>(source, "struct ndmsg", "ndm_family", "ndm_pad1", "ndm_pad2", "ndm_ifindex", "ndm_state", "ndm_flags", "ndm_type");
+        Struct<NetfilterHeader>(source, "struct nfgenmsg", "nfgen_family", "version", "res_id");
         Struct<TimeValue>(source, "struct timeval", "tv_sec", "tv_usec");
         Struct<PollDescriptor>(source, "struct pollfd", "fd", "events", "revents");
         Compile(source.ToString());
@@ -33,7 +34,7 @@ public sealed class LayoutTests
     [Fact]
     public void Every_number_is_the_headers_number()
     {
-        var source = new StringBuilder("#include <sched.h>\n#include <errno.h>\n#include <poll.h>\n#include <linux/netfilter/nfnetlink.h>\n");
+        var source = new StringBuilder("#include <sched.h>\n#include <errno.h>\n#include <poll.h>\n#include <linux/netfilter/nfnetlink_conntrack.h>\n");
         foreach (var type in (Type[])[typeof(Rtnetlink), typeof(Libc)])
         {
             foreach (var field in type.GetFields(BindingFlags.NonPublic | BindingFlags.Static).Where(field => field.IsLiteral))
@@ -75,7 +76,7 @@ public sealed class LayoutTests
     private static void Compile(string asserts)
     {
         string[] headers =
-            ["sys/socket.h", "linux/netlink.h", "linux/rtnetlink.h", "linux/if.h", "linux/if_link.h", "linux/if_addr.h", "linux/fib_rules.h", "linux/neighbour.h", "linux/veth.h"];
+            ["sys/socket.h", "linux/netlink.h", "linux/rtnetlink.h", "linux/if.h", "linux/if_link.h", "linux/if_addr.h", "linux/fib_rules.h", "linux/neighbour.h", "linux/veth.h", "linux/netfilter/nfnetlink.h"];
         var source = string.Concat(headers.Select(header => $"#include <{header}>\n")) + asserts;
         Process compiler;
         try
