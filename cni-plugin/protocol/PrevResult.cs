@@ -13,7 +13,7 @@ public sealed class PrevResult
 
     /// <summary>All that is written again is looked at here: a result that could not be written would be known only when the pod is wired.</summary>
     private PrevResult(JsonElement root, ImmutableArray<PrevInterface> interfaces, ImmutableArray<PrevIp> ips) =>
-        (Root, Interfaces, Ips, HasDefaultRoute) = (root, interfaces, ips, Array(root, "routes").Count(route => Text(route, "dst") == "0.0.0.0/0") > 0);
+        (Root, Interfaces, Ips, HasDefaultRoute) = (root, interfaces, ips, Array(root, "routes").Select(route => Text(route, "dst")).ToHashSet().Contains("0.0.0.0/0"));
 
     /// <summary>In the chain's order.</summary>
     public ImmutableArray<PrevInterface> Interfaces { get; }
