@@ -106,7 +106,7 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
     {
         var config = $$"""{{CniCallOnNode.Config[..^1]}},"prevResult":{{pod.Value}}}""";
         var check = await sandboxes[pod.Key].CallAsync("CHECK", config);
-        Assert.True(check.ExitCode == 0, Encoding.UTF8.GetString(check.Stdout));
+        Assert.True(check.ExitCode == 0, $"CHECK of {pod.Key} ended with {check.ExitCode}: {Encoding.UTF8.GetString(check.Stdout)}{check.Stderr}");
     }));
 
     /// <summary>A GC: the runtime lists the pods that it was told of.</summary>
