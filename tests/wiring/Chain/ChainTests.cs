@@ -166,6 +166,36 @@ public sealed class ChainTests : IDisposable
         Assert.DoesNotContain(chain.Address, Rules(node, "filter"), StringComparison.Ordinal);
     }
 
+    [Fact] // It is for further interfaces beside a default route: what has no source yet finds no way any more.
+    public async Task Sbr_takes_the_pods_only_way_out_and_CHECK_says_so()
+    {
+        await using var node = await StartAsync();
+        SkipWithout(node, "sbr", "true");
+        var before = node.Snapshot();
+        var pod = node.AddPod("pod");
+        var chain = new CniChain(node, "c1", pod, "1.0.0", folder.FullName, Arguments, CniChain.Ours, """{"type":"sbr"}""");
+        await chain.AddAsync();
+
+        node.Ping(chain.Address); // Answers have their source.
+        Assert.Contains("unreachable", Assert.Throws<InvalidOperationException>(() => TestNode.Ping(Path.GetFileName(pod), "10.0.0.10")).Message, StringComparison.Ordinal);
+        Assert.Contains("route 0.0.0.0/0 via 169.254.1.1 table 254 dev eth0 is missing in the pod", await chain.CheckAsync(), StringComparison.Ordinal);
+        await chain.DelAsync();
+        await node.SettleAsync(before);
+    }
+
+    [Fact]
+    public async Task All_of_Debians_plugins_are_there_and_speak_the_version_of_our_list()
+    {
+        string[] expected = ["bandwidth", "bridge", "dhcp", "firewall", "host-device", "host-local", "ipvlan", "loopback", "macvlan", "portmap", "ptp", "sbr", "static", "tuning", "vlan", "vrf"];
+        Assert.SkipUnless(Directory.Exists(CniChain.DebianPlugins), $"{CniChain.DebianPlugins} is not there: apt-get install containernetworking-plugins");
+        foreach (var plugin in expected)
+        {
+            var answer = await CniChain.RunAsync([Path.Combine(CniChain.DebianPlugins, plugin)], "CNI_COMMAND=VERSION\0", """{"cniVersion":"1.0.0"}""");
+            Assert.True(answer.ExitCode == 0, $"{plugin}: {answer.Output}");
+            Assert.Contains("1.0.0", answer.Json.GetProperty("supportedVersions").EnumerateArray().Select(version => version.GetString()));
+        }
+    }
+
     [Fact]
     public async Task All_four_behind_us_leave_nothing_even_when_the_namespace_has_gone_first()
     {

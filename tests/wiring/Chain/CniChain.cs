@@ -80,12 +80,16 @@ internal sealed class CniChain(
         var environment = PluginClient.Environment(command, container, netns, "web-0");
         var type = plugin["type"]!.GetValue<string>();
         return type == "aws-vpc-cni" ? await PluginClient.AskAsync(node.Socket, environment, config.ToJsonString(), File.Exists(netns) ? netns : null)
-            : await RunAsync(type, environment, config.ToJsonString());
+            : await RunAsync(
+                ["/usr/bin/nsenter", $"--net={TestNode.Path(node.Name)}", Path.Combine(DebianPlugins, type)],
+                type == "portmap" ? $"{environment}PATH={portmapPath}\0" : environment, config.ToJsonString());
     }
 
-    private async Task<PluginAnswer> RunAsync(string type, string environment, string config)
+    /// <summary>A plugin's own program, as a runtime executes it.</summary>
+    /// <param name="environment">Over the test's: NAME=value, each with a NUL behind it.</param>
+    public static async Task<PluginAnswer> RunAsync(string[] command, string environment, string config)
     {
-        var start = new ProcessStartInfo("/usr/bin/nsenter", [$"--net={TestNode.Path(node.Name)}", Path.Combine(DebianPlugins, type)])
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -97,11 +101,6 @@ internal sealed class CniChain(
         }
 
         start.Environment["CNI_PATH"] = DebianPlugins;
-        if (type == "portmap")
-        {
-            start.Environment["PATH"] = portmapPath;
-        }
-
         using var process = Process.Start(start)!;
         await process.StandardInput.WriteAsync(config);
         process.StandardInput.Close();

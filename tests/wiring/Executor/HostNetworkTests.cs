@@ -141,6 +141,31 @@ public sealed class HostNetworkTests
     }
 
     [Fact]
+    public async Task Names_and_MTUs_of_new_pods_follow_the_settings_and_those_of_before_keep_theirs()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        (node.Settings["AWS_VPC_K8S_CNI_VETHPREFIX"], node.Settings["AWS_VPC_ENI_MTU"]) = ("veth", "1300");
+        var executor = await node.RunAsync();
+        await executor.SaysAsync("This node can serve");
+        var pods = new[] { node.AddPod("p1"), node.AddPod("p2") };
+        var first = await PluginClient.AddAsync(node.Socket, "c1", pods[0]);
+        Assert.Equal((1300, 1300, 1300), (Mtu(node.Name, "ens5"), Mtu(node.Name, HostVeth(first)), Mtu(Path.GetFileName(pods[0]), "eth0")));
+        await executor.TerminateAsync();
+
+        node.Settings["POD_MTU"] = "1280";
+        await (await node.RunAsync()).SaysAsync("This node can serve");
+        var second = await PluginClient.AddAsync(node.Socket, "c2", pods[1], pod: "web-1");
+        Assert.Equal((1300, 1280, 1280), (Mtu(node.Name, "ens5"), Mtu(node.Name, HostVeth(second)), Mtu(Path.GetFileName(pods[1]), "eth0")));
+        Assert.Equal((1300, 1300), (Mtu(node.Name, HostVeth(first)), Mtu(Path.GetFileName(pods[0]), "eth0")));
+        Assert.All([HostVeth(first), HostVeth(second)], name => Assert.Matches("^veth[0-9a-f]{11}$", name));
+        node.Ping(first.Address);
+        node.Ping(second.Address);
+
+        static string HostVeth(PluginAnswer add) => add.Json.GetProperty("interfaces")[0].GetProperty("name").GetString()!;
+        static int Mtu(string netns, string link) => TestNode.Ip(netns, "link", "show", link)[0].GetProperty("mtu").GetInt32();
+    }
+
+    [Fact]
     public async Task A_rule_of_somebody_elses_is_neither_taken_for_ours_nor_deleted()
     {
         await using var node = await ExecutorNode.StartAsync();

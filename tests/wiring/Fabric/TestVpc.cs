@@ -11,7 +11,7 @@ namespace AwsVpcCni.Tests.Wiring.Fabric;
 /// <summary>A fabric with two nodes in one subnet, under a prefix of its own; and what a test does inside them.</summary>
 internal sealed partial class TestVpc : IAsyncDisposable
 {
-    public const string MacOfA = "02:00:0a:09:00:0a";
+    public const string MacOfA = "02:00:0a:09:00:0a", MacOfB = "02:00:0a:09:00:14";
 
     public static readonly IPNetwork Subnet = IPNetwork.Parse("10.9.0.0/24");
     public static readonly IPAddress AddressOfA = IPAddress.Parse("10.9.0.10");
@@ -57,7 +57,7 @@ internal sealed partial class TestVpc : IAsyncDisposable
             await vpc.Fabric.AddNodeAsync("i-a", "a", cancellation);
             await vpc.Fabric.AddNodeAsync("i-b", "b", cancellation);
             await vpc.Fabric.AttachInterfaceAsync("i-a", "eni-a", MacOfA, 0, Subnet, AddressOfA, cancellation);
-            await vpc.Fabric.AttachInterfaceAsync("i-b", "eni-b", "02:00:0a:09:00:14", 0, Subnet, AddressOfB, cancellation);
+            await vpc.Fabric.AttachInterfaceAsync("i-b", "eni-b", MacOfB, 0, Subnet, AddressOfB, cancellation);
             return vpc;
         }
         catch

@@ -92,6 +92,37 @@ public sealed class NodePortTests
         await vpc.AssertNothingWasDroppedAsync();
     }
 
+    /// <summary>As a pod reaches a service of pods, and the API server, which has a node's address.</summary>
+    [Theory]
+    [MemberData(nameof(Makers))]
+    public async Task A_service_in_the_VPC_is_reached_with_the_pods_own_address_also_after_the_executors_next_start(string maker)
+    {
+        await using var vpc = await SnatVpc.StartAsync(new());
+        await vpc.AddPodsOfBAsync(new());
+        string[] pods = [SnatVpc.First, SnatVpc.Second, SnatVpc.FirstOfB, SnatVpc.SecondOfB];
+        foreach (var to in (IPAddress[])[.. pods.Select(SnatVpc.AddressOf), TestVpc.AddressOfB])
+        {
+            await AddServiceAsync(vpc, maker, to, isCluster: false);
+            foreach (var start in (int[])[1, 2])
+            {
+                foreach (var pod in pods.Take(2).Where(pod => !SnatVpc.AddressOf(pod).Equals(to)))
+                {
+                    foreach (var protocol in (string[])["tcp", "udp"])
+                    {
+                        var seen = await EchoServer.AskAsync(vpc.Vpc.PathOf(pod), protocol, ClusterIp, 80);
+                        Assert.True(seen == SnatVpc.AddressOf(pod).ToString(), $"{maker}, {protocol} from {pod} to {to}, start {start}: it sees {seen ?? "nothing"}");
+                    }
+                }
+
+                vpc.Apply(new());
+            }
+
+            await RemoveServiceAsync(vpc, maker);
+        }
+
+        await vpc.AssertNothingWasDroppedAsync();
+    }
+
     [Theory]
     [MemberData(nameof(Makers))]
     public async Task What_others_have_made_is_not_touched(string maker)

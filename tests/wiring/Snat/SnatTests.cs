@@ -1,6 +1,7 @@
 using System.Net;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.NodeExecutor;
+using AwsVpcCni.NodeExecutor.Nftables;
 using AwsVpcCni.Tests.Wiring.Fabric;
 using Xunit;
 
@@ -55,11 +56,13 @@ public sealed class SnatTests
     }
 
     [Theory]
-    [InlineData(SnatPorts.Random)]
-    [InlineData(SnatPorts.Kept)]
-    public async Task Ports_may_be_chosen_otherwise(object ports)
+    [InlineData(SnatPorts.FullyRandom, " fully-random")]
+    [InlineData(SnatPorts.Random, " random")]
+    [InlineData(SnatPorts.Kept, "")]
+    public async Task Ports_may_be_chosen_otherwise(object ports, string rule)
     {
         await using var vpc = await SnatVpc.StartAsync(new() { SnatPorts = (SnatPorts)ports });
+        Assert.Contains($"snat to {SnatVpc.Node}{rule}\n", vpc.OnNode(() => Nft.Run("list ruleset")), StringComparison.Ordinal);
         await vpc.AssertSourcesAsync(ToInternet(_ => SnatVpc.Node));
     }
 

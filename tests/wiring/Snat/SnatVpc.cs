@@ -10,11 +10,14 @@ using Xunit;
 
 namespace AwsVpcCni.Tests.Wiring.Snat;
 
-/// <summary>Node a with a pod on each of two interfaces, node b, and whom they talk to; each answers with the address that it sees.</summary>
+/// <summary>Node a with a pod on each of two interfaces, node b (and its pods), and whom they talk to; each answers with the address that it sees.</summary>
 internal sealed class SnatVpc : IAsyncDisposable
 {
     /// <summary>Pods on node a, by the interface that holds their address.</summary>
     public const string First = "first", Second = "second";
+
+    /// <summary>The same on node b, once <see cref="AddPodsOfBAsync"/> has made them.</summary>
+    public const string FirstOfB = "bfirst", SecondOfB = "bsecond";
 
     public static readonly IPAddress Node = TestVpc.AddressOfA;
     public static readonly IPAddress Internet = IPAddress.Parse("198.51.100.7");
@@ -23,7 +26,8 @@ internal sealed class SnatVpc : IAsyncDisposable
     public static readonly PrimaryFacts Facts = new(TestVpc.MacOfA, Ip.From(Node), [Cidr.Parse("10.9.0.0/16"), Cidr.Parse("100.64.0.0/16")]);
 
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
-    private static readonly InterfaceOrder Order = new("eni-a1", "02:00:0a:09:00:28", 1, 0, Ip.Parse("10.9.0.40"), Cidr.Parse("10.9.0.0/24"));
+    private static readonly InterfaceOrder SecondOfNodeA = new("eni-a1", "02:00:0a:09:00:28", 1, 0, Ip.Parse("10.9.0.40"), Cidr.Parse("10.9.0.0/24"));
+    private static readonly InterfaceOrder SecondOfNodeB = SecondOfNodeA with { EniId = "eni-b1", Mac = "02:00:0a:09:00:32", PrimaryAddress = Ip.Parse("10.9.0.50") };
 
     private readonly List<EchoServer> servers = [];
     private HostNetwork? network;
@@ -32,7 +36,14 @@ internal sealed class SnatVpc : IAsyncDisposable
 
     public TestVpc Vpc { get; }
 
-    public static IPAddress AddressOf(string pod) => IPAddress.Parse(pod == First ? "10.9.0.11" : "10.9.0.41");
+    public static IPAddress AddressOf(string pod) => IPAddress.Parse(pod switch
+    {
+        First => "10.9.0.11",
+        Second => "10.9.0.41",
+        FirstOfB => "10.9.0.21",
+        SecondOfB => "10.9.0.51",
+        _ => throw new ArgumentOutOfRangeException(nameof(pod), pod, "no pod of this VPC"),
+    });
 
     public static async Task<SnatVpc> StartAsync(HostNetworkSettings? settings = null)
     {
@@ -64,18 +75,31 @@ internal sealed class SnatVpc : IAsyncDisposable
     /// <returns>Whether the table was replaced.</returns>
     public bool Apply(HostNetworkSettings settings, PrimaryFacts? facts = null) => OnNode(() =>
     {
-        network = new HostNetwork(settings, [settings.VethPrefix], new Uri("http://nowhere"), new Repairs(TimeProvider.System, NullLogger.Instance), TimeProvider.System, NullLogger.Instance);
-        network.Start();
-        return Look(settings.Marks ? facts ?? Facts : null);
+        network = Start(settings);
+        return Look(network, Facts.Mac, settings.Marks ? facts ?? Facts : null);
     });
 
-    /// <summary>The executor's next look.</summary>
-    public bool LookAgain(PrimaryFacts? facts = null) => OnNode(() => Look(facts ?? Facts));
-
-    private bool Look(PrimaryFacts? facts)
+    /// <summary>A second interface on node b, a pod on each of both, and the executor's work.</summary>
+    public async Task AddPodsOfBAsync(HostNetworkSettings settings)
     {
-        HostSetup.Apply(Facts.Mac, new HostNetworkSettings().EniMtu, TestNode.Deadline); // As for the order of the primary interface.
-        return network!.Apply(facts);
+        await AddPodsAsync("b", "eni-b", TestVpc.AddressOfB, SecondOfNodeB, FirstOfB, SecondOfB);
+        NetworkNamespace.Run(Vpc.PathOf("b"), () => Look(Start(settings), TestVpc.MacOfB, Facts with { Mac = TestVpc.MacOfB, Address = Ip.From(TestVpc.AddressOfB) }));
+    }
+
+    /// <summary>The executor's next look.</summary>
+    public bool LookAgain(PrimaryFacts? facts = null) => OnNode(() => Look(network!, Facts.Mac, facts ?? Facts));
+
+    private static HostNetwork Start(HostNetworkSettings settings)
+    {
+        var started = new HostNetwork(settings, [settings.VethPrefix], new Uri("http://nowhere"), new Repairs(TimeProvider.System, NullLogger.Instance), TimeProvider.System, NullLogger.Instance);
+        started.Start();
+        return started;
+    }
+
+    private static bool Look(HostNetwork network, string mac, PrimaryFacts? facts)
+    {
+        HostSetup.Apply(mac, new HostNetworkSettings().EniMtu, TestNode.Deadline); // As for the order of the primary interface.
+        return network.Apply(facts);
     }
 
     public T OnNode<T>(Func<T> work) => NetworkNamespace.Run(Vpc.PathOf("a"), work);
@@ -130,17 +154,28 @@ internal sealed class SnatVpc : IAsyncDisposable
 
     private async Task SetUpAsync()
     {
-        var cancellation = TestContext.Current.CancellationToken;
         await Vpc.AddOutsideAsync("internet", Internet);
         await Vpc.AddOutsideAsync("peer", Peer);
         await Vpc.AddOutsideAsync("secondcidr", SecondCidr);
-        await Vpc.Fabric.SetHeldAsync("eni-a", [Node, AddressOf(First)], cancellation);
-        await Vpc.Fabric.AttachInterfaceAsync("i-a", Order.EniId, Order.Mac, 1, TestVpc.Subnet, Order.PrimaryAddress.ToIPAddress(), cancellation);
-        await Vpc.Fabric.SetHeldAsync(Order.EniId, [Order.PrimaryAddress.ToIPAddress(), AddressOf(Second)], cancellation);
-        OnNode(() => InterfaceSetup.Apply(Order, 9001, Deadline));
-        await AddPodAsync(First, PodWiring.MainTable);
-        await AddPodAsync(Second, PodWiring.TableOf(0, 1));
-        foreach (var name in (string[])["internet", "peer", "secondcidr", "b", First, Second])
+        await ListenAsync("internet", "peer", "secondcidr", "b");
+        await AddPodsAsync("a", "eni-a", Node, SecondOfNodeA, First, Second);
+    }
+
+    private async Task AddPodsAsync(string node, string eni, IPAddress address, InterfaceOrder order, string first, string second)
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        await Vpc.Fabric.SetHeldAsync(eni, [address, AddressOf(first)], cancellation);
+        await Vpc.Fabric.AttachInterfaceAsync($"i-{node}", order.EniId, order.Mac, 1, TestVpc.Subnet, order.PrimaryAddress.ToIPAddress(), cancellation);
+        await Vpc.Fabric.SetHeldAsync(order.EniId, [order.PrimaryAddress.ToIPAddress(), AddressOf(second)], cancellation);
+        NetworkNamespace.Run(Vpc.PathOf(node), () => InterfaceSetup.Apply(order, 9001, Deadline));
+        await AddPodAsync(node, first, PodWiring.MainTable);
+        await AddPodAsync(node, second, PodWiring.TableOf(0, 1));
+        await ListenAsync(first, second);
+    }
+
+    private async Task ListenAsync(params string[] names)
+    {
+        foreach (var name in names)
         {
             servers.Add(new EchoServer(Vpc.PathOf(name)));
             await NftAsync(name, """
@@ -152,12 +187,12 @@ internal sealed class SnatVpc : IAsyncDisposable
         }
     }
 
-    private async Task AddPodAsync(string name, int table)
+    private async Task AddPodAsync(string node, string name, int table)
     {
-        await Vpc.IpAsync("a", $"netns add {Vpc.Prefix}-{name}");
+        await Vpc.IpAsync(node, $"netns add {Vpc.Prefix}-{name}");
         await Vpc.IpAsync(name, "link set lo up");
         using var netns = File.OpenHandle(Vpc.PathOf(name));
-        OnNode(() =>
+        NetworkNamespace.Run(Vpc.PathOf(node), () =>
         {
             using var wirer = new Wirer();
             return wirer.Wire(TestNode.Pod(name, AddressOf(name).ToString(), name, table), netns, Deadline);
