@@ -73,7 +73,7 @@ internal sealed unsafe partial class FakeKernel : IDisposable
         }
 
         List<byte[]> late = [];
-        while ((length = Libc.ReceiveFrom(ours, buffer, 64 * 1024, Libc.MSG_DONTWAIT, null, null)) > 0)
+        while ((length = Libc.ReceiveFrom(ours, buffer, 64 * 1024, Libc.MSG_DONTWAIT, null, null)) >= 0) // One may be empty.
         {
             late.Add(new ReadOnlySpan<byte>(buffer, (int)length).ToArray());
         }

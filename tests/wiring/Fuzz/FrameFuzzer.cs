@@ -67,7 +67,8 @@ internal sealed partial class FrameFuzzer : Fuzzer
         var cuts = Enumerable.Range(0, random.Next(4)).Select(_ => random.Chance(0.5) ? random.Next(20) : random.Next(sent.Length + 1)).Where(cut => cut > 0 && cut < sent.Length).Distinct().Order().ToArray();
         var descriptors = isUntouched ? 1 : random.One([0, 0, 1, 1, 2, 4, 5, 8, 64]);
         var withPiece = isUntouched || cuts.Length == 0 || random.Chance(0.7) ? 0 : random.Next(cuts.Length + 1);
-        answer = new PluginReply(random.Next(3), random.Chance(0.02) ? new byte[random.Next(Frame.MaxReplyBodySize + 1)] : new byte[random.Next(200)]);
+        // A long one is for peers that read it: one that goes on writing instead is cut off at the executor's deadline, with half a reply.
+        answer = new PluginReply(random.Next(3), isUntouched && random.Chance(0.1) ? new byte[random.Next(Frame.MaxReplyBodySize + 1)] : new byte[random.Next(200)]);
         Input = $"{end}, {descriptors} descriptors with piece {withPiece}, pieces at {string.Join(' ', cuts)}, untouched {isUntouched}\n{Oddities.Shown(sent)}";
 
         var error = Refusal(sent);
