@@ -36,6 +36,15 @@ internal sealed partial record AddressBooks
         return books with { Pods = await ReadPodsAsync(sandboxes) };
     }
 
+    /// <summary>Until kernel, lease, store and EC2 agree. For pods of the runtime: their own ends are left to traffic.</summary>
+    public static async Task<AddressBooks> AgreedAsync(TestCluster cluster, ClusterNode node, ImmutableArray<Entry> told)
+    {
+        AddressBooks books = new();
+        await Eventually.HoldsAsync($"the books of {node.Name} to agree", TimeSpan.FromSeconds(30), async _ =>
+            (books = await ReadAsync(cluster, node, []) with { Pods = told }).Wrong(told) is { Count: > 0 } wrong ? string.Join('\n', wrong) : null);
+        return books;
+    }
+
     /// <summary>By one shell: a program for each of some dozen namespaces takes longer to start from here than to run.</summary>
     private static async Task<ImmutableArray<Entry>> ReadPodsAsync(IReadOnlyCollection<CniCallOnNode> sandboxes)
     {

@@ -35,6 +35,8 @@ public sealed class FullNodeTests
         var held = (await cluster.Emulator.StateAsync()).Interfaces.Where(eni => eni.Instance == node.InstanceId).ToList();
         Assert.Equal(3, held.Count);
         Assert.All(held, eni => Assert.Equal(9, eni.Addresses.Count(address => pods.Any(pod => pod.Address == address))));
+        var books = await AddressBooks.AgreedAsync(cluster, node, [.. pods.Select(pod => new AddressBooks.Entry(pod.Address, pod.Sandbox))]);
+        Assert.Equal(["from 2: 9", "from 3: 9", "to main: 27"], books.Rules.GroupBy(rule => rule.Holder, (rule, all) => $"{rule}: {all.Count()}").Order(StringComparer.Ordinal));
         foreach (var pod in pods)
         {
             Assert.Contains("1 packets received", await node.Cri.ExecAsync(pod, "ping", "-c", "1", "-W", "5", "-s", "8000", server.Address), StringComparison.Ordinal);
@@ -51,6 +53,8 @@ public sealed class FullNodeTests
             await Task.WhenAll(three.Select(node.Cri.StopAndRemoveAsync));
         }
 
+        await Eventually.HoldsAsync("no link, route or rule of a pod to be there", TimeSpan.FromSeconds(60), async _ =>
+            await AddressBooks.ReadAsync(cluster, node, []) is var left && left.Links.Length + left.Routes.Length + left.Rules.Length == 0 ? null : string.Join('\n', left.Links.Concat(left.Routes).Concat(left.Rules)));
         await Eventually.HoldsAsync("the node to be back at one interface and two addresses, and nothing to be left over", Patience, async _ =>
         {
             var interfaces = (await cluster.Emulator.StateAsync()).Interfaces.Where(eni => eni.Instance == node.InstanceId || eni.Instance is null).ToList();

@@ -42,8 +42,8 @@ public sealed class PrefixTests
 
         var client = await other.Cri.RunPodAsync("client");
         Assert.Equal(Pods, pods.Select(pod => pod.Address).Distinct().Count());
-        await BooksAgreeAsync(cluster, node, [.. pods.Select(pod => new Entry(pod.Address, pod.Sandbox))]);
-        var books = await BooksAgreeAsync(cluster, other, fillers.Told.Add(new Entry(client.Address, client.Sandbox)));
+        await AddressBooks.AgreedAsync(cluster, node, [.. pods.Select(pod => new Entry(pod.Address, pod.Sandbox))]);
+        var books = await AddressBooks.AgreedAsync(cluster, other, fillers.Told.Add(new Entry(client.Address, client.Sandbox)));
         Assert.Equal(["to main", "from 2"], books.Rules.Where(rule => rule.Address == client.Address).Select(rule => rule.Holder).OrderDescending());
         Assert.Equal(1, books.Devices[Assert.Single(books.Ec2, held => held.Address == client.Address).Holder]);
         Assert.Empty(await UnreachedAsync(other.Cri, client, pods, "ping -c 1 -W 5 -s 8000 $1"));
@@ -81,15 +81,6 @@ public sealed class PrefixTests
         });
         var (exitCode, output) = await cluster.CheckCallsAsync();
         Assert.True(exitCode == 0, output);
-    }
-
-    /// <summary>Kernel, lease, store and EC2 agree; the pods' own ends are tried by traffic.</summary>
-    private static async Task<AddressBooks> BooksAgreeAsync(TestCluster cluster, ClusterNode node, ImmutableArray<Entry> told)
-    {
-        AddressBooks books = new();
-        await Eventually.HoldsAsync($"the books of {node.Name} to agree", Patience, async _ =>
-            (books = await AddressBooks.ReadAsync(cluster, node, []) with { Pods = told }).Wrong(told) is { Count: > 0 } wrong ? string.Join('\n', wrong) : null);
-        return books;
     }
 
     /// <summary>Pods that a pod does not get to, one a line.</summary>
