@@ -35,6 +35,7 @@ internal sealed record KillPoint(string Site, bool IsAfter)
         "sendto netlink host: GETROUTE", "recvfrom netlink host: answers to GETROUTE",
         "sendto netlink host: DELRULE+DELRULE+DELRULE+DELROUTE", "recvfrom netlink host: answers to DELRULE+DELRULE+DELRULE+DELROUTE",
         "sendto netlink host: DELLINK", "recvfrom netlink host: answers to DELLINK",
+        "recvfrom netfilter", // The pod's tracked connections.
         "pwrite64 store lease: freed",
 
         // The lease's next version.
