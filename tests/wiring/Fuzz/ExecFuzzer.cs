@@ -78,6 +78,7 @@ internal sealed class ExecFuzzer : Fuzzer
             Check(Run([$"CNI_COMMAND=DEL", "CNI_CONTAINERID=" + container, "CNI_IFNAME=" + ifName], []).ExitCode == 0, "a DEL has failed");
         }
 
+        await node.SettleAsync(before); // A DEL's link goes a moment after its answer.
         Serves();
         await node.SettleAsync(before);
         foreach (var pod in pods)
