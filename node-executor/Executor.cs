@@ -180,7 +180,7 @@ internal static partial class Executor
         }
     }
 
-    /// <summary>Ours are named before they are routed. A link named like ours that is routed and bears no owner is a pod of amazon-vpc-cni-k8s.</summary>
+    /// <summary>Ours are named before they are routed. A routed link without an owner, named like ours or with rules like ours, is a pod of amazon-vpc-cni-k8s.</summary>
     private static void RefuseForeignPods(IEnumerable<WiredSandbox> wired)
     {
         var foreign = wired.Where(link => link is { Sandbox: null, HostVeth: not null, Address: not null }).ToArray();

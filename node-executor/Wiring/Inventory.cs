@@ -6,7 +6,7 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <summary>Reads back from the kernel what is wired, in the calling thread's network namespace.</summary>
 public static class Inventory
 {
-    /// <summary>Every host veth of ours, half-wired ones too, and addresses of which only rules are left.</summary>
+    /// <summary>Every host veth of ours, half-wired ones too, and addresses of which only rules are left, or whose link is another program's.</summary>
     /// <remarks>Links, routes and rules are listed one after another: run it before ADDs and DELs are served.</remarks>
     /// <exception cref="WiringException">The kernel did not answer.</exception>
     public static IReadOnlyList<WiredSandbox> Read(TimeSpan deadline, string vethPrefix = VethName.DefaultPrefix)
@@ -37,10 +37,14 @@ public static class Inventory
             found.Add(new WiredSandbox(owner?.Sandbox, link.Name, address, TableOf(address, tables), owner?.Since, owner?.Pod ?? ""));
         }
 
+        // A route goes with its link: where one leads to another veth, rules like ours are those of a pod that amazon-vpc-cni-k8s has wired.
+        var others = links.Where(link => link.Kind == Link.Veth && !IsOurs(link, vethPrefix)).ToDictionary(link => link.Index, link => link.Name);
+        string? LinkTo(Ip address) => routes.Where(route => route.Destination.Length == 32 && route.Destination.Base == address)
+            .Select(route => others.GetValueOrDefault(route.Link)).FirstOrDefault(name => name is not null);
         var linked = found.Select(sandbox => sandbox.Address).ToHashSet();
         var left = rules.Where(rule => rule is { Priority: PodWiring.ToPodPriority, To.IsSingle: true, From: null, Table: PodWiring.MainTable })
             .Select(rule => rule.To!.Value.Base).Concat(tables.Keys).Distinct().Where(address => !linked.Contains(address));
-        found.AddRange(left.Select(address => new WiredSandbox(null, null, address, TableOf(address, tables), null, "")));
+        found.AddRange(left.Select(address => new WiredSandbox(null, LinkTo(address), address, TableOf(address, tables), null, "")));
         return found;
     }
 

@@ -16,7 +16,7 @@ public sealed record WiredPod(string HostVeth, string HostMac, string PodMac, Sa
 }
 
 /// <summary>Something of ours that is in the kernel, as <see cref="Inventory"/> reads it or as an ADD's outcome.</summary>
-/// <param name="Sandbox">The owner. Null when the kernel names none: a half-wired link, or rules without a link.</param>
+/// <param name="Sandbox">The owner. Null when the kernel names none: a half-wired link, rules without a link, or another program's pod.</param>
 /// <param name="HostVeth">Null when only rules are left.</param>
 /// <param name="Address">Null when a half-wired link has no route yet.</param>
 /// <param name="RouteTable">That the pod's traffic looks up; <see cref="PodWiring.MainTable"/> without a rule for it.</param>

@@ -235,6 +235,26 @@ public sealed class ExecutorTests
         Assert.Empty(node.Silo.Asked);
     }
 
+    [Theory]
+    [InlineData("eni")]
+    [InlineData("aws")] // amazon-vpc-cni-k8s with a prefix that this executor is not told of.
+    public async Task A_node_with_pods_that_another_program_has_wired_is_refused_and_they_are_left_as_they_are(string prefix)
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var veth = prefix + "0123456789a";
+        node.Ip("link", "add", veth, "type", "veth", "peer", "name", "eth0", "netns", Path.GetFileName(node.AddPod("theirs")));
+        node.Ip("link", "set", veth, "up");
+        node.Ip("route", "add", "10.0.0.30/32", "dev", veth);
+        node.Ip("rule", "add", "priority", "512", "to", "10.0.0.30", "lookup", "main");
+        node.Ip("rule", "add", "priority", "1536", "from", "10.0.0.30", "lookup", "2");
+        var before = node.Snapshot();
+
+        var (exitCode, said) = await node.Launch().EndAsync();
+        Assert.Equal(1, exitCode);
+        Assert.Contains($"1 pods on this node were wired by another program: {veth} (10.0.0.30). They are left alone. Drain the node", said, StringComparison.Ordinal);
+        Assert.Equal(before, node.Snapshot());
+    }
+
     [Fact]
     public async Task A_second_executor_stops_and_names_the_first()
     {
