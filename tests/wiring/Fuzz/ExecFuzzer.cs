@@ -73,6 +73,21 @@ internal sealed class ExecFuzzer : Fuzzer
 
     public override async ValueTask DisposeAsync()
     {
+        try
+        {
+            await NothingIsLeftAsync();
+        }
+        finally
+        {
+            broken.Dispose();
+            plugin.Dispose();
+            await node.DisposeAsync();
+            await base.DisposeAsync();
+        }
+    }
+
+    private async Task NothingIsLeftAsync()
+    {
         foreach (var (_, container, ifName) in added)
         {
             Check(Run([$"CNI_COMMAND=DEL", "CNI_CONTAINERID=" + container, "CNI_IFNAME=" + ifName], []).ExitCode == 0, "a DEL has failed");
@@ -93,10 +108,6 @@ internal sealed class ExecFuzzer : Fuzzer
         Check(Descriptors(executor) <= descriptors + 8, $"the executor has {Descriptors(executor)} descriptors, and had {descriptors}");
         var running = Directory.GetDirectories("/proc").Count(process => new FileInfo(Path.Combine(process, "exe")).LinkTarget == PluginExec.Program);
         Check(running == 0, $"{running} plugins still run");
-        broken.Dispose();
-        plugin.Dispose();
-        await node.DisposeAsync();
-        await base.DisposeAsync();
     }
 
     /// <summary>A valid ADD and its DEL.</summary>
