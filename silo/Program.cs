@@ -5,7 +5,7 @@ using AwsVpcCni.Silo.Ec2;
 using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
-using AwsVpcCni.Silo.Storage.Sqlite;
+using AwsVpcCni.Silo.Storage;
 using Microsoft.Extensions.Logging.Console;
 
 namespace AwsVpcCni.Silo;
@@ -44,7 +44,7 @@ internal static class Program
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddTransient(_ => new Random()); // One for each grain: it is not for two threads.
         builder.Services.AddSiloOptions();
-        builder.Services.AddSqliteStorage();
+        builder.Services.AddStorage(builder.Configuration);
         builder.Services.AddEc2();
         builder.Services.AddSingleton<NodeMetrics>();
         builder.UseOrleans(silo => silo.UseSingleSilo());
@@ -69,8 +69,7 @@ internal static class Program
 
         await using var silo = Build(builder);
         silo.Services.EnsurePortsFree();
-        // First of all parts: on a file that is not in order nothing else may start.
-        silo.Services.GetRequiredService<Database>();
+        await silo.Services.GetRequiredService<IStore>().OpenAsync(CancellationToken.None);
         await silo.RunAsync();
         return 0;
     }

@@ -34,7 +34,8 @@ internal static class SiloSettings
         services.AddSection<Ec2Options, Ec2OptionsValidator>()
             .PostConfigure<IConfiguration>((options, configuration) => options.Region ??= configuration["AWS_REGION"]);
         services.AddSection<PoolOptions, PoolOptionsValidator>();
-        services.AddSection<StorageOptions, StorageOptionsValidator>();
+        services.AddSection<StorageOptions, StorageOptionsValidator>()
+            .PostConfigure<IConfiguration>((options, configuration) => options.Region ??= configuration["Ec2:Region"] ?? configuration["AWS_REGION"]);
         services.AddSection<NodeApiOptions, NodeApiOptionsValidator>();
         services.AddSection<HttpOptions, HttpOptionsValidator>();
         services.AddSection<SiloNetworkOptions, SiloNetworkOptionsValidator>();

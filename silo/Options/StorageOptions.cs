@@ -3,12 +3,38 @@ using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Options;
 
-/// <summary>The embedded store; section <c>Storage</c>.</summary>
+/// <summary>Where documents and rows are stored; section <c>Storage</c>.</summary>
 public sealed class StorageOptions : IValidatableObject
 {
+    /// <summary>A value of <see cref="Provider"/>.</summary>
+    public const string DynamoDb = "dynamodb";
+
+    private const string TableName = "^[a-zA-Z0-9_.-]{3,255}$"; // DynamoDB's "Naming rules".
+
+    /// <summary><c>sqlite</c>, the embedded store, or <c>dynamodb</c>. Default <c>sqlite</c>.</summary>
+    [RegularExpression("^(sqlite|dynamodb)$", ErrorMessage = "Storage:Provider must be sqlite or dynamodb; correct Storage__Provider.")]
+    public string Provider { get; set; } = "sqlite";
+
     /// <summary>The SQLite file. Its folder is made when missing. Default <c>/var/lib/aws-vpc-cni/silo.db</c>.</summary>
     [Required(ErrorMessage = "Storage:Path is empty; set Storage__Path to a file on a local disk.")]
     public string Path { get; set; } = "/var/lib/aws-vpc-cni/silo.db";
+
+    /// <summary>DynamoDB's region. Unset: <c>Ec2:Region</c>.</summary>
+    public string? Region { get; set; }
+
+    /// <summary>Where DynamoDB answers. Unset: <c>AWS_ENDPOINT_URL_DYNAMODB</c> when that is set, else the region's public endpoint.</summary>
+    public string? ServiceUrl { get; set; }
+
+    /// <summary>The table of rows. Two clusters must not share it. Default <c>addresses</c>.</summary>
+    [RegularExpression(TableName, ErrorMessage = "Storage:AddressTable is no table name of DynamoDB (3 to 255 of a-z A-Z 0-9 _ . -); correct Storage__AddressTable.")]
+    public string AddressTable { get; set; } = "addresses";
+
+    /// <summary>The table of documents, in the layout of Orleans' own provider. Two clusters must not share it. Default <c>OrleansGrainState</c>.</summary>
+    [RegularExpression(TableName, ErrorMessage = "Storage:GrainTable is no table name of DynamoDB (3 to 255 of a-z A-Z 0-9 _ . -); correct Storage__GrainTable.")]
+    public string GrainTable { get; set; } = "OrleansGrainState";
+
+    /// <summary>Whether a table that is missing at the start is made, with on-demand capacity. Default true.</summary>
+    public bool CreateTables { get; set; } = true;
 
     /// <summary>How long one read or write of a row may take, its wait for others included. Default 150 ms.</summary>
     public TimeSpan AttemptDeadline { get; set; } = TimeSpan.FromMilliseconds(150);
@@ -22,6 +48,16 @@ public sealed class StorageOptions : IValidatableObject
         if (!string.IsNullOrEmpty(Path) && !System.IO.Path.IsPathRooted(Path))
         {
             yield return new($"Storage:Path '{Path}' is not absolute; set Storage__Path to a full path such as /var/lib/aws-vpc-cni/silo.db.");
+        }
+
+        if (ServiceUrl is not null && !(Uri.TryCreate(ServiceUrl, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"))
+        {
+            yield return new($"Storage:ServiceUrl '{ServiceUrl}' is no http(s) URL; correct Storage__ServiceUrl or leave it unset.");
+        }
+
+        if (AddressTable == GrainTable)
+        {
+            yield return new($"Storage:AddressTable and Storage:GrainTable are both {GrainTable}; give them two names.");
         }
 
         foreach (var (name, value) in new[] { (nameof(AttemptDeadline), AttemptDeadline), (nameof(DocumentDeadline), DocumentDeadline) })

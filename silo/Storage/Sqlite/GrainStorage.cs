@@ -10,7 +10,7 @@ namespace AwsVpcCni.Silo.Storage.Sqlite;
 /// <summary>Grains' documents as JSON, each written only over the version that the grain has read.</summary>
 /// <remarks>The ETag is a number that only goes up. A cleared document leaves its number behind, so that an activation
 /// from before cannot take a later document for its own.</remarks>
-internal sealed class GrainStorage(Database database, JsonSerializerOptions json, IOptions<StorageOptions> options) : IGrainStorage
+internal sealed class GrainStorage(Database database, IOptions<StorageOptions> options) : IGrainStorage
 {
     private readonly TimeSpan _deadline = options.Value.DocumentDeadline;
 
@@ -19,15 +19,7 @@ internal sealed class GrainStorage(Database database, JsonSerializerOptions json
     public async Task ReadStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
     {
         var stored = await RunAsync("read", stateName, grainId, session => Read(session, stateName, grainId));
-        try
-        {
-            grainState.State = stored?.Body is { } body ? JsonSerializer.Deserialize<T>(body, json)! : Activator.CreateInstance<T>();
-        }
-        catch (JsonException e)
-        {
-            throw new StoreException($"{stateName} of {grainId}: the stored document cannot be understood ({e.Message}). Run the silo version that wrote it, or restore a copy of the store.", e);
-        }
-
+        grainState.State = stored?.Body is { } body ? DocumentJson.Read<T>(body, stateName, grainId) : Activator.CreateInstance<T>();
         grainState.ETag = stored?.Version.ToString(CultureInfo.InvariantCulture);
         grainState.RecordExists = stored?.Body is not null;
     }
@@ -35,7 +27,7 @@ internal sealed class GrainStorage(Database database, JsonSerializerOptions json
     /// <inheritdoc/>
     /// <exception cref="InconsistentStateException">Another activation has written since; nothing is changed.</exception>
     public Task WriteStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState) =>
-        ReplaceAsync("write", stateName, grainId, grainState, JsonSerializer.Serialize(grainState.State, json));
+        ReplaceAsync("write", stateName, grainId, grainState, JsonSerializer.Serialize(grainState.State, DocumentJson.Options));
 
     /// <inheritdoc/>
     /// <exception cref="InconsistentStateException">Another activation has written since; nothing is changed.</exception>

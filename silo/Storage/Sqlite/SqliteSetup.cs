@@ -12,6 +12,7 @@ internal static class SqliteSetup
     public static IServiceCollection AddSqliteStorage(this IServiceCollection services) => services
         .AddSingleton(parts => Database.Open(
             parts.GetRequiredService<IOptions<StorageOptions>>().Value.Path, parts.GetRequiredService<TimeProvider>(), parts.GetRequiredService<ILogger<Database>>()))
+        .AddSingleton<IStore, SqliteStore>()
         .AddSingleton<IAddressBook, AddressBook>()
-        .AddGrainStorage(DocumentJson.StorageName, (parts, _) => ActivatorUtilities.CreateInstance<GrainStorage>(parts, DocumentJson.Options));
+        .AddGrainStorage(DocumentJson.StorageName, (parts, _) => ActivatorUtilities.CreateInstance<GrainStorage>(parts));
 }

@@ -98,7 +98,7 @@ public sealed class MemoryDocuments : IGrainStorage
     {
         (var json, grainState.ETag) = Read(stateName, grainId);
         grainState.RecordExists = json is not null;
-        grainState.State = json is null ? Activator.CreateInstance<T>() : JsonSerializer.Deserialize<T>(json, DocumentJson.Options)!;
+        grainState.State = json is null ? Activator.CreateInstance<T>() : DocumentJson.Read<T>(json, stateName, grainId);
         return Task.CompletedTask;
     }
 

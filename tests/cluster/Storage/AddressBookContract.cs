@@ -108,6 +108,26 @@ public abstract class AddressBookContract
         Assert.Null(Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)).Released);
     }
 
+    [Theory]
+    [InlineData(1, 9, 1, 10)] // As text, 10 would come before 9.
+    [InlineData(9, 10, 10, 9)]
+    [InlineData(1, long.MaxValue - 1, 1, long.MaxValue)]
+    public async Task A_release_ends_a_row_that_is_not_younger(long incarnation, long number, long endIncarnation, long endNumber)
+    {
+        await Book.TryAssignAsync(Row(Address, "a", 1) with { Stamp = new Stamp(incarnation, number) }, Cancellation);
+
+        Assert.True(await Book.TryReleaseAsync(Node, Address, new SandboxKey("a", "eth0"), new Stamp(endIncarnation, endNumber), Noon, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_row_of_a_pod_without_a_name_is_kept()
+    {
+        var row = Row(Address, "a", 1) with { Pod = new PodName("", "", "") };
+        await Book.TryAssignAsync(row, Cancellation);
+
+        Assert.Equal(row, Assert.Single(await Reopen().ReadNodeAsync(Node, Cancellation)));
+    }
+
     [Fact]
     public async Task A_release_without_a_row_says_so() => Assert.False(await ReleaseAsync("a", 2, Noon));
 
@@ -133,6 +153,36 @@ public abstract class AddressBookContract
         var winner = Assert.Single(await Book.ReadNodeAsync(Node, Cancellation));
         Assert.Equal(wishes.Single(row => row == winner), wishes[Array.IndexOf(standing, null)]);
         Assert.Equal(31, standing.Count(row => row == winner));
+    }
+
+    [Fact]
+    public async Task Of_many_that_take_and_release_one_address_in_turns_never_two_have_it()
+    {
+        const int Takers = 8, Turns = 5;
+        var (holders, most, turns, numbers) = (0, 0, 0, 0L);
+        async Task TakeTurnsAsync(string container)
+        {
+            for (var turn = 0; turn < Turns;)
+            {
+                var number = Interlocked.Increment(ref numbers);
+                if (await Book.TryAssignAsync(Row(Address, container, number), Cancellation) is { } standing)
+                {
+                    Assert.NotEqual(container, standing.Sandbox.ContainerId);
+                    continue;
+                }
+
+                most = Math.Max(most, Interlocked.Increment(ref holders));
+                Assert.Equal(container, Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)).Sandbox.ContainerId);
+                Interlocked.Decrement(ref holders);
+                Assert.True(await ReleaseAsync(container, Interlocked.Increment(ref numbers), Noon));
+                Interlocked.Increment(ref turns);
+                turn++;
+            }
+        }
+
+        await Task.WhenAll(Enumerable.Range(1, Takers).Select(taker => Task.Run(() => TakeTurnsAsync($"sandbox-{taker}"))));
+
+        Assert.Equal((1, Takers * Turns), (most, turns));
     }
 
     private Task<bool> ReleaseAsync(string container, long number, DateTimeOffset released) =>

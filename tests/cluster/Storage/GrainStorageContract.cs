@@ -1,4 +1,5 @@
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Storage;
 using Orleans.Storage;
 using Xunit;
 
@@ -122,6 +123,56 @@ public abstract class GrainStorageContract
         Assert.Equal(2, (await ReadAsync(Storage)).State!.Count);
     }
 
+    [Fact]
+    public async Task Of_many_that_count_in_one_document_none_loses_a_count()
+    {
+        const int Writers = 8, Turns = 5;
+        await WriteAsync(0);
+        async Task CountAsync()
+        {
+            for (var turn = 0; turn < Turns;)
+            {
+                var state = await ReadAsync(Storage);
+                state.State = new Document { Count = state.State!.Count + 1 };
+                turn += await TryWriteAsync(state) ? 1 : 0;
+            }
+        }
+
+        await Task.WhenAll(Enumerable.Range(1, Writers).Select(_ => Task.Run(CountAsync)));
+
+        Assert.Equal(Writers * Turns, (await ReadAsync(Reopen())).State!.Count);
+    }
+
+    [Fact]
+    public async Task After_a_write_the_same_activation_writes_and_clears_on()
+    {
+        var state = await WriteAsync(1);
+        await Storage.WriteStateAsync("document", Node, state);
+        await Storage.ClearStateAsync("document", Node, state);
+
+        Assert.False((await ReadAsync(Storage)).RecordExists);
+    }
+
+    [Fact]
+    public async Task A_document_that_is_not_one_of_this_version_is_an_error_and_not_a_new_document()
+    {
+        await Storage.WriteStateAsync("document", Node, new GrainState<OtherDocument>(new OtherDocument { Count = "many" }));
+
+        var error = await Assert.ThrowsAsync<StoreException>(() => ReadAsync(Storage));
+        Assert.Contains($"document of {Node}: the stored document cannot be understood", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_document_of_a_large_subnet_is_kept()
+    {
+        var text = string.Concat(Enumerable.Range(0, 60_000).Select(number => $"{number:00000}"));
+        await Storage.WriteStateAsync("document", Node, new GrainState<OtherDocument>(new OtherDocument { Count = text }));
+
+        var read = new GrainState<OtherDocument>();
+        await Reopen().ReadStateAsync("document", Node, read);
+        Assert.Equal(text, read.State!.Count);
+    }
+
     private async Task<GrainState<Document>> WriteAsync(int count)
     {
         var state = new GrainState<Document>(new Document { Count = count, Address = Ip.Parse($"10.0.0.{count}") });
@@ -154,5 +205,11 @@ public abstract class GrainStorageContract
         public int Count { get; init; }
 
         public Ip Address { get; init; }
+    }
+
+    /// <summary>Another version's, with its own idea of what a count is.</summary>
+    private sealed class OtherDocument
+    {
+        public string Count { get; init; } = "";
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage.Sqlite;
@@ -26,7 +25,7 @@ public sealed class SqliteGrainStorageTests : GrainStorageContract, IDisposable
 {
     private readonly SqliteFile _file = new();
 
-    private protected override IGrainStorage Storage => new GrainStorage(_file.Database, JsonSerializerOptions.Web, SqliteFile.Options);
+    private protected override IGrainStorage Storage => new GrainStorage(_file.Database, SqliteFile.Options);
 
     public void Dispose() => _file.Dispose();
 

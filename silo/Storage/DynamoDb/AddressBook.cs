@@ -1,0 +1,175 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Amazon.DynamoDBv2;
+using Amazon.DynamoDBv2.Model;
+using Amazon.Runtime;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Options;
+using Microsoft.Extensions.Options;
+
+namespace AwsVpcCni.Silo.Storage.DynamoDb;
+
+/// <summary>The items of <c>addresses</c>: each change is one conditional write of one item of less than 1 KB, so of one write unit.</summary>
+internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> options) : IAddressBook
+{
+    /// <summary>The instance.</summary>
+    public const string HashKey = "node";
+
+    /// <summary>The address as text.</summary>
+    public const string RangeKey = "address";
+
+    private readonly string _table = options.Value.AddressTable;
+    private readonly TimeSpan _deadline = options.Value.AttemptDeadline;
+
+    /// <inheritdoc/>
+    public async Task<ImmutableArray<AddressRow>> ReadNodeAsync(string nodeId, CancellationToken cancellation)
+    {
+        var request = new QueryRequest
+        {
+            TableName = _table,
+            KeyConditionExpression = "node = :node",
+            ExpressionAttributeValues = new() { [":node"] = S(nodeId) },
+            ConsistentRead = true,
+            ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
+        };
+        List<AddressRow> rows = [];
+        do
+        {
+            var page = await SendAsync(
+                $"read the addresses of {nodeId}", "Query", options.Value.DocumentDeadline, (sdk, ends) => sdk.QueryAsync(request, ends), cancellation);
+            rows.AddRange((page.Items ?? []).Select(Row));
+            request.ExclusiveStartKey = page.LastEvaluatedKey;
+        }
+        while (request.ExclusiveStartKey is { Count: > 0 });
+
+        // By number: as text, 10.0.0.10 would come before 10.0.0.9.
+        return [.. rows.OrderBy(row => row.Address)];
+    }
+
+    /// <inheritdoc/>
+    public async Task<AddressRow?> TryAssignAsync(AddressRow row, CancellationToken cancellation)
+    {
+        var request = new PutItemRequest
+        {
+            TableName = _table,
+            Item = Item(row),
+            ConditionExpression = "attribute_not_exists(node) OR attribute_exists(released)",
+            ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure.ALL_OLD,
+            ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
+        };
+        try
+        {
+            await SendAsync($"assign {row.Address} of {row.NodeId} to {row.Sandbox}", "PutItem", _deadline, (sdk, ends) => sdk.PutItemAsync(request, ends), cancellation);
+            return null;
+        }
+        catch (ConditionalCheckFailedException e)
+        {
+            var stands = Row(e.Item);
+            return stands.Stamp == row.Stamp && stands.Sandbox == row.Sandbox ? null : stands;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation)
+    {
+        var request = new UpdateItemRequest
+        {
+            TableName = _table,
+            Key = Key(nodeId, address),
+            UpdateExpression = "SET released = if_not_exists(released, :released)",
+            ConditionExpression = "container = :container AND ifname = :ifname AND (incarnation < :incarnation OR (incarnation = :incarnation AND #number <= :number))",
+            ExpressionAttributeNames = new() { ["#number"] = "number" }, // A word of DynamoDB's own.
+            ExpressionAttributeValues = new()
+            {
+                [":released"] = S(Text(released)),
+                [":container"] = S(sandbox.ContainerId),
+                [":ifname"] = S(sandbox.IfName),
+                [":incarnation"] = N(stamp.Incarnation),
+                [":number"] = N(stamp.Number),
+            },
+            ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
+        };
+        return TryAsync($"release {address} of {nodeId} from {sandbox}", "UpdateItem", (sdk, ends) => sdk.UpdateItemAsync(request, ends), cancellation);
+    }
+
+    /// <inheritdoc/>
+    public Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation)
+    {
+        var request = new DeleteItemRequest
+        {
+            TableName = _table,
+            Key = Key(nodeId, address),
+            ConditionExpression = "attribute_not_exists(node) OR attribute_exists(released)",
+            ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
+        };
+        return TryAsync($"remove the row of {address} of {nodeId}", "DeleteItem", (sdk, ends) => sdk.DeleteItemAsync(request, ends), cancellation);
+    }
+
+    private async Task<bool> TryAsync<TAnswer>(string what, string action, Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send, CancellationToken cancellation)
+        where TAnswer : AmazonWebServiceResponse
+    {
+        try
+        {
+            await SendAsync(what, action, _deadline, send, cancellation);
+            return true;
+        }
+        catch (ConditionalCheckFailedException)
+        {
+            return false;
+        }
+    }
+
+    private Task<TAnswer> SendAsync<TAnswer>(
+        string what, string action, TimeSpan deadline, Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send, CancellationToken cancellation)
+        where TAnswer : AmazonWebServiceResponse =>
+        sender.SendAsync(new TableCall(what, _table, action), deadline, send, cancellation);
+
+    private static Dictionary<string, AttributeValue> Key(string nodeId, Ip address) => new() { [HashKey] = S(nodeId), [RangeKey] = S(address.ToString()) };
+
+    private static Dictionary<string, AttributeValue> Item(AddressRow row) => new(Key(row.NodeId, row.Address))
+    {
+        ["container"] = S(row.Sandbox.ContainerId),
+        ["ifname"] = S(row.Sandbox.IfName),
+        ["pod_namespace"] = S(row.Pod.Namespace),
+        ["pod_name"] = S(row.Pod.Name),
+        ["pod_uid"] = S(row.Pod.Uid),
+        ["incarnation"] = N(row.Stamp.Incarnation),
+        ["number"] = N(row.Stamp.Number),
+        ["since"] = S(Text(row.Since)),
+    };
+
+    private AddressRow Row(Dictionary<string, AttributeValue> item)
+    {
+        try
+        {
+            return new AddressRow
+            {
+                NodeId = item[HashKey].S,
+                Address = Ip.Parse(item[RangeKey].S),
+                Sandbox = new SandboxKey(item["container"].S, item["ifname"].S),
+                Pod = new PodName(item["pod_namespace"].S, item["pod_name"].S, item["pod_uid"].S),
+                Stamp = new Stamp(Number(item["incarnation"]), Number(item["number"])),
+                Since = Time(item["since"].S),
+                Released = item.TryGetValue("released", out var released) ? Time(released.S) : null,
+            };
+        }
+        catch (Exception e) when (e is KeyNotFoundException or FormatException or ArgumentNullException)
+        {
+            throw new StoreException(
+                $"Table {_table}: the item of {item.GetValueOrDefault(HashKey)?.S}, {item.GetValueOrDefault(RangeKey)?.S} is none of ours ({e.Message}). "
+                + "Something else has written it; delete it, or set Storage:AddressTable to a table of this silo's own.", e);
+        }
+    }
+
+    private static AttributeValue S(string text) => new(text);
+
+    private static AttributeValue N(long number) => new() { N = number.ToString(CultureInfo.InvariantCulture) };
+
+    private static long Number(AttributeValue value) => long.Parse(value.N, CultureInfo.InvariantCulture);
+
+    private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
+
+    private static DateTimeOffset Time(string text) => DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind);
+}

@@ -1,0 +1,49 @@
+using Amazon;
+using Amazon.DynamoDBv2;
+using Amazon.Runtime;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Options;
+using Microsoft.Extensions.Options;
+using Orleans.Runtime.Hosting;
+
+namespace AwsVpcCni.Silo.Storage.DynamoDb;
+
+/// <summary>The parts of the store in DynamoDB.</summary>
+internal static class DynamoDbSetup
+{
+    /// <summary>Documents and rows in one table each.</summary>
+    public static IServiceCollection AddDynamoDbStorage(this IServiceCollection services) => services
+        .AddSingleton<StoreMetrics>()
+        .AddSingleton(parts =>
+        {
+            var config = Config(parts.GetRequiredService<IOptions<StorageOptions>>().Value);
+            return ActivatorUtilities.CreateInstance<Sender>(parts, () => (IAmazonDynamoDB)new AmazonDynamoDBClient(config));
+        })
+        .AddSingleton<IAddressBook, AddressBook>()
+        .AddSingleton<IStore, Tables>()
+        .AddGrainStorage(DocumentJson.StorageName, (parts, _) => ActivatorUtilities.CreateInstance<GrainStorage>(parts));
+
+    /// <summary>One send for each call: <see cref="Sender"/> repeats. Credentials and, unless set here, the endpoint come from the SDK's own settings.</summary>
+    public static AmazonDynamoDBConfig Config(StorageOptions options)
+    {
+        var config = new AmazonDynamoDBConfig
+        {
+            // Both, and only both: cut connections are resent up to 10 times outside our bound.
+            MaxErrorRetry = 0,
+            MaxStaleConnectionRetries = 0,
+            RetryMode = RequestRetryMode.Standard, // Adaptive adds a limiter of its own.
+            MaxConnectionsPerServer = 64, // Of HTTP/1.1, one request each: a burst of ADDs must not be a burst of TLS handshakes.
+        };
+        if (options.ServiceUrl is null)
+        {
+            config.RegionEndpoint = RegionEndpoint.GetBySystemName(options.Region);
+        }
+        else
+        {
+            config.ServiceURL = options.ServiceUrl;
+            config.AuthenticationRegion = options.Region;
+        }
+
+        return config;
+    }
+}

@@ -1,0 +1,88 @@
+using System.Net;
+using Amazon.Runtime;
+using AwsVpcCni.Grains.Storage;
+
+namespace AwsVpcCni.Silo.Storage.DynamoDb;
+
+/// <summary>One call of DynamoDB, for errors and metrics.</summary>
+/// <param name="What">What is tried, with its ids.</param>
+/// <param name="Table">The table's name.</param>
+/// <param name="Action">As IAM has it, without <c>dynamodb:</c>.</param>
+internal readonly record struct TableCall(string What, string Table, string Action);
+
+/// <summary>How a call failed, by what can be done about it.</summary>
+internal enum DynamoFault
+{
+    /// <summary>Not executed; the next one may be.</summary>
+    Throttled,
+
+    /// <summary>No whole answer: it may have been executed.</summary>
+    EffectUnknown,
+
+    /// <summary>There is no such table.</summary>
+    NoTable,
+
+    /// <summary>The role may not do this.</summary>
+    NotAuthorized,
+
+    /// <summary>None, or none that DynamoDB takes; or the clock is wrong.</summary>
+    Credentials,
+
+    /// <summary>Everything else that DynamoDB does not do.</summary>
+    Refused,
+}
+
+/// <summary>DynamoDB's errors as <see cref="DynamoFault"/>, and in words. Pure.</summary>
+/// <remarks>Codes: the DynamoDB API's "Error handling", and "Common errors".</remarks>
+internal static class DynamoFaults
+{
+    /// <summary>What the SDK threw.</summary>
+    public static DynamoFault Of(Exception thrown) => thrown switch
+    {
+        AmazonServiceException e => Of(e.ErrorCode ?? "", e.StatusCode),
+        // Before it sends. The SDK has no type of its own for it, and throws this one for an answer with a wrong checksum too.
+        AmazonClientException e when e.Message.Contains("credential", StringComparison.OrdinalIgnoreCase) => DynamoFault.Credentials,
+        _ => DynamoFault.EffectUnknown,
+    };
+
+    /// <summary>An answer's.</summary>
+    /// <param name="code">Empty when the answer had none.</param>
+    /// <param name="status">0 when no answer came.</param>
+    public static DynamoFault Of(string code, HttpStatusCode status) => code switch
+    {
+        "ThrottlingException" or "ProvisionedThroughputExceededException" or "RequestLimitExceeded" or "LimitExceededException" => DynamoFault.Throttled,
+        "ResourceNotFoundException" => DynamoFault.NoTable,
+        "AccessDeniedException" or "AccessDenied" => DynamoFault.NotAuthorized,
+        "UnrecognizedClientException" or "InvalidClientTokenId" or "InvalidSignatureException" or "SignatureDoesNotMatch" or "IncompleteSignatureException" or
+            "MissingAuthenticationTokenException" or "MissingAuthenticationToken" or "ExpiredTokenException" or "RequestExpired" => DynamoFault.Credentials,
+        // A server error, or an answer of something between DynamoDB and us.
+        _ when status is 0 or >= HttpStatusCode.InternalServerError => DynamoFault.EffectUnknown,
+        _ when status is HttpStatusCode.Unauthorized => DynamoFault.Credentials,
+        _ when status is HttpStatusCode.Forbidden => DynamoFault.NotAuthorized,
+        _ => DynamoFault.Refused,
+    };
+
+    /// <summary>Whether the same call again may do better at once.</summary>
+    public static bool MayPass(DynamoFault fault) => fault is DynamoFault.Throttled or DynamoFault.EffectUnknown;
+
+    /// <summary>For the caller, when nothing is tried any more.</summary>
+    public static StoreException Translate(TableCall call, DynamoFault fault, int sends, Exception thrown) => new(
+        $"{call.What}: " + fault switch
+        {
+            DynamoFault.Throttled =>
+                $"DynamoDB throttles table {call.Table} ({sends} sends; {Said(thrown)}). Try again; if it goes on, raise the table's capacity or its on-demand maximum.",
+            DynamoFault.EffectUnknown =>
+                $"not known to have happened: no whole answer from DynamoDB for table {call.Table} ({sends} sends; {Said(thrown)}). Try again; if it goes on, check the way to it (Storage:Region, Storage:ServiceUrl, a VPC endpoint).",
+            DynamoFault.NoTable =>
+                $"DynamoDB has no table {call.Table} here. Start the silo with Storage:CreateTables=true, make the table as silo/README.md has it, or correct its name, Storage:Region or Storage:ServiceUrl.",
+            DynamoFault.NotAuthorized =>
+                $"the silo's role may not dynamodb:{call.Action} on table {call.Table} ({Said(thrown)}). Grant it; silo/README.md lists all that it needs.",
+            DynamoFault.Credentials =>
+                $"dynamodb:{call.Action} on table {call.Table}: no credentials that DynamoDB takes ({Said(thrown)}). Give the silo a role, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; check its clock.",
+            _ => $"DynamoDB refused dynamodb:{call.Action} on table {call.Table} ({Said(thrown)}).",
+        },
+        thrown);
+
+    /// <summary>DynamoDB's own words, or the way's.</summary>
+    public static string Said(Exception thrown) => thrown is AmazonServiceException { ErrorCode: { Length: > 0 } code } ? $"{code}: {thrown.Message}" : thrown.Message;
+}

@@ -1,0 +1,147 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Amazon.DynamoDBv2;
+using Amazon.DynamoDBv2.Model;
+using Amazon.Runtime;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Options;
+using Microsoft.Extensions.Options;
+using Orleans.Configuration;
+using Orleans.Storage;
+
+namespace AwsVpcCni.Silo.Storage.DynamoDb;
+
+/// <summary>Grains' documents as JSON, each written only over the version that the grain has read, in the layout of Orleans' own provider.</summary>
+/// <remarks>
+/// The ETag is a number that only goes up. A cleared document leaves its number behind, so that an activation from before cannot
+/// take a later document for its own.
+/// <para>A write that is sent again meets its own effect when only the first answer was lost. Each write therefore leaves its id in
+/// the item, an attribute that Orleans' provider does not look at: the id of this process and a number. When the condition fails
+/// and our id stands there, this write was done. ETag and bytes would not tell: two activations may write the same.</para>
+/// </remarks>
+internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> options, IOptions<ClusterOptions> cluster) : IGrainStorage
+{
+    /// <summary>Service id and grain id.</summary>
+    public const string HashKey = "GrainReference";
+
+    /// <summary>The document's name.</summary>
+    public const string RangeKey = "GrainType";
+
+    private const string State = "GrainState";
+    private const string ETag = "ETag";
+    private const string WriteId = "WriteId";
+
+    // Of DynamoDB ("Service, account, and table quotas"): an item with its attributes' names.
+    private const int ItemBytes = 400 * 1024;
+
+    private static readonly AttributeValue None = new() { NULL = true };
+
+    private readonly string _table = options.Value.GrainTable;
+    private readonly string _writer = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+    private long _writes;
+
+    /// <inheritdoc/>
+    /// <exception cref="StoreException">The store does not answer, or the document is not one of this version.</exception>
+    public async Task ReadStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
+    {
+        var request = new GetItemRequest
+        {
+            TableName = _table,
+            Key = Key(stateName, grainId),
+            ConsistentRead = true,
+            ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
+        };
+        var answer = await SendAsync($"read {stateName} of {grainId}", "GetItem", (sdk, ends) => sdk.GetItemAsync(request, ends));
+        var body = answer.Item is { Count: > 0 } item ? Body(item, stateName, grainId) : null;
+        grainState.State = body is null ? Activator.CreateInstance<T>() : DocumentJson.Read<T>(body, stateName, grainId);
+        grainState.ETag = Tag(answer.Item);
+        grainState.RecordExists = body is not null;
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="InconsistentStateException">Another activation has written since; nothing is changed.</exception>
+    /// <exception cref="StoreException">The store does not answer, or the document is larger than DynamoDB takes.</exception>
+    public Task WriteStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState) =>
+        ReplaceAsync("write", stateName, grainId, grainState, JsonSerializer.SerializeToUtf8Bytes(grainState.State, DocumentJson.Options));
+
+    /// <inheritdoc/>
+    /// <exception cref="InconsistentStateException">Another activation has written since; nothing is changed.</exception>
+    public async Task ClearStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
+    {
+        await ReplaceAsync("clear", stateName, grainId, grainState, null);
+        grainState.State = Activator.CreateInstance<T>();
+    }
+
+    private async Task ReplaceAsync<T>(string verb, string stateName, GrainId grainId, IGrainState<T> grainState, byte[]? body)
+    {
+        var expected = grainState.ETag;
+        var next = expected is null ? "0" : (long.Parse(expected, CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
+        var write = $"{_writer}-{Interlocked.Increment(ref _writes)}";
+        var request = new UpdateItemRequest
+        {
+            TableName = _table,
+            Key = Key(stateName, grainId),
+            UpdateExpression = "SET GrainState = :state, ETag = :next, WriteId = :write",
+            ConditionExpression = expected is null ? "attribute_not_exists(GrainReference)" : "ETag = :expected",
+            ExpressionAttributeValues = new()
+            {
+                [":state"] = body is null ? None : new AttributeValue { B = new MemoryStream(body) },
+                [":next"] = new AttributeValue { N = next },
+                [":write"] = new AttributeValue(write),
+            },
+            ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure.ALL_OLD,
+            ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
+        };
+        if (expected is not null)
+        {
+            request.ExpressionAttributeValues[":expected"] = new AttributeValue { N = expected };
+        }
+
+        RefuseTooLarge(stateName, grainId, request, body);
+        try
+        {
+            await SendAsync($"{verb} {stateName} of {grainId}", "UpdateItem", (sdk, ends) => sdk.UpdateItemAsync(request, ends));
+        }
+        catch (ConditionalCheckFailedException e) when (e.Item?.GetValueOrDefault(WriteId)?.S != write)
+        {
+            var stored = Tag(e.Item) ?? "none";
+            throw new InconsistentStateException(
+                $"{stateName} of {grainId}: another activation has written since (stored version {stored}, expected {expected ?? "none"}).", stored, expected ?? "none");
+        }
+        catch (ConditionalCheckFailedException)
+        {
+            // Our own write stands there: only its answer was lost.
+        }
+
+        grainState.ETag = next;
+        grainState.RecordExists = body is not null;
+    }
+
+    private static void RefuseTooLarge(string stateName, GrainId grainId, UpdateItemRequest request, byte[]? body)
+    {
+        var bytes = (body?.Length ?? 1) + request.Key.Sum(key => key.Key.Length + Encoding.UTF8.GetByteCount(key.Value.S))
+            + State.Length + ETag.Length + WriteId.Length + request.ExpressionAttributeValues[":write"].S.Length + 21; // A number has at most 21 bytes.
+        if (bytes > ItemBytes)
+        {
+            throw new StoreException($"{stateName} of {grainId}: the document has {bytes} bytes with its keys, and DynamoDB takes {ItemBytes} in an item. It is not written. Move to Storage:Provider=sqlite, or make it smaller: fewer nodes a subnet, fewer subnets a VPC.");
+        }
+    }
+
+    private string? Body(Dictionary<string, AttributeValue> item, string stateName, GrainId grainId) => item.GetValueOrDefault(State) switch
+    {
+        { NULL: true } => null,
+        { B: { } bytes } => Encoding.UTF8.GetString(bytes.ToArray()),
+        _ => throw new StoreException($"{stateName} of {grainId}: the item in table {_table} has no attribute {State} of type B. Something else has written it; restore it, or set Storage:GrainTable to a table of this silo's own."),
+    };
+
+    private static string? Tag(Dictionary<string, AttributeValue>? item) => item?.GetValueOrDefault(ETag)?.N;
+
+    private Dictionary<string, AttributeValue> Key(string stateName, GrainId grainId) =>
+        new() { [HashKey] = new AttributeValue($"{cluster.Value.ServiceId}_{grainId}"), [RangeKey] = new AttributeValue(stateName) };
+
+    private Task<TAnswer> SendAsync<TAnswer>(string what, string action, Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send)
+        where TAnswer : AmazonWebServiceResponse =>
+        sender.SendAsync(new TableCall(what, _table, action), options.Value.DocumentDeadline, send, CancellationToken.None);
+}

@@ -1,0 +1,268 @@
+using Amazon.DynamoDBv2.Model;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Storage.DynamoDb;
+using Orleans.Storage;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Storage;
+
+/// <summary>What is DynamoDB's own: answers that are lost, pages, cost, limits, tables.</summary>
+[Collection(nameof(DynamoDbLocal))]
+public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
+{
+    private const string Node = "i-00000000000000001";
+    private static readonly GrainId Grain = GrainId.Create("node", Node);
+    private static readonly Ip Address = Ip.Parse("10.0.0.9");
+    private static readonly DateTimeOffset Noon = new(2026, 11, 25, 12, 0, 0, TimeSpan.Zero);
+
+    private readonly DynamoDbStore _store = new(dynamo);
+    private readonly HttpFaults _way = new();
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync() => _store.OpenAsync();
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
+
+    [Fact]
+    public async Task A_change_of_a_row_whose_answer_is_lost_is_sent_again_and_recognised()
+    {
+        var book = _store.Book(_way);
+
+        _way.CutAfter();
+        Assert.Null(await book.TryAssignAsync(Row(), Cancellation));
+        Assert.Equal(Row(), Assert.Single(await _store.Book().ReadNodeAsync(Node, Cancellation)));
+        _way.CutAfter();
+        Assert.True(await ReleaseAsync(book));
+        Assert.Equal(Noon, Assert.Single(await _store.Book().ReadNodeAsync(Node, Cancellation)).Released);
+        _way.CutAfter();
+        Assert.True(await book.TryRemoveAsync(Node, Address, Cancellation));
+
+        Assert.Equal(6, _way.Sends); // No read: the failed condition brings the item along.
+        Assert.Empty(await _store.Book().ReadNodeAsync(Node, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_row_that_another_sandbox_got_between_two_sends_is_told()
+    {
+        var other = Row() with { Sandbox = new SandboxKey("b", "eth0"), Stamp = new Stamp(1, 2) };
+        _way.CutBefore().BeforeSend = () => _store.Book().TryAssignAsync(other, Cancellation);
+
+        Assert.Equal(other, await _store.Book(_way).TryAssignAsync(Row(), Cancellation));
+    }
+
+    [Fact]
+    public async Task A_change_of_a_document_whose_answer_is_lost_is_sent_again_and_recognised()
+    {
+        var documents = _store.Documents(_way);
+        var state = new GrainState<Document>(new Document(1));
+
+        _way.CutAfter();
+        await documents.WriteStateAsync("document", Grain, state); // The first, which must not be there before.
+        Assert.Equal("0", state.ETag);
+        state.State = new Document(2);
+        _way.CutAfter();
+        await documents.WriteStateAsync("document", Grain, state);
+        Assert.Equal((2, "1"), ((await ReadAsync()).State!.Count, state.ETag));
+        _way.CutAfter();
+        await documents.ClearStateAsync("document", Grain, state);
+
+        Assert.Equal((6, "2", false), (_way.Sends, state.ETag, (await ReadAsync()).RecordExists));
+    }
+
+    [Fact]
+    public async Task The_same_words_written_by_another_activation_are_not_our_write()
+    {
+        await _store.Documents().WriteStateAsync("document", Grain, new GrainState<Document>(new Document(1)));
+        var (ours, theirs) = (await ReadAsync(), await ReadAsync());
+        (ours.State, theirs.State) = (new Document(2), new Document(2));
+        _way.CutBefore().BeforeSend = () => _store.Documents().WriteStateAsync("document", Grain, theirs);
+
+        await Assert.ThrowsAsync<InconsistentStateException>(() => _store.Documents(_way).WriteStateAsync("document", Grain, ours));
+    }
+
+    [Fact]
+    public async Task A_throttled_write_is_sent_again_whole()
+    {
+        _way.Refuse("ProvisionedThroughputExceededException").Refuse("ThrottlingException");
+
+        await _store.Documents(_way).WriteStateAsync("document", Grain, new GrainState<Document>(new Document(7)));
+
+        Assert.Equal((3, 7), (_way.Sends, (await ReadAsync()).State!.Count));
+    }
+
+    [Fact]
+    public async Task All_pages_of_a_node_are_read()
+    {
+        var rows = Enumerable.Range(1, 7).Select(number => Row() with { Address = Ip.Parse($"10.0.0.{number}"), Stamp = new Stamp(1, number) }).ToList();
+        foreach (var row in rows)
+        {
+            await _store.Book().TryAssignAsync(row, Cancellation);
+        }
+
+        Assert.Equal(rows, await _store.BookWithSmallPages().ReadNodeAsync(Node, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_change_of_a_row_costs_one_write_unit_with_the_longest_names_too()
+    {
+        var (book, row) = (_store.Book(), Row() with
+        {
+            Address = Ip.Parse("fd00:1111:2222:3333:4444:5555:6666:7777"),
+            Sandbox = new SandboxKey(new string('c', 64), new string('i', 15)), // A runtime's id; IFNAMSIZ - 1.
+            Pod = new PodName(new string('n', 63), new string('p', 253), new string('u', 36)), // Kubernetes' DNS label and subdomain; a UID.
+            Stamp = new Stamp(long.MaxValue, long.MaxValue),
+        });
+        for (var others = 1; others <= 20; others++) // Whatever the node has.
+        {
+            await book.TryAssignAsync(Row() with { Address = Ip.Parse($"10.0.1.{others}") }, Cancellation);
+        }
+
+        var units = _store.CountCapacity(out var listener);
+        using (listener)
+        {
+            await book.TryAssignAsync(row, Cancellation);
+            await book.TryReleaseAsync(row.NodeId, row.Address, row.Sandbox, row.Stamp, Noon, Cancellation);
+            await book.TryRemoveAsync(row.NodeId, row.Address, Cancellation);
+            await book.ReadNodeAsync(Node, Cancellation);
+        }
+
+        Assert.Equal(new Dictionary<string, double> { ["PutItem"] = 1, ["UpdateItem"] = 1, ["DeleteItem"] = 1, ["Query"] = 1 }, units);
+    }
+
+    [Fact]
+    public async Task A_document_beyond_the_limit_of_an_item_is_refused_before_it_is_sent_and_one_below_is_not()
+    {
+        var documents = _store.Documents(_way);
+        var error = await Assert.ThrowsAsync<StoreException>(() => documents.WriteStateAsync("document", Grain, new GrainState<string>(new string('x', 400 * 1024))));
+        Assert.StartsWith($"document of {Grain}: the document has ", error.Message, StringComparison.Ordinal);
+        Assert.Contains("DynamoDB takes 409600", error.Message, StringComparison.Ordinal);
+        Assert.Equal(0, _way.Sends);
+
+        await documents.WriteStateAsync("document", Grain, new GrainState<string>(new string('x', (400 * 1024) - 250)));
+    }
+
+    [Theory]
+    [InlineData("other")] // Of another program.
+    [InlineData(null)] // Without a document, and not cleared.
+    public async Task An_item_that_is_none_of_ours_is_an_error_and_not_a_new_document(string? state)
+    {
+        Dictionary<string, AttributeValue> item = new()
+        {
+            ["GrainReference"] = new($"aws-vpc-cni_{Grain}"), ["GrainType"] = new("document"), ["ETag"] = new() { N = "3" },
+        };
+        if (state is not null)
+        {
+            item["GrainState"] = new(state);
+        }
+
+        await _store.Sdk.PutItemAsync(_store.Settings.GrainTable, item, Cancellation);
+        await _store.Sdk.PutItemAsync(_store.Settings.AddressTable, new() { ["node"] = new(Node), ["address"] = new("10.0.0.9") }, Cancellation);
+
+        Assert.Contains("has no attribute GrainState of type B", (await Assert.ThrowsAsync<StoreException>(ReadAsync)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"the item of {Node}, 10.0.0.9 is none of ours", (await Assert.ThrowsAsync<StoreException>(() => _store.Book().ReadNodeAsync(Node, Cancellation))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Documents_stand_in_the_layout_of_Orleans_own_provider()
+    {
+        await _store.Documents().WriteStateAsync("document", Grain, new GrainState<Document>(new Document(7)));
+
+        var answer = await _store.Sdk.GetItemAsync(
+            _store.Settings.GrainTable, new() { ["GrainReference"] = new($"aws-vpc-cni_node/{Node}"), ["GrainType"] = new("document") }, Cancellation);
+        Assert.Equal("""{"count":7}""", System.Text.Encoding.UTF8.GetString(answer.Item["GrainState"].B.ToArray()));
+        Assert.Equal("0", answer.Item["ETag"].N);
+    }
+
+    [Fact]
+    public async Task Tables_that_are_there_are_left_as_they_are_and_the_probe_leaves_nothing()
+    {
+        await _store.Book().TryAssignAsync(Row(), Cancellation);
+
+        await _store.OpenAsync();
+        await _store.Tables().ProbeAsync(Cancellation);
+
+        Assert.Equal(1, (await _store.Sdk.ScanAsync(new ScanRequest(_store.Settings.AddressTable), Cancellation)).Count);
+        Assert.Equal("PAY_PER_REQUEST", (await _store.Sdk.DescribeTableAsync(_store.Settings.AddressTable, Cancellation)).Table.BillingModeSummary.BillingMode.Value);
+    }
+
+    [Fact]
+    public async Task Of_silos_that_make_the_tables_at_once_all_start()
+    {
+        await DeleteTablesAsync();
+
+        await Task.WhenAll(Enumerable.Range(1, 4).Select(_ => Task.Run(() => _store.OpenAsync().AsTask())));
+        await _store.Book().TryAssignAsync(Row(), Cancellation);
+    }
+
+    [Fact]
+    public async Task A_missing_table_is_an_error_with_its_name()
+    {
+        await DeleteTablesAsync();
+        _store.Settings.CreateTables = false;
+
+        var atStart = await Assert.ThrowsAsync<StoreException>(() => _store.OpenAsync().AsTask());
+        Assert.StartsWith($"DynamoDB has no table {_store.Settings.AddressTable} here, and Storage:CreateTables is false.", atStart.Message, StringComparison.Ordinal);
+        var later = await Assert.ThrowsAsync<StoreException>(() => _store.Book(_way).TryAssignAsync(Row(), Cancellation));
+        Assert.Contains($"DynamoDB has no table {_store.Settings.AddressTable} here", later.Message, StringComparison.Ordinal);
+        Assert.Equal(1, _way.Sends);
+        await Assert.ThrowsAsync<StoreException>(() => _store.Tables().ProbeAsync(Cancellation)); // So the silo is not ready.
+    }
+
+    [Fact]
+    public async Task A_table_that_the_role_may_not_make_is_an_error_with_the_permission()
+    {
+        await DeleteTablesAsync();
+        _way.Refuse("ResourceNotFoundException").Refuse("AccessDeniedException");
+
+        var error = await Assert.ThrowsAsync<StoreException>(() => _store.Tables(_way).OpenAsync(Cancellation));
+        Assert.StartsWith(
+            $"make table {_store.Settings.AddressTable}, which is not there (Storage:CreateTables): the silo's role may not dynamodb:CreateTable on table {_store.Settings.AddressTable}",
+            error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_table_with_other_keys_is_refused()
+    {
+        _store.Settings.AddressTable = _store.Settings.GrainTable;
+
+        var error = await Assert.ThrowsAsync<StoreException>(() => _store.OpenAsync().AsTask());
+        Assert.StartsWith(
+            $"Table {_store.Settings.GrainTable} has other keys (HASH GrainReference S, RANGE GrainType S) than the hash key node (S) and the range key address (S).", error.Message, StringComparison.Ordinal);
+    }
+
+    private static Task<bool> ReleaseAsync(AddressBook book) => book.TryReleaseAsync(Node, Address, Row().Sandbox, new Stamp(1, 2), Noon, Cancellation);
+
+    private async Task<GrainState<Document>> ReadAsync()
+    {
+        var state = new GrainState<Document>();
+        await _store.Documents().ReadStateAsync("document", Grain, state);
+        return state;
+    }
+
+    private async Task DeleteTablesAsync()
+    {
+        await _store.Sdk.DeleteTableAsync(_store.Settings.AddressTable, Cancellation);
+        await _store.Sdk.DeleteTableAsync(_store.Settings.GrainTable, Cancellation);
+    }
+
+    private static AddressRow Row() => new()
+    {
+        NodeId = Node,
+        Address = Address,
+        Sandbox = new SandboxKey("a", "eth0"),
+        Pod = new PodName("default", "pod-a", "uid"),
+        Stamp = new Stamp(1, 1),
+        Since = Noon,
+    };
+
+    private sealed record Document(int Count)
+    {
+        public Document() : this(0)
+        {
+        }
+    }
+}

@@ -1,0 +1,175 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using Amazon.DynamoDBv2;
+using Amazon.DynamoDBv2.Model;
+using Amazon.Runtime;
+using Amazon.Runtime.Credentials;
+using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Storage.DynamoDb;
+using AwsVpcCni.VpcEmulator.Fabric;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Storage;
+
+/// <summary>The tests that want a DynamoDB, one after the other on one.</summary>
+[CollectionDefinition(nameof(DynamoDbLocal))]
+public sealed class DynamoDbTests : ICollectionFixture<DynamoDbLocal>;
+
+/// <summary>AWS's own DynamoDB Local, in a network namespace of its own: it listens on every address, and there it has only loopback.</summary>
+/// <remarks><c>AWS_VPC_CNI_TEST_DYNAMODB</c> names another endpoint, for which credentials come from the SDK's own places, or is
+/// <c>none</c>. Where there is no DynamoDB the tests are skipped, with the reason.</remarks>
+public sealed class DynamoDbLocal : IAsyncLifetime
+{
+    private const string Variable = "AWS_VPC_CNI_TEST_DYNAMODB";
+    private const int Port = 8000;
+    private static readonly TimeSpan FetchTakes = TimeSpan.FromMinutes(3); // The script gives up before.
+    private static readonly TimeSpan StartTakes = TimeSpan.FromMinutes(1); // 3 s on an idle machine.
+
+    private Process? _process;
+    private string? _whyNot;
+
+    /// <summary>Where it answers.</summary>
+    public string Url { get; private set; } = $"http://127.0.0.1:{Port}";
+
+    /// <inheritdoc/>
+    public async ValueTask InitializeAsync()
+    {
+        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given)
+        {
+            (Url, _whyNot) = (given, given == "none" ? $"{Variable} is none" : null);
+            return;
+        }
+
+        var folder = Path.Combine(Root(), "artifacts", "dynamodb-local");
+        _whyNot = await FetchAsync(folder) ?? (Environment.IsPrivilegedProcess ? null : "a network namespace for it takes root");
+        if (_whyNot is null)
+        {
+            await StartAsync(folder);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+        {
+            _process.StandardInput.Close(); // Its shell ends it.
+            await _process.WaitForExitAsync().WaitAsync(StartTakes);
+            _process.Dispose();
+        }
+    }
+
+    /// <summary>The test is skipped where there is no DynamoDB.</summary>
+    public void NeedIt() => Assert.SkipWhen(_whyNot is not null, $"No DynamoDB: {_whyNot}");
+
+    /// <summary>A client that goes through <paramref name="way"/>.</summary>
+    internal AmazonDynamoDBClient Connect(StorageOptions options, HttpFaults? way = null) => new(Credentials, Config(options, way));
+
+    /// <summary>As <see cref="Connect"/>, and a query's page has two items.</summary>
+    internal AmazonDynamoDBClient ConnectWithSmallPages(StorageOptions options) => new SmallPages(Credentials, Config(options, null));
+
+    private AWSCredentials Credentials => _process is null ? DefaultAWSCredentialsIdentityResolver.GetCredentials() : new BasicAWSCredentials("x", "y");
+
+    private AmazonDynamoDBConfig Config(StorageOptions options, HttpFaults? way)
+    {
+        var config = DynamoDbSetup.Config(options);
+        way ??= new HttpFaults();
+        way.InnerHandler = new SocketsHttpHandler { ConnectCallback = ConnectAsync, MaxConnectionsPerServer = 64 };
+        config.HttpClientFactory = new OverHandler(way);
+        return config;
+    }
+
+    // A socket stays in the namespace where it was made.
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    {
+        var socket = _process is null ? Make() : NetworkNamespace.Run($"/proc/{_process.Id}/ns/net", Make);
+        try
+        {
+            await socket.ConnectAsync(context.DnsEndPoint, cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+
+        static Socket Make() => new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+    }
+
+    private static async Task<string?> FetchAsync(string folder)
+    {
+        using var script = Process.Start(new ProcessStartInfo(Path.Combine(Root(), "scripts", "dynamodb-local.sh"), [folder]) { RedirectStandardError = true })!;
+        var said = script.StandardError.ReadToEndAsync();
+        await script.WaitForExitAsync().WaitAsync(FetchTakes);
+        return script.ExitCode == 0 ? null : (await said).Trim();
+    }
+
+    private async Task StartAsync(string folder)
+    {
+        // The shell waits for the end of its input, which comes when the tests end, however they do.
+        var start = new ProcessStartInfo("unshare",
+        [
+            "--net", "sh", "-c",
+            """
+            ip link set lo up
+            cd "$1"
+            java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.library.path=DynamoDBLocal_lib -jar DynamoDBLocal.jar \
+                -inMemory -sharedDb -disableTelemetry -port "$2" >"$1.log" 2>&1 </dev/null &
+            read -r _
+            kill $!
+            wait
+            """,
+            "sh", folder, $"{Port}",
+        ])
+        { RedirectStandardInput = true };
+        _process = Process.Start(start)!;
+        using var patience = new CancellationTokenSource(StartTakes);
+        using var http = new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync });
+        while (true)
+        {
+            try
+            {
+                using var answer = await http.GetAsync(new Uri(Url), patience.Token);
+                return;
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException && !patience.IsCancellationRequested) // No namespace yet, or no listener.
+            {
+                await Task.Delay(100, patience.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                var said = File.Exists($"{folder}.log") ? File.ReadLines($"{folder}.log").LastOrDefault() : "it has no log";
+                throw new TimeoutException($"waited {StartTakes.TotalSeconds} s for DynamoDB Local to answer; {folder}.log ends: {said}");
+            }
+        }
+    }
+
+    private static string Root()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "AwsVpcCni.Distributed.sln")))
+        {
+            folder = folder.Parent ?? throw new DirectoryNotFoundException($"No AwsVpcCni.Distributed.sln above {AppContext.BaseDirectory}.");
+        }
+
+        return folder.FullName;
+    }
+
+    private sealed class SmallPages(AWSCredentials credentials, AmazonDynamoDBConfig config) : AmazonDynamoDBClient(credentials, config)
+    {
+        public override Task<QueryResponse> QueryAsync(QueryRequest request, CancellationToken cancellationToken = default)
+        {
+            request.Limit = 2;
+            return base.QueryAsync(request, cancellationToken);
+        }
+    }
+}
+
+/// <summary>What the SDK sends goes through the handler given.</summary>
+internal sealed class OverHandler(HttpMessageHandler handler) : HttpClientFactory
+{
+    public override HttpClient CreateHttpClient(IClientConfig clientConfig) => new(handler, disposeHandler: false);
+
+    public override bool UseSDKHttpClientCaching(IClientConfig clientConfig) => false;
+}

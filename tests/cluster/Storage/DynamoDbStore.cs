@@ -1,0 +1,133 @@
+using System.Diagnostics.Metrics;
+using Amazon.DynamoDBv2;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Storage.DynamoDb;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Orleans.Configuration;
+using Orleans.Storage;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Storage;
+
+[Collection(nameof(DynamoDbLocal))]
+public sealed class DynamoDbAddressBookTests(DynamoDbLocal dynamo) : AddressBookContract, IAsyncLifetime
+{
+    private readonly DynamoDbStore _store = new(dynamo);
+
+    private protected override IAddressBook Book => _store.Book();
+
+    public ValueTask InitializeAsync() => _store.OpenAsync();
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
+
+    private protected override IAddressBook Reopen() => Book; // Made anew at each use, with nothing but the table.
+}
+
+[Collection(nameof(DynamoDbLocal))]
+public sealed class DynamoDbGrainStorageTests(DynamoDbLocal dynamo) : GrainStorageContract, IAsyncLifetime
+{
+    private readonly DynamoDbStore _store = new(dynamo);
+
+    private protected override IGrainStorage Storage => _store.Documents();
+
+    public ValueTask InitializeAsync() => _store.OpenAsync();
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
+
+    private protected override IGrainStorage Reopen() => Storage;
+}
+
+/// <summary>Two tables of a test's own.</summary>
+internal sealed class DynamoDbStore : IAsyncDisposable
+{
+    private static int s_stores;
+
+    private readonly DynamoDbLocal _dynamo;
+    private readonly AmazonDynamoDBClient _sdk;
+
+    public DynamoDbStore(DynamoDbLocal dynamo)
+    {
+        dynamo.NeedIt();
+        _dynamo = dynamo;
+        var name = $"test-{Environment.ProcessId}-{Interlocked.Increment(ref s_stores)}";
+        Settings = new StorageOptions
+        {
+            Provider = StorageOptions.DynamoDb, Region = "us-east-1", ServiceUrl = dynamo.Url, AddressTable = $"{name}-addresses", GrainTable = $"{name}-grains",
+            // Far above what a busy test machine needs: these tests are not about time.
+            AttemptDeadline = TimeSpan.FromSeconds(30), DocumentDeadline = TimeSpan.FromSeconds(30),
+        };
+        _sdk = dynamo.Connect(Settings);
+    }
+
+    public StorageOptions Settings { get; }
+
+    public StoreMetrics Metrics { get; } = new();
+
+    private IOptions<StorageOptions> Options => Microsoft.Extensions.Options.Options.Create(Settings);
+
+    public async ValueTask OpenAsync() => await Tables().OpenAsync(TestContext.Current.CancellationToken);
+
+    public Tables Tables(HttpFaults? way = null) =>
+        new(Sender(way), Book(), Options, TimeProvider.System, NullLogger<Tables>.Instance);
+
+    public AddressBook Book(HttpFaults? way = null) => new(Sender(way), Options);
+
+    public AddressBook BookWithSmallPages() => new(Sender(_dynamo.ConnectWithSmallPages(Settings)), Options);
+
+    public GrainStorage Documents(HttpFaults? way = null) => new(Sender(way), Options, Microsoft.Extensions.Options.Options.Create(new ClusterOptions { ServiceId = "aws-vpc-cni" }));
+
+    /// <summary>DynamoDB itself.</summary>
+    public AmazonDynamoDBClient Sdk => _sdk;
+
+    /// <summary>Capacity units that the store's parts have been charged from now on, by operation.</summary>
+    public Dictionary<string, double> CountCapacity(out MeterListener listener)
+    {
+        var units = new Dictionary<string, double>();
+        listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, self) =>
+            {
+                if (instrument.Meter.Scope == Metrics && instrument.Name == StoreMetrics.Capacity)
+                {
+                    self.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<double>((_, value, tags, _) =>
+        {
+            var operation = (string)tags.ToArray().Single(tag => tag.Key == "operation").Value!;
+            units[operation] = units.GetValueOrDefault(operation) + value;
+        });
+        listener.Start();
+        return units;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var table in new[] { Settings.AddressTable, Settings.GrainTable })
+        {
+            try
+            {
+                await _sdk.DeleteTableAsync(table);
+            }
+            catch (Amazon.DynamoDBv2.Model.ResourceNotFoundException)
+            {
+                // The test has not made it.
+            }
+        }
+
+        _sdk.Dispose();
+        Metrics.Dispose();
+    }
+
+    private Sender Sender(HttpFaults? way) => Sender(way is null ? _sdk : _dynamo.Connect(Settings, way));
+
+    private Sender Sender(IAmazonDynamoDB sdk) => new(() => sdk, Metrics, TimeProvider.System, new NoWait());
+
+    private sealed class NoWait : Random
+    {
+        public override double NextDouble() => 0;
+    }
+}
