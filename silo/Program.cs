@@ -47,7 +47,7 @@ internal static class Program
         builder.Services.AddStorage(builder.Configuration);
         builder.Services.AddEc2();
         builder.Services.AddSingleton<NodeMetrics>();
-        builder.UseOrleans(silo => silo.UseSingleSilo());
+        builder.UseOrleans(silo => silo.UseClustering(builder.Configuration));
         builder.Services.AddSingleton<Readiness>();
         builder.Services.AddHostedService<KeepAwake>();
         builder.Services.AddPolicies();

@@ -1,6 +1,7 @@
 using System.Net;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Storage.DynamoDb;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Serialization;
@@ -16,11 +17,19 @@ internal static class SiloSetup
     /// <summary>Orleans' service id: the same in every cluster of this system.</summary>
     public const string ServiceId = "aws-vpc-cni";
 
-    /// <summary>One silo, its membership in memory: the embedded store serves no second one.</summary>
-    public static void UseSingleSilo(this ISiloBuilder silo)
+    /// <summary>One silo with its membership in memory, or one of those in DynamoDB's membership table.</summary>
+    public static void UseClustering(this ISiloBuilder silo, IConfiguration configuration)
     {
-        silo.UseDevelopmentClustering(options => options.Configure<IOptions<SiloNetworkOptions>>((clustering, network) =>
-            clustering.PrimarySiloEndpoint = new IPEndPoint(IPAddress.Parse(network.Value.Address), network.Value.Port)));
+        if (configuration["Silo:Clustering"] == SiloNetworkOptions.DynamoDb)
+        {
+            silo.UseDynamoDBClustering();
+        }
+        else
+        {
+            silo.UseDevelopmentClustering(options => options.Configure<IOptions<SiloNetworkOptions>>((clustering, network) =>
+                clustering.PrimarySiloEndpoint = new IPEndPoint(IPAddress.Parse(network.Value.Address), network.Value.Port)));
+        }
+
         silo.Services.AddOptions<EndpointOptions>().Configure<IOptions<SiloNetworkOptions>>((endpoints, network) =>
         {
             endpoints.AdvertisedIPAddress = IPAddress.Parse(network.Value.Address);
@@ -35,6 +44,12 @@ internal static class SiloSetup
         {
             cluster.ServiceId = ServiceId;
             cluster.ClusterId = identity.Value.Name;
+        });
+        silo.Services.AddOptions<ClusterMembershipOptions>().Configure(membership =>
+        {
+            membership.ProbeTimeout = TimeSpan.FromSeconds(1);
+            membership.NumMissedProbesLimit = 3;
+            membership.NumVotesForDeathDeclaration = 1; // Where two silos are, nobody is left for a second vote.
         });
         silo.Services.AddCoreSerializer();
     }

@@ -7,6 +7,13 @@ namespace AwsVpcCni.Silo.Options;
 /// <summary>Orleans' own ports; section <c>Silo</c>. Nobody but silos and <c>ipam</c> may reach them.</summary>
 public sealed class SiloNetworkOptions : IValidatableObject
 {
+    /// <summary>A value of <see cref="Clustering"/>.</summary>
+    public const string DynamoDb = "dynamodb";
+
+    /// <summary><c>single</c>, one silo, or <c>dynamodb</c>, those of the membership table. Default <c>single</c>.</summary>
+    [RegularExpression("^(single|dynamodb)$", ErrorMessage = "Silo:Clustering must be single or dynamodb; correct Silo__Clustering.")]
+    public string Clustering { get; set; } = "single";
+
     /// <summary>The address that other silos reach this one at. Default <c>127.0.0.1</c>.</summary>
     public string Address { get; set; } = "127.0.0.1";
 

@@ -38,7 +38,9 @@ internal static class SiloSettings
             .PostConfigure<IConfiguration>((options, configuration) => options.Region ??= configuration["Ec2:Region"] ?? configuration["AWS_REGION"]);
         services.AddSection<NodeApiOptions, NodeApiOptionsValidator>();
         services.AddSection<HttpOptions, HttpOptionsValidator>();
-        services.AddSection<SiloNetworkOptions, SiloNetworkOptionsValidator>();
+        services.AddSection<SiloNetworkOptions, SiloNetworkOptionsValidator>().Validate<IOptions<StorageOptions>>(
+            (network, storage) => network.Clustering != SiloNetworkOptions.DynamoDb || storage.Value.Provider == StorageOptions.DynamoDb,
+            "Silo:Clustering is dynamodb, and Storage:Provider is not: silos share what they store; set Storage__Provider=dynamodb.");
         return services.AddSingleton(ToClusterSettings);
     }
 

@@ -33,6 +33,10 @@ public sealed class StorageOptions : IValidatableObject
     [RegularExpression(TableName, ErrorMessage = "Storage:GrainTable is no table name of DynamoDB (3 to 255 of a-z A-Z 0-9 _ . -); correct Storage__GrainTable.")]
     public string GrainTable { get; set; } = "OrleansGrainState";
 
+    /// <summary>The table of silos, with <c>Silo:Clustering</c> <c>dynamodb</c>; clusters of different names may share it. Default <c>OrleansSilos</c>.</summary>
+    [RegularExpression(TableName, ErrorMessage = "Storage:MembershipTable is no table name of DynamoDB (3 to 255 of a-z A-Z 0-9 _ . -); correct Storage__MembershipTable.")]
+    public string MembershipTable { get; set; } = "OrleansSilos";
+
     /// <summary>Whether a table that is missing at the start is made, with on-demand capacity. Default true.</summary>
     public bool CreateTables { get; set; } = true;
 
@@ -55,9 +59,9 @@ public sealed class StorageOptions : IValidatableObject
             yield return new($"Storage:ServiceUrl '{ServiceUrl}' is no http(s) URL; correct Storage__ServiceUrl or leave it unset.");
         }
 
-        if (AddressTable == GrainTable)
+        foreach (var shared in new[] { AddressTable, GrainTable, MembershipTable }.GroupBy(table => table).Where(tables => tables.Count() > 1))
         {
-            yield return new($"Storage:AddressTable and Storage:GrainTable are both {GrainTable}; give them two names.");
+            yield return new($"Storage:AddressTable, Storage:GrainTable and Storage:MembershipTable have the name {shared.Key} more than once; give each its own.");
         }
 
         foreach (var (name, value) in new[] { (nameof(AttemptDeadline), AttemptDeadline), (nameof(DocumentDeadline), DocumentDeadline) })

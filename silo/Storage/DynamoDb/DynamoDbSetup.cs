@@ -4,6 +4,7 @@ using Amazon.Runtime;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
 using Microsoft.Extensions.Options;
+using Orleans.Messaging;
 using Orleans.Runtime.Hosting;
 
 namespace AwsVpcCni.Silo.Storage.DynamoDb;
@@ -20,8 +21,17 @@ internal static class DynamoDbSetup
             return ActivatorUtilities.CreateInstance<Sender>(parts, () => (IAmazonDynamoDB)new AmazonDynamoDBClient(config));
         })
         .AddSingleton<IAddressBook, AddressBook>()
-        .AddSingleton<IStore, Tables>()
+        .AddSingleton<Tables>()
+        .AddSingleton<IStore>(parts => parts.GetRequiredService<Tables>())
         .AddGrainStorage(DocumentJson.StorageName, (parts, _) => ActivatorUtilities.CreateInstance<GrainStorage>(parts));
+
+    /// <summary>The silo is one of those in the membership table.</summary>
+    public static ISiloBuilder UseDynamoDBClustering(this ISiloBuilder silo)
+    {
+        silo.Services.AddSingleton<MembershipTable>().AddSingleton<IMembershipTable>(parts => parts.GetRequiredService<MembershipTable>())
+            .AddSingleton<IGatewayListProvider, GatewayList>();
+        return silo;
+    }
 
     /// <summary>One send for each call: <see cref="Sender"/> repeats. Credentials and, unless set here, the endpoint come from the SDK's own settings.</summary>
     public static AmazonDynamoDBConfig Config(StorageOptions options)

@@ -1,4 +1,5 @@
 using System.Net;
+using Amazon.DynamoDBv2.Model;
 using Amazon.Runtime;
 using AwsVpcCni.Grains.Storage;
 
@@ -36,9 +37,15 @@ internal enum DynamoFault
 /// <remarks>Codes: the DynamoDB API's "Error handling", and "Common errors".</remarks>
 internal static class DynamoFaults
 {
+    /// <summary>Whether it is an answer and no failure: a condition of the caller's does not hold.</summary>
+    public static bool IsLostCondition(Exception thrown) => thrown is ConditionalCheckFailedException
+        || (thrown is TransactionCanceledException { CancellationReasons: { } reasons } && reasons.Any(reason => reason.Code == "ConditionalCheckFailed"));
+
     /// <summary>What the SDK threw.</summary>
     public static DynamoFault Of(Exception thrown) => thrown switch
     {
+        // Another transaction was at the same items, or one of them is throttled.
+        TransactionCanceledException => DynamoFault.Throttled,
         AmazonServiceException e => Of(e.ErrorCode ?? "", e.StatusCode),
         // Before it sends. The SDK has no type of its own for it, and throws this one for an answer with a wrong checksum too.
         AmazonClientException e when e.Message.Contains("credential", StringComparison.OrdinalIgnoreCase) => DynamoFault.Credentials,
@@ -50,7 +57,8 @@ internal static class DynamoFaults
     /// <param name="status">0 when no answer came.</param>
     public static DynamoFault Of(string code, HttpStatusCode status) => code switch
     {
-        "ThrottlingException" or "ProvisionedThroughputExceededException" or "RequestLimitExceeded" or "LimitExceededException" => DynamoFault.Throttled,
+        "ThrottlingException" or "ProvisionedThroughputExceededException" or "RequestLimitExceeded" or "LimitExceededException" or
+            "TransactionConflictException" or "TransactionInProgressException" => DynamoFault.Throttled,
         "ResourceNotFoundException" => DynamoFault.NoTable,
         "AccessDeniedException" or "AccessDenied" => DynamoFault.NotAuthorized,
         "UnrecognizedClientException" or "InvalidClientTokenId" or "InvalidSignatureException" or "SignatureDoesNotMatch" or "IncompleteSignatureException" or

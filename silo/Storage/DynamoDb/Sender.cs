@@ -24,6 +24,7 @@ internal sealed partial class Sender(Func<IAmazonDynamoDB> connect, StoreMetrics
     /// <summary>Sends it.</summary>
     /// <param name="deadline">For all sends and the waits between them.</param>
     /// <exception cref="ConditionalCheckFailedException">The condition does not hold, or a send before this one has made it so.</exception>
+    /// <exception cref="TransactionCanceledException">A condition in it does not hold.</exception>
     /// <exception cref="StoreException">Everything else, with the table, the action and what to do.</exception>
     public async Task<TAnswer> SendAsync<TAnswer>(
         TableCall call, TimeSpan deadline, Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send, CancellationToken cancellation)
@@ -43,7 +44,7 @@ internal sealed partial class Sender(Func<IAmazonDynamoDB> connect, StoreMetrics
                 metrics.Consumed(call, CapacityOf(answer));
                 return answer;
             }
-            catch (ConditionalCheckFailedException)
+            catch (Exception e) when (DynamoFaults.IsLostCondition(e))
             {
                 throw;
             }
@@ -93,6 +94,8 @@ internal sealed partial class Sender(Func<IAmazonDynamoDB> connect, StoreMetrics
         DeleteItemResponse delete => delete.ConsumedCapacity?.CapacityUnits,
         GetItemResponse get => get.ConsumedCapacity?.CapacityUnits,
         QueryResponse query => query.ConsumedCapacity?.CapacityUnits,
+        TransactWriteItemsResponse write => write.ConsumedCapacity?.Sum(table => table.CapacityUnits),
+        TransactGetItemsResponse read => read.ConsumedCapacity?.Sum(table => table.CapacityUnits),
         _ => null, // Of tables: free.
     } ?? 0;
 

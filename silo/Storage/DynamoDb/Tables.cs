@@ -28,7 +28,9 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, IOptions<
     /// <remarks>A delete of a row that nobody writes is a write for DynamoDB: it needs the table, the right to change it, and capacity.</remarks>
     public Task ProbeAsync(CancellationToken cancellation) => book.TryRemoveAsync("readiness-probe", NoAddress, cancellation);
 
-    private async Task OpenAsync(string table, string hash, string range, CancellationToken cancellation)
+    /// <summary>The same for one table.</summary>
+    /// <exception cref="StoreException">What is not in order, and what to do.</exception>
+    public async Task OpenAsync(string table, string hash, string range, CancellationToken cancellation)
     {
         var found = await FindAsync(table, cancellation);
         if (found is null)

@@ -59,6 +59,17 @@ public sealed class DynamoDbLocal : IAsyncLifetime
         }
     }
 
+    /// <summary>The network namespace of DynamoDB Local, for programs that use it. The test is skipped where another endpoint is given.</summary>
+    public string NetworkNamespacePath()
+    {
+        NeedIt();
+        Assert.SkipWhen(_process is null, $"Programs use DynamoDB Local in its own namespace, and {Variable} names another one");
+        return $"/proc/{_process!.Id}/ns/net";
+    }
+
+    /// <summary>HTTP inside that namespace.</summary>
+    public HttpClient Http() => new(new SocketsHttpHandler { ConnectCallback = ConnectAsync });
+
     /// <summary>The test is skipped where there is no DynamoDB.</summary>
     public void NeedIt() => Assert.SkipWhen(_whyNot is not null, $"No DynamoDB: {_whyNot}");
 
@@ -74,7 +85,7 @@ public sealed class DynamoDbLocal : IAsyncLifetime
     {
         var config = DynamoDbSetup.Config(options);
         way ??= new HttpFaults();
-        way.InnerHandler = new SocketsHttpHandler { ConnectCallback = ConnectAsync, MaxConnectionsPerServer = 64 };
+        way.InnerHandler ??= new SocketsHttpHandler { ConnectCallback = ConnectAsync, MaxConnectionsPerServer = 64 };
         config.HttpClientFactory = new OverHandler(way);
         return config;
     }

@@ -55,6 +55,7 @@ internal sealed class DynamoDbStore : IAsyncDisposable
         Settings = new StorageOptions
         {
             Provider = StorageOptions.DynamoDb, Region = "us-east-1", ServiceUrl = dynamo.Url, AddressTable = $"{name}-addresses", GrainTable = $"{name}-grains",
+            MembershipTable = $"{name}-silos",
             // Far above what a busy test machine needs: these tests are not about time.
             AttemptDeadline = TimeSpan.FromSeconds(30), DocumentDeadline = TimeSpan.FromSeconds(30),
         };
@@ -64,6 +65,8 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     public StorageOptions Settings { get; }
 
     public StoreMetrics Metrics { get; } = new();
+
+    private static IOptions<ClusterOptions> Cluster { get; } = Microsoft.Extensions.Options.Options.Create(new ClusterOptions { ServiceId = "aws-vpc-cni", ClusterId = "test" });
 
     private IOptions<StorageOptions> Options => Microsoft.Extensions.Options.Options.Create(Settings);
 
@@ -76,7 +79,9 @@ internal sealed class DynamoDbStore : IAsyncDisposable
 
     public AddressBook BookWithSmallPages() => new(Sender(_dynamo.ConnectWithSmallPages(Settings)), Options);
 
-    public GrainStorage Documents(HttpFaults? way = null) => new(Sender(way), Options, Microsoft.Extensions.Options.Options.Create(new ClusterOptions { ServiceId = "aws-vpc-cni" }));
+    public MembershipTable Membership(HttpFaults? way = null) => new(Sender(way), Tables(), Options, Cluster);
+
+    public GrainStorage Documents(HttpFaults? way = null) => new(Sender(way), Options, Cluster);
 
     /// <summary>DynamoDB itself.</summary>
     public AmazonDynamoDBClient Sdk => _sdk;
@@ -106,7 +111,7 @@ internal sealed class DynamoDbStore : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var table in new[] { Settings.AddressTable, Settings.GrainTable })
+        foreach (var table in new[] { Settings.AddressTable, Settings.GrainTable, Settings.MembershipTable })
         {
             try
             {

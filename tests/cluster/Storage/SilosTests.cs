@@ -1,0 +1,139 @@
+using System.Diagnostics;
+using System.Net;
+using AwsVpcCni.Silo.Options;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Storage;
+
+/// <summary>Real silo processes on one DynamoDB, without EC2 and without nodes.</summary>
+[Collection(nameof(DynamoDbLocal))]
+public sealed class SilosTests(DynamoDbLocal dynamo) : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    private readonly DynamoDbStore _store = new(dynamo);
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("avc-silos-");
+    private readonly List<Process> _silos = [];
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask; // The silos make the tables.
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var silo in _silos)
+        {
+            if (!silo.HasExited)
+            {
+                silo.Kill();
+                await silo.WaitForExitAsync(CancellationToken.None);
+            }
+
+            silo.Dispose();
+        }
+
+        await _store.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task Silos_join_on_empty_tables_a_killed_one_is_found_dead_and_a_stopped_one_leaves()
+    {
+        var first = Start(1);
+        await ReadyAsync(1);
+        var (second, _) = (Start(2), Start(3));
+        await ReadyAsync(2);
+        await ReadyAsync(3);
+        Assert.Equal([SiloStatus.Active, SiloStatus.Active, SiloStatus.Active], await StatusesAsync());
+
+        var killed = TimeProvider.System.GetTimestamp();
+        first.Kill();
+        await UntilAsync("the killed silo to be declared dead", async () => (await StatusesAsync())[0] == SiloStatus.Dead);
+        TestContext.Current.SendDiagnosticMessage("declared dead after {0:0.0} s", TimeProvider.System.GetElapsedTime(killed).TotalSeconds);
+        await ReadyAsync(2);
+
+        using (var stop = Process.Start("kill", ["-TERM", $"{second.Id}"]))
+        {
+            await second.WaitForExitAsync(Cancellation).WaitAsync(Patience, Cancellation);
+        }
+
+        Assert.Equal(0, second.ExitCode);
+        Assert.Equal([SiloStatus.Dead, SiloStatus.Dead, SiloStatus.Active], await StatusesAsync());
+        await ReadyAsync(3);
+    }
+
+    // By the number in the ports: the order in which they were started.
+    private async Task<List<SiloStatus>> StatusesAsync() =>
+        [.. (await _store.Membership().ReadAll()).Members.Select(member => member.Item1).OrderBy(silo => silo.SiloAddress.Endpoint.Port).Select(silo => silo.Status)];
+
+    private async Task ReadyAsync(int number)
+    {
+        using var http = dynamo.Http();
+        await UntilAsync($"silo {number} to be ready", async () =>
+        {
+            try
+            {
+                using var answer = await http.GetAsync(new Uri($"http://127.0.0.1:{20000 + number}/readyz"), Cancellation);
+                return answer.StatusCode == HttpStatusCode.OK;
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        });
+    }
+
+    private async Task UntilAsync(string what, Func<Task<bool>> holds)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (!await holds())
+        {
+            Assert.True(
+                TimeProvider.System.GetElapsedTime(began) < Patience,
+                $"waited {Patience.TotalSeconds} s for {what}; the silos' logs end: {string.Join("; ", _folder.GetFiles("*.log").Select(log => File.ReadLines(log.FullName).LastOrDefault()))}");
+            await Task.Delay(100, Cancellation);
+        }
+    }
+
+    private Process Start(int number)
+    {
+        var key = Path.Combine(_folder.FullName, "key.pub");
+        File.WriteAllText(key, System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256).ExportSubjectPublicKeyInfoPem());
+        var start = new ProcessStartInfo(
+            "nsenter",
+            [
+                $"--net={dynamo.NetworkNamespacePath()}", "sh", "-c", "exec \"$1\" >\"$2\" 2>&1 </dev/null",
+                "sh", Path.Combine(AppContext.BaseDirectory, "silo"), Path.Combine(_folder.FullName, $"silo{number}.log"),
+            ]);
+        foreach (var (name, value) in new Dictionary<string, string>
+        {
+            ["AWS_ACCESS_KEY_ID"] = "x",
+            ["AWS_SECRET_ACCESS_KEY"] = "y",
+            ["Cluster__Name"] = "test",
+            ["Ec2__Region"] = "us-east-1",
+            ["Ec2__VpcId"] = "vpc-0123456789abcdef0",
+            ["Ec2__Endpoint"] = "http://127.0.0.1:9",
+            ["Storage__Provider"] = StorageOptions.DynamoDb,
+            ["Storage__ServiceUrl"] = _store.Settings.ServiceUrl!,
+            ["Storage__AddressTable"] = _store.Settings.AddressTable,
+            ["Storage__GrainTable"] = _store.Settings.GrainTable,
+            ["Storage__MembershipTable"] = _store.Settings.MembershipTable,
+            // Three processes and a Java that has just started, on a machine that may be busy: these tests are not about the store's time.
+            ["Storage__AttemptDeadline"] = "00:00:05",
+            ["Storage__DocumentDeadline"] = "00:00:05",
+            ["Silo__Clustering"] = "dynamodb",
+            ["Silo__Port"] = $"{11110 + number}",
+            ["Silo__GatewayPort"] = $"{30000 + number}",
+            ["Http__Port"] = $"{20000 + number}",
+            ["NodeApi__Port"] = $"{21000 + number}",
+            ["NodeApi__TokenKeyPath"] = key,
+        })
+        {
+            start.Environment[name] = value;
+        }
+
+        var silo = Process.Start(start)!;
+        _silos.Add(silo);
+        return silo;
+    }
+}
