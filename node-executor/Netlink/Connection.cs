@@ -8,10 +8,10 @@ namespace AwsVpcCni.NodeExecutor.Netlink;
 /// <param name="Key">What names it: CTA_TUPLE_ORIG, CTA_ZONE and CTA_ID as the kernel has told them, CTA_ID so that no later one of the same ends is meant.</param>
 internal sealed record Connection(List<(ushort Type, byte[] Value)> Key)
 {
-    /// <summary>The message type of a listing.</summary>
-    internal const ushort List = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET;
+    /// <summary>The message type of one that is listed.</summary>
+    internal const ushort Answer = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW;
 
-    private const ushort Answer = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW;
+    private const ushort List = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET;
     private const ushort Delete = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE;
     private const uint Source = 1; // CTA_FILTER_FLAG(CTA_IP_SRC) in the kernel's nf_conntrack_netlink.c.
     private const int Batch = 32;
@@ -19,14 +19,16 @@ internal sealed record Connection(List<(ushort Type, byte[] Value)> Key)
 
     /// <summary>Forgets what <paramref name="address"/> has begun, and what has reached it, by whatever address it was asked for.</summary>
     /// <param name="socket">Of NETLINK_NETFILTER.</param>
-    /// <returns>How many.</returns>
     /// <exception cref="NetlinkException">The kernel refuses. Where it tracks no connections there are none.</exception>
     /// <remarks>Kernels before 5.8 list all connections, and the choice is made here; before 6.9 they delete one at a time, as this does everywhere.</remarks>
-    internal static int ForgetAllOf(NetlinkSocket socket, Ip address, Deadline deadline) =>
-        Forget(socket, From(socket, address, CTA_TUPLE_ORIG, deadline), deadline) + Forget(socket, From(socket, address, CTA_TUPLE_REPLY, deadline), deadline);
+    internal static void ForgetAllOf(NetlinkSocket socket, Ip address, Deadline deadline)
+    {
+        Forget(socket, From(socket, address, CTA_TUPLE_ORIG, deadline), deadline);
+        Forget(socket, From(socket, address, CTA_TUPLE_REPLY, deadline), deadline);
+    }
 
     /// <summary>Those whose original or reply direction comes from the address.</summary>
-    private static List<Connection> From(NetlinkSocket socket, Ip address, ushort direction, Deadline deadline)
+    internal static List<Connection> From(NetlinkSocket socket, Ip address, ushort direction, Deadline deadline)
     {
         var message = new MessageWriter(stackalloc byte[128]);
         message.Header(List, NLM_F_DUMP, new NetfilterHeader { Family = Address.FamilyOf(address) });
@@ -48,7 +50,7 @@ internal sealed record Connection(List<(ushort Type, byte[] Value)> Key)
         }
     }
 
-    private static int Forget(NetlinkSocket socket, List<Connection> connections, Deadline deadline)
+    private static void Forget(NetlinkSocket socket, List<Connection> connections, Deadline deadline)
     {
         Span<byte> buffer = stackalloc byte[Batch * KeyBytes];
         foreach (var batch in connections.Chunk(Batch))
@@ -65,8 +67,6 @@ internal sealed record Connection(List<(ushort Type, byte[] Value)> Key)
 
             socket.Execute(message.Written, [.. batch.Select(_ => "forget a connection")], deadline, Errno.ENOENT); // It has ended meanwhile.
         }
-
-        return connections.Count;
     }
 
     private static Connection? Parse(ushort type, MessageReader body, Ip address, ushort direction)

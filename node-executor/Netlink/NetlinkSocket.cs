@@ -51,7 +51,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     {
         lock (_gate)
         {
-            Exchange(messages, steps, deadline, tolerated, null, out _);
+            Exchange(messages, steps, deadline, tolerated, acks: true, null, out _);
         }
     }
 
@@ -64,7 +64,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         lock (_gate)
         {
             T? found = null;
-            Exchange(message, [step], deadline, absent, (type, body) => found ??= parse(type, body), out _);
+            Exchange(message, [step], deadline, absent, acks: true, (type, body) => found ??= parse(type, body), out _);
             return found;
         }
     }
@@ -86,7 +86,7 @@ internal sealed unsafe class NetlinkSocket : IDisposable
                     }
                 }
 
-                Exchange(message, [step], deadline, [], Add, out var interrupted);
+                Exchange(message, [step], deadline, [], acks: false, Add, out var interrupted);
                 if (!interrupted)
                 {
                     return found;
@@ -131,11 +131,11 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     }
 
     private void Exchange(
-        Span<byte> messages, ReadOnlySpan<string> steps, Deadline deadline, ReadOnlySpan<Errno> tolerated, OnReply? onReply, out bool interrupted)
+        Span<byte> messages, ReadOnlySpan<string> steps, Deadline deadline, ReadOnlySpan<Errno> tolerated, bool acks, OnReply? onReply, out bool interrupted)
     {
         interrupted = false;
         var first = _sequence + 1;
-        Stamp(messages);
+        Stamp(messages, acks);
         Send(messages, steps[0]);
 
         NetlinkException? failure = null;
@@ -174,20 +174,16 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         }
     }
 
-    /// <summary>Gives each message its number; all but listings, which end by themselves, ask for an ack.</summary>
-    private void Stamp(Span<byte> messages)
+    /// <summary>Gives each message its number.</summary>
+    /// <param name="acks">Not for listings: they end by themselves.</param>
+    private void Stamp(Span<byte> messages, bool acks)
     {
         for (var rest = messages; !rest.IsEmpty;)
         {
             ref var header = ref MemoryMarshal.AsRef<NetlinkHeader>(rest);
             header.Sequence = ++_sequence;
             header.Port = _port;
-            header.Flags |= NLM_F_REQUEST;
-            if (header.Type is not (RTM_GETLINK or RTM_GETADDR or RTM_GETROUTE or RTM_GETNEIGH or RTM_GETRULE or Connection.List) || (header.Flags & NLM_F_DUMP) != NLM_F_DUMP)
-            {
-                header.Flags |= NLM_F_ACK;
-            }
-
+            header.Flags |= acks ? (ushort)(NLM_F_REQUEST | NLM_F_ACK) : NLM_F_REQUEST;
             rest = rest[(int)header.Length..];
         }
     }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using AwsVpcCni.NodeExecutor.Linux;
+using AwsVpcCni.NodeExecutor.Netlink;
 using static AwsVpcCni.NodeExecutor.Netlink.Rtnetlink;
 
 namespace AwsVpcCni.Tests.Wiring.Fuzz;
@@ -25,6 +26,7 @@ internal sealed class KernelAnswer
 {
     private const ushort NLMSG_NOOP = 1, NLMSG_OVERRUN = 4;
     private const ushort NLM_F_MULTI = 2;
+    private static readonly ushort[] Objects = [RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWNEIGH, Connection.Answer];
 
     public List<List<KernelMessage>> Datagrams { get; } = [[]];
 
@@ -105,7 +107,7 @@ internal sealed class KernelAnswer
                 case 5: datagram[at] = message with { Body = WithLength(random, message.Body) }; break;
                 case 6: datagram[at] = message with { Length = random.One<uint>([0, 1, 15, 16, 17, 19, 20, (uint)message.Body.Length + 15, (uint)message.Body.Length + 17, 65_536, int.MaxValue, 0x8000_0000, uint.MaxValue, uint.MaxValue - 2]) }; break;
                 case 7: datagram[at] = message with { Sequence = sequence + (uint)random.Next(-3, 12), Port = random.Chance(0.8) ? message.Port : (uint)random.Next() }; break;
-                case 8: datagram[at] = message with { Type = random.One<ushort>([NLMSG_NOOP, NLMSG_ERROR, NLMSG_DONE, NLMSG_OVERRUN, RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWNEIGH, 0, 0xffff]) }; break;
+                case 8: datagram[at] = message with { Type = random.One<ushort>([NLMSG_NOOP, NLMSG_ERROR, NLMSG_DONE, NLMSG_OVERRUN, .. Objects, 0, 0xffff]) }; break;
                 case 9: datagram[at] = message with { Flags = (ushort)(message.Flags ^ (1 << random.Next(16))) }; break;
                 default: datagram[at] = message with { Flags = (ushort)(message.Flags | NLM_F_DUMP_INTR) }; break;
             }
@@ -118,8 +120,8 @@ internal sealed class KernelAnswer
         1 => Done(sequence) with { Body = Oddities.Bytes(random.One(["", "\0", "\0\0\0\0", "\xff\xff\xff\xff", "\xf0\xff\xff\xff\x09\0\x01\0abcd"])) },
         2 => new KernelMessage(NLMSG_OVERRUN, 0, sequence, FakeKernel.Port, []),
         3 => Error(sequence, 22, "why") with { Flags = (ushort)random.Next(65_536) },
-        4 => new KernelMessage(random.One<ushort>([RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWNEIGH]), NLM_F_MULTI, sequence, FakeKernel.Port, Nested(random)),
-        _ => new KernelMessage(random.One<ushort>([RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWNEIGH]), NLM_F_MULTI, sequence, FakeKernel.Port, new byte[random.Next(40)]),
+        4 => new KernelMessage(random.One(Objects), NLM_F_MULTI, sequence, FakeKernel.Port, Nested(random)),
+        _ => new KernelMessage(random.One(Objects), NLM_F_MULTI, sequence, FakeKernel.Port, new byte[random.Next(40)]),
     };
 
     /// <summary>Two bytes anywhere, where the length of an attribute may be.</summary>

@@ -13,6 +13,7 @@ internal sealed record KernelQuestion(
     string Name, bool IsListing, int Steps, Func<int, bool> Passes, Func<NetlinkSocket, Deadline, IReadOnlyList<object>> Ask, Func<Random, (ushort Type, byte[] Body, object? Value)>? Item)
 {
     private const int EINVAL = 22;
+    private static readonly Ip Pod = Ip.Parse("10.0.0.5");
     private static readonly Link Eth0 = new(3, "eth0", "", null, 9001, "", true);
 
     public static IReadOnlyList<KernelQuestion> All { get; } =
@@ -24,6 +25,8 @@ internal sealed record KernelQuestion(
         new("a route", false, 1, errno => errno == EINVAL, (socket, until) => Route.Lookup(socket, Ip.Parse("10.0.0.5"), until) is { } route ? [route] : [], AnyRoute),
         new("rules", true, 1, _ => false, Rule.All, AnyRule),
         new("neighbours", true, 1, _ => false, Neighbour.All, AnyNeighbour),
+        new("connections begun", true, 1, errno => errno == EINVAL, (socket, until) => Connections(socket, CTA_TUPLE_ORIG, until), random => AnyConnection(random, CTA_TUPLE_ORIG)),
+        new("connections answered", true, 1, errno => errno == EINVAL, (socket, until) => Connections(socket, CTA_TUPLE_REPLY, until), random => AnyConnection(random, CTA_TUPLE_REPLY)),
         new("three changes", false, 3, _ => false, Change, null),
     ];
 
@@ -149,6 +152,45 @@ internal sealed record KernelQuestion(
 
         Others(random, ref message);
         return (RTM_NEWNEIGH, message.Written[16..].ToArray(), neighbour);
+    }
+
+    private static List<string> Connections(NetlinkSocket socket, ushort direction, Deadline until) =>
+        [.. Connection.From(socket, Pod, direction, until).Select(connection => Shown(connection.Key))];
+
+    private static string Shown(IEnumerable<(ushort Type, byte[] Value)> key) => string.Join(' ', key.Select(part => $"{part.Type}={Convert.ToHexString(part.Value)}"));
+
+    /// <summary>Of the pod in one direction, the other, or neither; zones are rare.</summary>
+    private static (ushort Type, byte[] Body, object? Value) AnyConnection(Random random, ushort direction)
+    {
+        List<(ushort Type, byte[] Value)> key = [];
+        var isMeant = false;
+        var message = new MessageWriter(new byte[1024]);
+        message.Header(Connection.Answer, 0, new NetfilterHeader { Family = AF_INET });
+        foreach (var tuple in (ushort[])[CTA_TUPLE_ORIG, CTA_TUPLE_REPLY])
+        {
+            var (source, begin) = (random.Chance(0.5) ? Pod : AnyIp(random), message.Written.Length);
+            isMeant |= tuple == direction && source == Pod;
+            var (nest, ip) = (message.Nest((ushort)(tuple | NLA_F_NESTED)), message.Nest(CTA_TUPLE_IP | NLA_F_NESTED));
+            message.Attribute(CTA_IP_V4_SRC, source);
+            message.Attribute(CTA_IP_V4_SRC + 1, random.Chance(0.5) ? Pod : AnyIp(random)); // Where it goes.
+            message.EndNest(ip);
+            message.Attribute(CTA_TUPLE_IP + 1, new byte[random.Next(40)]); // Protocol and ports.
+            message.EndNest(nest);
+            if (tuple == CTA_TUPLE_ORIG)
+            {
+                key.Add((tuple, message.Written[(begin + 4)..].ToArray()));
+            }
+
+            Others(random, ref message);
+        }
+
+        foreach (var part in random.Chance(0.2) ? (ushort[])[CTA_ZONE, CTA_ID] : [CTA_ID])
+        {
+            key.Add((part, BitConverter.GetBytes(random.Next())));
+            message.Attribute(part, key[^1].Value);
+        }
+
+        return (Connection.Answer, message.Written[16..].ToArray(), isMeant ? Shown(key) : null);
     }
 
     /// <summary>Attributes that newer kernels may have.</summary>
