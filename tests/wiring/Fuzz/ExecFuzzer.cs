@@ -5,7 +5,7 @@ namespace AwsVpcCni.Tests.Wiring.Fuzz;
 
 /// <summary>The shipped plugin, executed as a runtime does, before a real executor in a namespace; some before one whose replies are broken.</summary>
 /// <remarks>Checked: each run ends by itself with a defined answer; the executor lives and serves to the end; then no link, route, rule, address of the
-/// lease, process or connection is left.</remarks>
+/// lease or connection is left.</remarks>
 internal sealed class ExecFuzzer : Fuzzer
 {
     private const int Pods = 6;
@@ -16,28 +16,26 @@ internal sealed class ExecFuzzer : Fuzzer
     private readonly BrokenExecutor broken = new();
     private readonly List<(int Pod, string Container, string IfName)> added = [];
     private readonly ExecutorNode node;
-    private int calls;
-    private readonly ExecutorNode.Running executor;
-    private readonly string[] pods;
-    private readonly string before;
-    private readonly int descriptors;
+    private ExecutorNode.Running executor = null!;
+    private string[] pods = [];
+    private string before = "";
+    private int calls, descriptors;
 
-    private ExecFuzzer(ExecutorNode node, ExecutorNode.Running executor, string[] pods, string before) =>
-        (this.node, this.executor, this.pods, this.before, descriptors) = (node, executor, pods, before, Descriptors(executor));
+    private ExecFuzzer(ExecutorNode node) => this.node = node;
 
     public static async Task<Fuzzer> StartAsync()
     {
-        var node = await ExecutorNode.StartAsync();
-        node.Silo.Lease = [.. Enumerable.Range(0, 4_000).Select(n => Core.Addressing.Ip.Parse("10.0.16.0") + n)];
-        node.Silo.Policy = new(CooldownSeconds: 0.1, PreferredRestSeconds: 0.1); // The silo gives what the executor may have taken by itself.
-        var executor = await node.RunAsync();
-        _ = executor.EndAsync(); // Reads its log: a full pipe would stop it.
-        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
-        string[] pods = [.. Enumerable.Range(0, Pods).Select(n => node.AddPod($"p{n}"))];
-        var fuzzer = new ExecFuzzer(node, executor, pods, node.Snapshot());
-        fuzzer.Serves();
-        await node.SettleAsync(fuzzer.before);
-        return fuzzer;
+        var fuzzer = new ExecFuzzer(await ExecutorNode.StartAsync());
+        try
+        {
+            await fuzzer.BeginAsync();
+            return fuzzer;
+        }
+        catch
+        {
+            await fuzzer.EndAsync();
+            throw;
+        }
     }
 
     public override async Task TryAsync(Random random)
@@ -75,18 +73,30 @@ internal sealed class ExecFuzzer : Fuzzer
     {
         try
         {
-            await NothingIsLeftAsync();
+            await CheckAsync();
         }
         finally
         {
-            broken.Dispose();
-            plugin.Dispose();
-            await node.DisposeAsync();
+            await EndAsync();
             await base.DisposeAsync();
         }
     }
 
-    private async Task NothingIsLeftAsync()
+    private async Task BeginAsync()
+    {
+        node.Silo.Lease = [.. Enumerable.Range(0, 4_000).Select(n => Core.Addressing.Ip.Parse("10.0.16.0") + n)];
+        node.Silo.Policy = new(CooldownSeconds: 0.1, PreferredRestSeconds: 0.1); // The silo gives what the executor may have taken by itself.
+        executor = await node.RunAsync();
+        _ = executor.EndAsync(); // Reads its log: a full pipe would stop it.
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        pods = [.. Enumerable.Range(0, Pods).Select(n => node.AddPod($"p{n}"))];
+        (before, descriptors) = (node.Snapshot(), Descriptors(executor));
+        Serves();
+        await node.SettleAsync(before);
+    }
+
+    /// <summary>It still serves, and then nothing is left.</summary>
+    private async Task CheckAsync()
     {
         foreach (var (_, container, ifName) in added)
         {
@@ -106,8 +116,13 @@ internal sealed class ExecFuzzer : Fuzzer
         var lease = JsonDocument.Parse(status).RootElement.GetProperty("lease");
         Check(lease.GetProperty("inUse").GetInt32() == 0, $"the lease still has {lease}");
         Check(Descriptors(executor) <= descriptors + 8, $"the executor has {Descriptors(executor)} descriptors, and had {descriptors}");
-        var running = Directory.GetDirectories("/proc").Count(process => new FileInfo(Path.Combine(process, "exe")).LinkTarget == PluginExec.Program);
-        Check(running == 0, $"{running} plugins still run");
+    }
+
+    private async Task EndAsync()
+    {
+        broken.Dispose();
+        plugin.Dispose();
+        await node.DisposeAsync();
     }
 
     /// <summary>A valid ADD and its DEL.</summary>

@@ -9,7 +9,7 @@ internal abstract class Fuzzer : IAsyncDisposable
     private const int MaxFailures = 10; // Shown; more say nothing new.
     private const int MaxDescriptors = 16; // The runtime opens some of its own.
     private const long MaxBytes = 64 << 20;
-    private static readonly TimeSpan Hang = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20), PatienceAtTheEnd = 6 * Patience;
 
     /// <summary>Of the input that was tried last, for people.</summary>
     public string Input { get; protected set; } = "";
@@ -23,37 +23,42 @@ internal abstract class Fuzzer : IAsyncDisposable
     /// <summary>Tries inputs one after another, in one world after another.</summary>
     /// <param name="first">Inputs are numbered from 0; each is made of the seed and its number alone.</param>
     /// <param name="inputsAWorld">After so many, what is left of them is looked for: descriptors, memory, what the fuzzer itself knows.</param>
-    /// <returns>What went wrong, each with the words that try it again.</returns>
+    /// <returns>What went wrong, each with the words that try it again. The last input that was tried is one that hangs, if any does: it may still disturb the next.</returns>
     public static async Task<List<string>> RunAsync(string kind, Func<Task<Fuzzer>> world, int seed, int first, int count, int inputsAWorld)
     {
         List<string> failures = [];
-        for (var input = first; input < first + count && failures.Count < MaxFailures;)
+        var hangs = false;
+        for (var input = first; input < first + count && IsToGoOn();)
         {
             var (descriptors, bytes) = (Descriptors(), GC.GetTotalMemory(forceFullCollection: true));
             var (fuzzer, from) = (await world(), input);
-            for (; input < first + count && input < from + inputsAWorld && failures.Count < MaxFailures; input++)
+            for (; input < first + count && input < from + inputsAWorld && IsToGoOn(); input++)
             {
-                await NoteAsync($"{kind} input {input}, again by: AwsVpcCni.Tests.Wiring fuzz-one {kind} {seed} {input}", () => fuzzer.TryAsync(new Random(unchecked(seed * 1_000_003 + input))), () => fuzzer.Input);
+                await NoteAsync($"{kind} input {input}, again by: AwsVpcCni.Tests.Wiring fuzz-one {kind} {seed} {input}", () => fuzzer.TryAsync(new Random(unchecked(seed * 1_000_003 + input))), Patience, () => fuzzer.Input);
             }
 
             await NoteAsync($"{kind} inputs {from} to {input - 1} of seed {seed}", async () =>
             {
                 await fuzzer.DisposeAsync();
                 await NothingIsLeftAsync(descriptors, bytes);
-            }, () => "");
+            }, PatienceAtTheEnd, () => "");
         }
 
         return failures;
 
-        async Task NoteAsync(string what, Func<Task> work, Func<string> said)
+        bool IsToGoOn() => failures.Count < MaxFailures && !hangs;
+
+        async Task NoteAsync(string what, Func<Task> work, TimeSpan patience, Func<string> said)
         {
+            var working = Task.Run(work);
             try
             {
-                await Task.Run(work).WaitAsync(Hang * (said() is "" ? 6 : 1));
+                await working.WaitAsync(patience);
             }
 #pragma warning disable CA1031 // Whatever it is, it is what is looked for.
             catch (Exception e)
             {
+                hangs |= !working.IsCompleted;
                 failures.Add($"{what}\n{said()}\n{e}");
             }
 #pragma warning restore CA1031
@@ -63,7 +68,7 @@ internal abstract class Fuzzer : IAsyncDisposable
     private static async Task NothingIsLeftAsync(int descriptors, long bytes)
     {
         var began = Stopwatch.GetTimestamp();
-        while (Descriptors() > descriptors + MaxDescriptors && Stopwatch.GetElapsedTime(began) < Hang / 4)
+        while (Descriptors() > descriptors + MaxDescriptors && Stopwatch.GetElapsedTime(began) < Patience / 4)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System); // What a peer has closed is noticed a moment later.
         }
