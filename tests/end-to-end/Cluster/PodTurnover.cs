@@ -1,9 +1,12 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using AwsVpcCni.Tests.EndToEnd.Plugin;
+using AwsVpcCni.VpcEmulator.Fabric;
 using Xunit;
 
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
@@ -58,7 +61,9 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
         if (added.ExitCode == 0)
         {
             results[sandbox.ContainerId] = said.RootElement.GetRawText();
-            addresses[sandbox.ContainerId] = said.RootElement.GetProperty("ips")[0].GetProperty("address").GetString()!.Split('/')[0];
+            var address = said.RootElement.GetProperty("ips")[0].GetProperty("address").GetString()!.Split('/')[0];
+            NetworkNamespace.Run(node.Netns, () => Greet(address));
+            addresses[sandbox.ContainerId] = address;
             return null;
         }
 
@@ -125,6 +130,13 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
         {
             await EndAsync(sandbox);
         }
+    }
+
+    /// <summary>A datagram of the node: the kernel tracks a connection of the pod, which its DEL has to end.</summary>
+    private static int Greet(string address)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        return socket.SendTo([1], new IPEndPoint(IPAddress.Parse(address), 9));
     }
 
     private async Task StopAsync(CniCallOnNode sandbox, Task gate)

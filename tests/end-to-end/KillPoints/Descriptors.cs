@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
@@ -9,7 +10,7 @@ namespace AwsVpcCni.Tests.EndToEnd.KillPoints;
 /// <param name="stateFolder">Where its lease is.</param>
 internal sealed unsafe partial class Descriptors(int process, string stateFolder) : IDisposable
 {
-    private const int Unix = 1, Inet = 2, Inet6 = 10, Netlink = 16;
+    private const int Unix = 1, Inet = 2, Inet6 = 10, Netlink = 16, MetadataPort = 80;
     private const int SolSocket = 1, SoProtocol = 38, SoDomain = 39, Netfilter = 12, GetNamespace = 0x894c /* SIOCGSKNS */;
     private const int PidfdOpen = 434, PidfdGetFd = 438;
 
@@ -17,7 +18,7 @@ internal sealed unsafe partial class Descriptors(int process, string stateFolder
     private readonly string log = LinkOf($"/proc/{process}/fd/2");
     private readonly string home = LinkOf($"/proc/{process}/ns/net");
 
-    /// <returns>Null for what leads nowhere out of the process: its log, its pollers and events.</returns>
+    /// <returns>Null for what leads nowhere out of the process, its log, its pollers and events, and for the metadata service, which is only read.</returns>
     public string? Of(int descriptor)
     {
         var target = LinkOf($"/proc/{process}/fd/{descriptor}");
@@ -36,7 +37,7 @@ internal sealed unsafe partial class Descriptors(int process, string stateFolder
 
     public void Dispose() => handle.Dispose();
 
-    private string Socket(int descriptor)
+    private string? Socket(int descriptor)
     {
         using var copy = new SafeFileHandle((nint)syscall(PidfdGetFd, (int)handle.DangerousGetHandle(), descriptor, 0), ownsHandle: true);
         if (copy.IsInvalid)
@@ -47,7 +48,7 @@ internal sealed unsafe partial class Descriptors(int process, string stateFolder
         return Option(copy, SoDomain) switch
         {
             Unix => "plugin",
-            Inet or Inet6 => "silo",
+            Inet or Inet6 => PeerPortOf(copy) switch { null => "nobody", MetadataPort => null, _ => "silo" },
             Netlink when HasGroups(copy) => "netlink events",
             Netlink when Option(copy, SoProtocol) == Netfilter => "netfilter",
             Netlink => NamespaceOf(copy) == home ? "netlink host" : "netlink pod",
@@ -59,6 +60,15 @@ internal sealed unsafe partial class Descriptors(int process, string stateFolder
     {
         using var netns = new SafeFileHandle(ioctl(socket, GetNamespace), ownsHandle: true);
         return LinkOf($"/proc/self/fd/{netns.DangerousGetHandle()}");
+    }
+
+    /// <returns>Null: it has no peer yet, or no more.</returns>
+    private static int? PeerPortOf(SafeFileHandle socket)
+    {
+        const int Most = 128; // sockaddr_storage; the port is in bytes 2 and 3 of both families.
+        var address = stackalloc byte[Most];
+        var length = Most;
+        return getpeername(socket, address, &length) == 0 ? BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(address + 2, 2)) : null;
     }
 
     private static bool HasGroups(SafeFileHandle socket)
@@ -89,6 +99,9 @@ internal sealed unsafe partial class Descriptors(int process, string stateFolder
 
     [LibraryImport("libc")]
     private static partial int getsockname(SafeFileHandle socket, uint* address, int* length);
+
+    [LibraryImport("libc")]
+    private static partial int getpeername(SafeFileHandle socket, byte* address, int* length);
 
     [LibraryImport("libc")]
     private static partial int ioctl(SafeFileHandle socket, nuint request);

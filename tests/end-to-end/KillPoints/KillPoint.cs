@@ -6,7 +6,8 @@ namespace AwsVpcCni.Tests.EndToEnd.KillPoints;
 internal sealed record KillPoint(string Site, bool IsAfter)
 {
     /// <summary>What ADD and DEL do outside of the executor's process, and what follows by itself: the report, the lease's next
-    /// version, the look at the node that the kernel's events cause. Messages to the kernel are told by their types, in one call's order.</summary>
+    /// version, the look at the node that the kernel's events cause. Messages to the kernel are told by their types, in one call's order;
+    /// what is one interface's and another's alike is here for the first one only: no second rule, no table of a secondary interface.</summary>
     public static string[] Sites { get; } =
     [
         // The plugin asks, and is answered.
@@ -35,7 +36,8 @@ internal sealed record KillPoint(string Site, bool IsAfter)
         "sendto netlink host: GETROUTE", "recvfrom netlink host: answers to GETROUTE",
         "sendto netlink host: DELRULE+DELRULE+DELRULE+DELROUTE", "recvfrom netlink host: answers to DELRULE+DELRULE+DELRULE+DELROUTE",
         "sendto netlink host: DELLINK", "recvfrom netlink host: answers to DELLINK",
-        "recvfrom netfilter", // The pod's tracked connections.
+        "sendto netfilter: GETCONNECTIONS", "recvfrom netfilter: answers to GETCONNECTIONS",
+        "sendto netfilter: DELCONNECTION", "recvfrom netfilter: answers to DELCONNECTION",
         "pwrite64 store lease: freed",
 
         // The lease's next version.
@@ -46,11 +48,11 @@ internal sealed record KillPoint(string Site, bool IsAfter)
         "sendto netlink host: GETLINKS", "recvfrom netlink host: answers to GETLINKS",
         "sendto netlink host: GETROUTES", "recvfrom netlink host: answers to GETROUTES",
         "sendto netlink host: GETRULES", "recvfrom netlink host: answers to GETRULES",
-        "sendto netfilter", "recvmsg netfilter",
+        "sendto netfilter: NFTABLES", "recvmsg netfilter",
     ];
 
-    /// <summary>Calls that need not come in an ADD or a DEL: HTTP/2's own.</summary>
-    public static string[] AtTimes { get; } = ["sendto silo"];
+    /// <summary>Calls that need not come in an ADD or a DEL: HTTP/2's own, and those of a connection's begin and end.</summary>
+    public static string[] AtTimes { get; } = ["sendto silo", "connect nobody", "connect silo", "shutdown silo", "close silo"];
 
     /// <summary>Both sides of each call.</summary>
     public static KillPoint[] All { get; } = [.. Sites.SelectMany(site => new[] { new KillPoint(site, false), new KillPoint(site, true) })];

@@ -11,7 +11,7 @@ namespace AwsVpcCni.Tests.EndToEnd.KillPoints;
 /// <remarks>In each run at a call of every kind and some more; at all of them with KILL_POINTS=all (`make kill-points`), at some with words of their names.</remarks>
 public sealed class KillPointTests
 {
-    private const int Runtimes = 5, Survivors = 5, MostNth = 3, Some = 44;
+    private const int Runtimes = 5, Survivors = 5, MostNth = 3, Some = 44, Load = 10;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Fact]
@@ -41,6 +41,7 @@ public sealed class KillPointTests
         var node = cluster.Nodes[0];
         var pods = new PodTurnover(node, () => random.Next(2) == 0);
         var points = Chosen(random);
+        Assert.NotEmpty(points);
         Console.WriteLine($"{points.Length} of {KillPoint.All.Length} kill points; {Seed.Variable}={Seed.Value}");
         await pods.TurnOverAsync("first", random, 2 * Survivors, 2 * Survivors, Go);
         var (clock, failed) = (Stopwatch.StartNew(), 0);
@@ -57,7 +58,7 @@ public sealed class KillPointTests
         }
 
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{points.Length} kills in {clock.Elapsed.TotalSeconds:0} s; {failed} ADDs were under way and failed by them"));
-        Assert.True(failed >= points.Length, $"Only {failed} ADDs were under way in {points.Length} kills: that is no load.");
+        Assert.True(points.Length < Load || failed >= points.Length, $"Only {failed} ADDs were under way in {points.Length} kills: that is no load.");
         await Task.WhenAll(pods.Told.Select(pod => pods.DelAsync(pod.Holder, Task.CompletedTask)));
         await CrashRoundsTests.AgreeAsync(cluster, pods);
         await pods.UnpinAsync();

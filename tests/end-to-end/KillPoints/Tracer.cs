@@ -151,7 +151,9 @@ internal sealed class Tracer : IDisposable
                 var messages = MessagesIn(Bytes());
                 (var before, thread.Sent) = (thread.Sent, messages);
                 return ": " + (asked[descriptor] = messages == "GETLINK" && before == "NEWLINK" ? "GETLINK of the new one" : messages);
-            case ("netlink host" or "netlink pod", "recvfrom"):
+            case ("netfilter", "sendto"):
+                return ": " + (asked[descriptor] = NetfilterIn(Bytes()));
+            case ("netlink host" or "netlink pod" or "netfilter", "recvfrom"):
                 return asked.TryGetValue(descriptor, out var request) ? ": answers to " + request : "";
             case ("store lease", "write" or "pwrite64"):
                 return Encoding.UTF8.GetString(Bytes()).Split('"') is [_, _, _, var line, ..] ? ": " + line : "";
@@ -165,16 +167,27 @@ internal sealed class Tracer : IDisposable
     /// <summary>rtnetlink's messages by their types; GETLINKS: a listing.</summary>
     private static string MessagesIn(ReadOnlySpan<byte> bytes)
     {
-        const int Header = 16, Get = 2, Dump = 0x300;
-        List<string> names = [];
+        const int Get = 2, Dump = 0x300;
+        return string.Join('+', HeadersIn(bytes).Select(header => Verbs[header.Type & 3] + Things.GetValueOrDefault(header.Type >> 2, "OTHER") + ((header.Type & 3) == Get && (header.Flags & Dump) == Dump ? "S" : "")));
+    }
+
+    /// <summary>What netfilter is asked: about tracked connections, of which one message may name many, or by libnftables.</summary>
+    private static string NetfilterIn(ReadOnlySpan<byte> bytes)
+    {
+        const int Listing = 0x101, Deletion = 0x102; // NFNL_SUBSYS_CTNETLINK << 8, IPCTNL_MSG_CT_GET and _DELETE.
+        return string.Join('+', HeadersIn(bytes).Select(header => header.Type switch { Listing => "GETCONNECTIONS", Deletion => "DELCONNECTION", _ => "NFTABLES" }).Distinct());
+    }
+
+    private static List<(int Type, int Flags)> HeadersIn(ReadOnlySpan<byte> bytes)
+    {
+        const int Header = 16;
+        List<(int, int)> headers = [];
         for (var rest = bytes; rest.Length >= Header; rest = rest[Math.Min(rest.Length, Math.Max(Header, (BinaryPrimitives.ReadInt32LittleEndian(rest) + 3) & ~3))..])
         {
-            var (type, flags) = (BinaryPrimitives.ReadUInt16LittleEndian(rest[4..]), BinaryPrimitives.ReadUInt16LittleEndian(rest[6..]));
-            var (verb, thing) = (type & 3, Things.GetValueOrDefault(type >> 2, "OTHER"));
-            names.Add(Verbs[verb] + thing + (verb == Get && (flags & Dump) == Dump ? "S" : ""));
+            headers.Add((BinaryPrimitives.ReadUInt16LittleEndian(rest[4..]), BinaryPrimitives.ReadUInt16LittleEndian(rest[6..])));
         }
 
-        return string.Join('+', names);
+        return headers;
     }
 
     /// <summary>Which call of the node API a request begins: our client writes its headers in clear text.</summary>
