@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # scripts/containerd2.sh FOLDER: unpacks the containerd of Debian's newest suite into FOLDER, beside the system's own, whose packages stay as they are.
+# That is what sid has on the day of the first run, no version of our choice: the test is skipped where that one does not run.
 # Says what is wrong and fails where that cannot be had: no Debian mirror in apt's sources, no network, or a package that does not run here.
 set -euo pipefail
 folder=$(realpath -m "$1")

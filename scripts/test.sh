@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # scripts/test.sh NAME...: runs the test projects tests/NAME, which are built, and ends with "N passed, N failed".
 # Fails when a test fails, when a project dies before its summary, and when a project runs no test.
+# Random tests draw from TEST_SEED: by itself another one for each commit and the same at each run of it.
 # FILTER='-class *PluginTests' narrows it down, in the xunit runner's words; a project that has none of these is then passed over.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +14,10 @@ declare -A programs=(
     [wiring]=AwsVpcCni.Tests.Wiring
     [end-to-end]=AwsVpcCni.Tests.EndToEnd
 )
+
+commit=$(git rev-parse HEAD 2>/dev/null || echo 000001)
+export TEST_SEED=${TEST_SEED:-$((16#${commit:0:6}))}
+echo "TEST_SEED=$TEST_SEED"
 
 scripts/clean-namespaces.sh
 

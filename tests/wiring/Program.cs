@@ -8,7 +8,7 @@ namespace AwsVpcCni.Tests.Wiring;
 internal static class Program
 {
     private static Task<int> Main(string[] words) =>
-        words is ["fuzz", var inputs, var execs, .. var rest] ? Fuzzing.RunAsync(int.Parse(inputs, null), int.Parse(execs, null), rest is [var seed] ? int.Parse(seed, null) : Fuzzing.NewSeed())
+        words is ["fuzz", var inputs, var execs, .. var rest] ? Fuzzing.RunAsync(int.Parse(inputs, null), int.Parse(execs, null), rest is [var seed] ? int.Parse(seed, null) : Fuzzing.Seed())
         : words is ["fuzz-one", var kind, var of, var input] ? Fuzzing.ReplayAsync(kind, int.Parse(of, null), int.Parse(input, null))
         // As xunit's own entry point has it: the first are how `dotnet test` calls.
         : words.Any(w => w is "--server" or "--internal-msbuild-node") ? TestPlatformTestFramework.RunAsync(words, SelfRegisteredExtensions.AddSelfRegisteredExtensions)
