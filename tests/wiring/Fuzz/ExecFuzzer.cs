@@ -58,7 +58,7 @@ internal sealed class ExecFuzzer : Fuzzer
             added.Add((pod, First(input, "CNI_CONTAINERID="), First(input, "CNI_IFNAME=")));
         }
 
-        if (input is { Command: "DEL", IsEnvironmentValid: true })
+        if (input is { Command: "DEL", IsEnvironmentValid: true } && container == held.Container)
         {
             added.Remove(held);
         }
