@@ -150,7 +150,7 @@ public sealed partial class NodeGrain
             case IntentKind.Return:
                 await StoreAsync(_doc.WithIntent(intent.Id, intent with { Names = there, Count = there.Length, EffectUnknown = false }));
                 break;
-            case IntentKind.DrawCounted when Gone(_doc, time.GetUtcNow()).Any(gone => gone.EniId == intent.EniId && beyond.Contains(gone.Block) && _lookAskedAt - gone.At < AbsenceProvesNothing):
+            case IntentKind.DrawCounted when Gone(_doc, time.GetUtcNow()).Any(gone => gone.EniId == intent.EniId && beyond.Contains(gone.Block) && _viewBegan - gone.At < AbsenceProvesNothing):
                 _looks = LooksBeforeRare; // Drawn by count, or shown yet though it has been returned: only a look that began a minute later tells.
                 break;
             case IntentKind.DrawCounted when !beyond.IsEmpty:
@@ -159,7 +159,7 @@ public sealed partial class NodeGrain
             case IntentKind.Draw or IntentKind.DrawCounted when _isEnded:
                 await DropAsync(intent, []);
                 break;
-            case IntentKind.DrawCounted when _lookAskedAt - UnknownSince(intent) < AbsenceProvesNothing:
+            case IntentKind.DrawCounted when _viewBegan - UnknownSince(intent) < AbsenceProvesNothing:
                 _looks = LooksBeforeRare; // A count can be drawn twice: only a look that began a minute later shows that it was not.
                 break;
             default:

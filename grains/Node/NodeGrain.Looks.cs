@@ -19,6 +19,9 @@ public sealed partial class NodeGrain
     private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(5);
 
     private DateTimeOffset _lookAskedAt = DateTimeOffset.MinValue;
+    private DateTimeOffset? _oldestAskAt; // Of those asked for since the last view: one that comes may be of any of them.
+    private DateTimeOffset _viewBegan = DateTimeOffset.MinValue; // Not before this, on this silo's clock.
+    private ILookup<string, Block> _notOurs = Array.Empty<(string EniId, Block Block)>().ToLookup(one => one.EniId, one => one.Block); // By interface of ours, at the last view.
     private DateTimeOffset? _viewedAt;
     private readonly Dictionary<Block, DateTimeOffset> _missing = []; // Ours, and since when no look has shown it.
     private int _looks; // In a row, without a view that could be used.
@@ -31,6 +34,8 @@ public sealed partial class NodeGrain
         {
             return; // It began before our own last change: it cannot know that. The work loop asks again.
         }
+
+        (_viewBegan, _oldestAskAt) = (_oldestAskAt ?? _lookAskedAt, null);
 
         // One that is terminated is shown in no VPC, and later not at all; its interfaces, by a listing of their own, are not there either.
         _isEnded = view.Instance is null ? view.Interfaces.IsEmpty : view.Instance.State is "shutting-down" or "terminated";
@@ -57,6 +62,7 @@ public sealed partial class NodeGrain
             else
             {
                 await CompareAsync(view);
+                NoteOthersOn(view);
                 if (!Policy.Provisions)
                 {
                     await AbsorbAsync(view);
@@ -94,7 +100,7 @@ public sealed partial class NodeGrain
             || ((isHeard || !_isEnded) && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 || !Policy.Provisions ? AbsenceProvesNothing : LookAgain));
         if (isNeeded && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
         {
-            (_lookAskedAt, _looks) = (now, _looks + 1);
+            (_lookAskedAt, _oldestAskAt, _looks) = (now, _oldestAskAt ?? now, _looks + 1);
             grains.GetGrain<IVpcGrain>(settings.VpcId).DescribeMeAsync(InstanceId, _doc.Change).Ignore();
         }
     }
@@ -242,6 +248,16 @@ public sealed partial class NodeGrain
 
             Hint();
         }
+    }
+
+    /// <summary>What hands have put on interfaces of ours: a draw by count must not take it for its own later.</summary>
+    private void NoteOthersOn(InstanceView view)
+    {
+        var gone = Gone(_doc, time.GetUtcNow()).ToArray();
+        _notOurs = (from eni in view.Interfaces
+            from block in eni.Held
+            where !_doc.Holds(block) && !_doc.Intents.Any(intent => IsOf(intent, eni.EniId, block)) && !gone.Any(one => one.EniId == eni.EniId && one.Block == block)
+            select (eni.EniId, block)).ToLookup(one => one.EniId, one => one.block, StringComparer.Ordinal);
     }
 
     /// <summary>What is not ours and may change: where else the node may get interfaces, and the places that others have taken on it.</summary>

@@ -42,7 +42,7 @@ public sealed class CountedDrawTests
         world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3);
         world.Ec2.Fail("AssignCounted", Ec2Fault.EffectUnknown);
         var executor = await world.JoinAsync(world.Launch());
-        await GrainWorld.UntilAsync(executor, _ => Looks() > 1, "the look for the counted draw");
+        await GrainWorld.UntilAsync(executor, _ => Looks(world) > 1, "the look for the counted draw");
 
         world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, 4)); // Now it comes to effect.
         await GrainWorld.UntilAsync(executor, orders =>
@@ -53,8 +53,6 @@ public sealed class CountedDrawTests
 
         Assert.Single(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
         Assert.Equal(5, Held(world));
-
-        int Looks() => world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces i-", StringComparison.Ordinal));
     }
 
     [Fact] // Simulation, seed 287: what a counted draw brought was what another draw had been given up for, and what the ledger had as ours.
@@ -91,7 +89,7 @@ public sealed class CountedDrawTests
         await GrainWorld.UntilAsync(executor, orders =>
         {
             Assert.DoesNotContain(orders.Lease, one => one.Address == Drawn);
-            return world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces i-", StringComparison.Ordinal)) > 1;
+            return Looks(world) > 1;
         }, "a second look");
 
         world.Ec2.ByHand(vpc =>
@@ -108,6 +106,36 @@ public sealed class CountedDrawTests
         Assert.Single(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
         Assert.Equal(2, Held(world));
     }
+
+    [Fact] // What hands add stays theirs.
+    public async Task What_hands_had_added_before_is_not_taken_for_drawn()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 1, "a leased address");
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, [Drawn.ToIPAddress()], false));
+        var looks = Looks(world);
+        await GrainWorld.UntilAsync(executor, _ =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(60));
+            return Looks(world) > looks;
+        }, "a look that shows it");
+
+        world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3);
+        world.Ec2.Fail("AssignCounted", Ec2Fault.EffectUnknown);
+        world.Settings.Pool = new PoolPolicy { WarmIps = 2 };
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(5));
+            Assert.DoesNotContain(orders.Lease, one => one.Address == Drawn);
+            return orders.Lease.Length == 2;
+        }, "2 leased addresses");
+
+        Assert.Equal(2, world.Ec2.Calls.Count(call => call.StartsWith("AssignCounted", StringComparison.Ordinal)));
+        Assert.Equal(4, Held(world));
+    }
+
+    private static int Looks(GrainWorld world) => world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces i-", StringComparison.Ordinal));
 
     /// <summary>The document of a node whose open draw by count, and nothing else, may have brought <see cref="Drawn"/>: EC2 shows it on its interface.</summary>
     /// <param name="ago">When that address has left the same interface.</param>
