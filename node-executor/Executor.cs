@@ -31,7 +31,14 @@ internal static partial class Executor
         ExecutorSettings settings, string instanceId, INodeApi api, TimeProvider time, ILogger log, CancellationToken stop)
     {
         using var ours = LockState(settings.StateDirectory);
-        using var wirer = new Wirer(settings.Host.VethPrefix);
+        var notForgotten = new Repeated(time);
+        using var wirer = new Wirer(settings.Host.VethPrefix, why =>
+        {
+            if (notForgotten.Say(why) is { } line)
+            {
+                LogNotForgotten(log, line);
+            }
+        });
         using var events = OpenEvents(time); // Before anything is read.
         using var store = new LeaseFile(Path.Combine(settings.StateDirectory, "lease"), File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
         var lane = new Lane();
@@ -262,4 +269,7 @@ internal static partial class Executor
 
     [LoggerMessage(EventId = 3011, Level = LogLevel.Warning, Message = "{Path} was another list, by hand or of other settings, and was written anew. Plugins behind ours are for AWS_VPC_CNI_CHAINED; a list of your own belongs into a file whose name comes first, such as 05-own.conflist.")]
     private static partial void LogReplaced(ILogger log, string path);
+
+    [LoggerMessage(EventId = 3012, Level = LogLevel.Warning, Message = "Connections of a pod that is gone may still be tracked, and lead where it was until they expire: {Why}")]
+    private static partial void LogNotForgotten(ILogger log, string why);
 }

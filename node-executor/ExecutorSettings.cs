@@ -85,6 +85,12 @@ internal sealed record ExecutorSettings
             errors.Add($"{Prefix}CONFLIST_VERSION={version} is not possible: 1.0.0, or 1.1.0 where runtime and chained plugins know it (containerd 2.1, CNI plugins 1.6).");
         }
 
+        var chained = Text("CHAINED", file.Chained is null ? null : string.Join(',', file.Chained));
+        if (version != "1.0.0" && chained is null)
+        {
+            errors.Add($"{Prefix}CONFLIST_VERSION={version} needs {Prefix}CHAINED: plugins that know that version, such as portmap of CNI plugins 1.6 (an older one would fail every ADD), or none.");
+        }
+
         var disable = environment("DISABLE_METRICS") is { Length: > 0 } disableText ? disableText : "false";
         if (HostNetworkSettings.FlagOf(disable) is not { } areMetricsOff)
         {
@@ -103,7 +109,7 @@ internal sealed record ExecutorSettings
             Conflist = Text("CONFLIST", file.Conflist) ?? "/etc/cni/net.d/10-aws.conflist",
             ConflistVersion = version,
             PluginDirectory = plugins,
-            Chained = ChainedPlugins.Read(Text("CHAINED", file.Chained is null ? null : string.Join(',', file.Chained)), plugins, errors),
+            Chained = ChainedPlugins.Read(chained, plugins, errors),
             Imds = Address(Text("IMDS", file.Imds) ?? "http://169.254.169.254", "IMDS", errors),
             Host = HostNetworkSettings.Read(environment, file, errors),
             LogLevel = level,

@@ -28,7 +28,7 @@ internal sealed partial class AddCommand(
         var sandbox = new SandboxKey(call.ContainerId, call.IfName);
         var pod = new PodName(call.Args.PodNamespace, call.Args.PodName, call.Args.PodUid);
         // Before the gate, so that a DEL meanwhile gets in.
-        if (await network.WhyNotAsync(Deadline - time.GetElapsedTime(began), time, cancellation) is { } whyNot)
+        if (await network.WhyNotAsync(Deadline - time.GetElapsedTime(began), isPod: true, time, cancellation) is { } whyNot)
         {
             throw CniException.Of(CniErrorCode.TryAgainLater, whyNot);
         }

@@ -15,7 +15,7 @@ internal sealed class StatusCommand(Lane lane, LeaseLink link, NetworkReadiness 
     {
         NetConf.Parse(request.Stdin, call.Command);
         using var deadline = new CancellationTokenSource(Patience, time);
-        if (await network.WhyNotAsync(Patience, time, cancellation) is { } whyNot)
+        if (await network.WhyNotAsync(Patience, isPod: false, time, cancellation) is { } whyNot)
         {
             throw CniException.Of(CniErrorCode.NotAvailable, whyNot);
         }

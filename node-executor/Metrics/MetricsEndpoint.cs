@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Logging;
 
@@ -45,9 +46,9 @@ internal sealed partial class MetricsEndpoint(IPEndPoint at, Func<Task<string>> 
     {
         using var listener = new HttpListener();
         listener.Prefixes.Add(at.Address.Equals(IPAddress.Any) ? $"http://*:{at.Port}/" : $"http://{at}/");
-        if (at.Address.Equals(IPAddress.Loopback))
+        if (at.Address.Equals(IPAddress.Loopback) && IsLocalhostHere())
         {
-            listener.Prefixes.Add($"http://localhost:{at.Port}/"); // A prefix holds for the Host that is asked for.
+            listener.Prefixes.Add($"http://localhost:{at.Port}/"); // A prefix holds for the Host that is asked for, and listens at that name's first address.
         }
 
         listener.Start();
@@ -71,6 +72,18 @@ internal sealed partial class MetricsEndpoint(IPEndPoint at, Func<Task<string>> 
                 context.Response.StatusCode = 500;
                 context.Response.Close();
             }
+        }
+    }
+
+    private static bool IsLocalhostHere()
+    {
+        try
+        {
+            return Dns.GetHostAddresses("localhost").FirstOrDefault() is { } first && first.Equals(IPAddress.Loopback);
+        }
+        catch (SocketException)
+        {
+            return false;
         }
     }
 

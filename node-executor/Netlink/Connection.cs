@@ -19,12 +19,12 @@ internal sealed record Connection(List<(ushort Type, byte[] Value)> Key)
 
     /// <summary>Forgets what <paramref name="address"/> has begun, and what has reached it, by whatever address it was asked for.</summary>
     /// <param name="socket">Of NETLINK_NETFILTER.</param>
-    /// <exception cref="NetlinkException">The kernel refuses. Where it tracks no connections there are none.</exception>
+    /// <exception cref="NetlinkException">The kernel refuses. EINVAL: it has no such part, and tracks nothing.</exception>
     /// <remarks>Kernels before 5.8 list all connections, and the choice is made here; before 6.9 they delete one at a time, as this does everywhere.</remarks>
     internal static void ForgetAllOf(NetlinkSocket socket, Ip address, Deadline deadline)
     {
-        Forget(socket, From(socket, address, CTA_TUPLE_ORIG, deadline), deadline);
-        Forget(socket, From(socket, address, CTA_TUPLE_REPLY, deadline), deadline);
+        Forget(socket, address, From(socket, address, CTA_TUPLE_ORIG, deadline), deadline);
+        Forget(socket, address, From(socket, address, CTA_TUPLE_REPLY, deadline), deadline);
     }
 
     /// <summary>Those whose original or reply direction comes from the address.</summary>
@@ -40,17 +40,10 @@ internal sealed record Connection(List<(ushort Type, byte[] Value)> Key)
         message.Attribute(CTA_FILTER_ORIG_FLAGS, direction == CTA_TUPLE_ORIG ? Source : 0);
         message.Attribute(CTA_FILTER_REPLY_FLAGS, direction == CTA_TUPLE_REPLY ? Source : 0);
         message.EndNest(filter);
-        try
-        {
-            return socket.Dump<Connection>(message.Written, $"list connections of {address}", deadline, (type, body) => Parse(type, body, address, direction));
-        }
-        catch (NetlinkException refused) when (refused.Errno == Errno.EINVAL)
-        {
-            return []; // nfnetlink has no such part: nothing is tracked.
-        }
+        return socket.Dump<Connection>(message.Written, $"list connections of {address}", deadline, (type, body) => Parse(type, body, address, direction));
     }
 
-    private static void Forget(NetlinkSocket socket, List<Connection> connections, Deadline deadline)
+    private static void Forget(NetlinkSocket socket, Ip address, List<Connection> connections, Deadline deadline)
     {
         Span<byte> buffer = stackalloc byte[Batch * KeyBytes];
         foreach (var batch in connections.Chunk(Batch))
@@ -58,7 +51,7 @@ internal sealed record Connection(List<(ushort Type, byte[] Value)> Key)
             var message = new MessageWriter(buffer);
             foreach (var connection in batch)
             {
-                message.Header(Delete, 0, new NetfilterHeader { Family = AF_INET });
+                message.Header(Delete, 0, new NetfilterHeader { Family = Address.FamilyOf(address) });
                 foreach (var (type, value) in connection.Key)
                 {
                     message.Attribute(type == CTA_TUPLE_ORIG ? (ushort)(type | NLA_F_NESTED) : type, value);

@@ -45,15 +45,21 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
         }
 
         SetRulesAndSwitches();
-        if (!settings.Marks)
+        try
         {
-            RemoveTable();
+            if (!settings.Marks)
+            {
+                Readiness.Set(); // A table that the last executor has left and that cannot be removed is no reason to wait.
+                RemoveTable();
+            }
+            else if (Listed() is var left && prefixes.All(prefix => left.Contains($"\"{prefix}*\"", StringComparison.Ordinal)))
+            {
+                Readiness.Set(); // What the last executor has left serves until the first look, if it knows the links of all pods.
+            }
         }
-
-        // What the last executor has left serves until the first look, if it knows the links of all pods.
-        if (!settings.Marks || Listed() is var left && prefixes.All(prefix => left.Contains($"\"{prefix}*\"", StringComparison.Ordinal)))
+        catch (WiringException e)
         {
-            Readiness.Set();
+            Say(e.Message);
         }
     }
 
@@ -160,7 +166,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     {
         try
         {
-            return Nft.Run("list tables ip\n").Contains(SnatTable.Name, StringComparison.Ordinal) ? Nft.Run(SnatTable.Listing) : "";
+            return Nft.Run("list tables ip\n").Split('\n').Contains($"table ip {SnatTable.Name}") ? Nft.Run(SnatTable.Listing) : "";
         }
         catch (NftException refused)
         {

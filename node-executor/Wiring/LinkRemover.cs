@@ -13,12 +13,15 @@ internal sealed class LinkRemover : IDisposable
 
     private readonly NetlinkSocket _socket;
     private readonly NetlinkSocket _connections;
+    private readonly Action<string>? _notForgotten;
     private readonly BlockingCollection<(int? Index, string Name, Ip? Address, TimeSpan Time, TaskCompletionSource Gone)> _queue = new(MaxQueued);
     private readonly Thread _thread;
 
+    /// <param name="notForgotten">Hears why connections are still tracked: that keeps no address from its rest.</param>
     /// <exception cref="NetlinkException">No netlink socket.</exception>
-    internal LinkRemover()
+    internal LinkRemover(Action<string>? notForgotten)
     {
+        _notForgotten = notForgotten;
         (_socket, _connections) = (NetlinkSocket.Open(), NetlinkSocket.Open(Rtnetlink.NETLINK_NETFILTER));
         _thread = new Thread(Run) { IsBackground = true, Name = "link-remover" };
         _thread.Start();
@@ -71,7 +74,7 @@ internal sealed class LinkRemover : IDisposable
 
                 if (address is { } left)
                 {
-                    Connection.ForgetAllOf(_connections, left, until);
+                    Forget(left, Deadline.In(time));
                 }
 
                 gone.SetResult();
@@ -80,6 +83,18 @@ internal sealed class LinkRemover : IDisposable
             {
                 gone.SetException(new WiringException(failed.Message, isUndone: false, failed));
             }
+        }
+    }
+
+    private void Forget(Ip address, Deadline until)
+    {
+        try
+        {
+            Connection.ForgetAllOf(_connections, address, until);
+        }
+        catch (Exception failed) when (failed is NetlinkException or InvalidDataException)
+        {
+            _notForgotten?.Invoke(failed.Message);
         }
     }
 }

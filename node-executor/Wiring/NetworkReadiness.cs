@@ -20,10 +20,11 @@ internal sealed class NetworkReadiness
     internal void NotYet(string reason) => why = reason;
 
     /// <summary>Waits for it.</summary>
+    /// <param name="isPod">Whether a pod waits with it, and is counted.</param>
     /// <returns>Null when it is; after <paramref name="most"/> why it is not.</returns>
-    internal async ValueTask<string?> WhyNotAsync(TimeSpan most, TimeProvider time, CancellationToken cancellation)
+    internal async ValueTask<string?> WhyNotAsync(TimeSpan most, bool isPod, TimeProvider time, CancellationToken cancellation)
     {
-        Interlocked.Increment(ref waiting);
+        Interlocked.Add(ref waiting, isPod ? 1 : 0);
         try
         {
             await ready.Task.WaitAsync(most, time, cancellation);
@@ -35,7 +36,7 @@ internal sealed class NetworkReadiness
         }
         finally
         {
-            Interlocked.Decrement(ref waiting);
+            Interlocked.Add(ref waiting, isPod ? -1 : 0);
         }
     }
 }

@@ -22,14 +22,15 @@ public sealed class Wirer : IWirer, IDisposable
 
     /// <summary>Opens the sockets and starts the thread that removes links.</summary>
     /// <param name="vethPrefix">Of the host ends' names.</param>
+    /// <param name="notForgotten">Hears why connections of a pod that is gone are still tracked.</param>
     /// <exception cref="WiringException">No netlink socket: no permission, or a kernel before 4.20.</exception>
-    public Wirer(string vethPrefix = VethName.DefaultPrefix)
+    public Wirer(string vethPrefix = VethName.DefaultPrefix, Action<string>? notForgotten = null)
     {
         _vethPrefix = vethPrefix;
         try
         {
             _host = NetlinkSocket.Open();
-            _remover = new LinkRemover();
+            _remover = new LinkRemover(notForgotten);
         }
         catch (NetlinkException refused)
         {

@@ -16,7 +16,7 @@ public sealed class Containerd2Tests
         await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avccd2")
         {
             Nodes = ["nodea"], Containerd = await Containerd2.ProgramsOrSkipAsync(),
-            Executor = ImmutableDictionary<string, string>.Empty.Add("AWS_VPC_CNI_CONFLIST_VERSION", "1.1.0"),
+            Executor = ImmutableDictionary<string, string>.Empty.Add("AWS_VPC_CNI_CONFLIST_VERSION", "1.1.0").Add("AWS_VPC_CNI_CHAINED", "none"),
         });
         var node = cluster.Nodes[0];
         var before = await node.SnapshotAsync();

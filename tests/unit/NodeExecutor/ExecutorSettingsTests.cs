@@ -94,6 +94,7 @@ public sealed class ExecutorSettingsTests : IDisposable
     [InlineData("AWS_EXTERNAL_SERVICE_CIDRS", "10.0.0.0", "such as 10.0.0.0/16")]
     [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "127.0.0.1", "an IPv4 address and a port")]
     [InlineData("AWS_VPC_CNI_CONFLIST_VERSION", "1.2.0", "1.0.0, or 1.1.0")]
+    [InlineData("AWS_VPC_CNI_CONFLIST_VERSION", "1.1.0", "needs AWS_VPC_CNI_CHAINED")] // An older portmap would fail every ADD.
     [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "localhost:61678", "or none")]
     [InlineData("AWS_VPC_CNI_METRICS_ADDRESS", "[::1]:61678", "an IPv4 address")] // .NET's HTTP listener takes no IPv6 address.
     [InlineData("DISABLE_METRICS", "yes", "true or false")]

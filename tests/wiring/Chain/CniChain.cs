@@ -102,8 +102,16 @@ internal sealed class CniChain(
 
         start.Environment["CNI_PATH"] = DebianPlugins;
         using var process = Process.Start(start)!;
-        await process.StandardInput.WriteAsync(config);
-        process.StandardInput.Close();
+        try
+        {
+            await process.StandardInput.WriteAsync(config);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // VERSION needs no config: one that does not read it may have ended by now.
+        }
+
         var output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         return new PluginAnswer(process.ExitCode, output);

@@ -12,7 +12,7 @@ public sealed class NetworkReadinessTests
     [Fact]
     public async Task Who_waits_is_told_after_that_time_what_was_said_last()
     {
-        var waiting = network.WhyNotAsync(TimeSpan.FromSeconds(200), time, TestContext.Current.CancellationToken).AsTask();
+        var waiting = network.WhyNotAsync(TimeSpan.FromSeconds(200), isPod: true, time, TestContext.Current.CancellationToken).AsTask();
         time.Advance(TimeSpan.FromSeconds(199));
         Assert.False(waiting.IsCompleted);
         network.NotYet("the metadata service is off");
@@ -23,7 +23,7 @@ public sealed class NetworkReadinessTests
     [Fact]
     public async Task Who_waits_goes_on_when_it_is_set()
     {
-        var waiting = network.WhyNotAsync(TimeSpan.FromSeconds(200), time, TestContext.Current.CancellationToken).AsTask();
+        var waiting = network.WhyNotAsync(TimeSpan.FromSeconds(200), isPod: true, time, TestContext.Current.CancellationToken).AsTask();
         network.Set();
         Assert.Null(await waiting);
     }
