@@ -1,5 +1,9 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Http.Json;
+using System.Security.Cryptography;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
 using Xunit;
 
@@ -10,10 +14,12 @@ namespace AwsVpcCni.Tests.Cluster.Storage;
 public sealed class SilosTests(DynamoDbLocal dynamo) : IAsyncLifetime
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan Watched = TimeSpan.FromSeconds(10); // Longer than the three probes after which a silo is dead.
 
     private readonly DynamoDbStore _store = new(dynamo);
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("avc-silos-");
     private readonly List<Process> _silos = [];
+    private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -33,6 +39,7 @@ public sealed class SilosTests(DynamoDbLocal dynamo) : IAsyncLifetime
         }
 
         await _store.DisposeAsync();
+        _key.Dispose();
         _folder.Delete(recursive: true);
     }
 
@@ -60,6 +67,54 @@ public sealed class SilosTests(DynamoDbLocal dynamo) : IAsyncLifetime
         Assert.Equal(0, second.ExitCode);
         Assert.Equal([SiloStatus.Dead, SiloStatus.Dead, SiloStatus.Active], await StatusesAsync());
         await ReadyAsync(3);
+    }
+
+    [Fact]
+    public async Task When_a_silo_is_killed_its_nodes_grains_answer_on_the_others_with_what_is_stored()
+    {
+        const int Nodes = 50;
+        var killed = Start(1);
+        await ReadyAsync(1);
+        _ = (Start(2), Start(3));
+        await ReadyAsync(2);
+        await ReadyAsync(3);
+        var nodes = Enumerable.Range(1, Nodes).Select(number => new Node(dynamo.Http(), $"i-{number:x17}", 21002 + (number % 2), _key)).ToList();
+        try
+        {
+            await Task.WhenAll(nodes.Select(node => UntilAsync($"{node.Id} to be answered", node.SyncAsync)));
+            var incarnations = nodes.Select(node => node.Incarnation).ToList();
+            Assert.All(incarnations, incarnation => Assert.True(incarnation > 0, "no incarnation: nothing was stored"));
+
+            var began = TimeProvider.System.GetTimestamp();
+            killed.Kill();
+            var silences = await Task.WhenAll(nodes.Select(async node =>
+            {
+                var (last, longest) = (began, TimeSpan.Zero);
+                while (TimeProvider.System.GetElapsedTime(began) < Watched || longest == TimeSpan.Zero)
+                {
+                    Assert.True(TimeProvider.System.GetElapsedTime(last) < Patience, $"{node.Id} was not answered for {Patience.TotalSeconds} s");
+                    if (await node.SyncAsync())
+                    {
+                        var now = TimeProvider.System.GetTimestamp();
+                        (longest, last) = (TimeSpan.FromTicks(Math.Max(longest.Ticks, TimeProvider.System.GetElapsedTime(last, now).Ticks)), now);
+                    }
+
+                    await Task.Delay(100, Cancellation);
+                }
+
+                return longest;
+            }));
+            TestContext.Current.SendDiagnosticMessage(
+                "{0} of {1} nodes were not answered for more than 1 s; the longest silence was {2:0.0} s", silences.Count(one => one.TotalSeconds > 1), Nodes, silences.Max().TotalSeconds);
+
+            Assert.Contains(silences, silence => silence > TimeSpan.FromSeconds(1)); // Else no grain was on the killed one.
+            Assert.Equal(incarnations, nodes.Select(node => node.Incarnation));
+            Assert.Equal(SiloStatus.Dead, (await StatusesAsync())[0]);
+        }
+        finally
+        {
+            nodes.ForEach(node => node.Dispose());
+        }
     }
 
     // By the number in the ports: the order in which they were started.
@@ -97,8 +152,8 @@ public sealed class SilosTests(DynamoDbLocal dynamo) : IAsyncLifetime
 
     private Process Start(int number)
     {
-        var key = Path.Combine(_folder.FullName, "key.pub");
-        File.WriteAllText(key, System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256).ExportSubjectPublicKeyInfoPem());
+        var key = Path.Combine(_folder.FullName, $"key{number}.pub");
+        File.WriteAllText(key, _key.ExportSubjectPublicKeyInfoPem());
         var start = new ProcessStartInfo(
             "nsenter",
             [
@@ -135,5 +190,43 @@ public sealed class SilosTests(DynamoDbLocal dynamo) : IAsyncLifetime
         var silo = Process.Start(start)!;
         _silos.Add(silo);
         return silo;
+    }
+
+    /// <summary>A node that reports to one silo's door, whichever silo has its grain.</summary>
+    private sealed class Node(HttpClient http, string id, int port, ECDsa key) : IDisposable
+    {
+        private readonly string _token = NodeTokens.Issue(key, "aws-vpc-cni", id, TimeProvider.System.GetUtcNow(), TimeSpan.FromHours(1));
+        private long _number;
+
+        public string Id => id;
+
+        /// <summary>What the grain has given it, from the document.</summary>
+        public long Incarnation { get; private set; }
+
+        /// <summary>Whether its grain has answered.</summary>
+        public async Task<bool> SyncAsync()
+        {
+            var report = new NodeReport
+            {
+                Stamp = new Stamp(Incarnation, ++_number), SettledNumber = 0, LeaseVersion = 0, Leased = [], Claims = [], Waiting = [], Freed = [], Ended = [], InterfacesSetUp = [],
+            };
+            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri($"http://127.0.0.1:{port}/node/v1/sync"))
+            {
+                Version = HttpVersion.Version20,
+                VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                Content = JsonContent.Create(report, NodeJson.Default.NodeReport),
+            };
+            request.Headers.Authorization = new("Bearer", _token);
+            using var answer = await http.SendAsync(request, Cancellation);
+            if (answer.StatusCode != HttpStatusCode.OK)
+            {
+                return false;
+            }
+
+            Incarnation = (await answer.Content.ReadFromJsonAsync(NodeJson.Default.NodeOrders, Cancellation))!.Incarnation;
+            return true;
+        }
+
+        public void Dispose() => http.Dispose();
     }
 }
