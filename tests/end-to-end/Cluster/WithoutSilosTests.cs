@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
+using AwsVpcCni.Tests.EndToEnd.Harness;
 using Xunit;
 
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
