@@ -10,6 +10,7 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 internal sealed class LinkRemover : IDisposable
 {
     private const int MaxQueued = 1000; // As many as a node has pods, and some.
+    private static readonly TimeSpan StopTakes = TimeSpan.FromSeconds(5); // For connections; the links are all deleted.
 
     private readonly NetlinkSocket _socket;
     private readonly NetlinkSocket _connections;
@@ -50,7 +51,7 @@ internal sealed class LinkRemover : IDisposable
             : throw new WiringException($"{name} cannot be removed: {MaxQueued} links are waiting for that, or the executor stops.", isUndone: false, null);
     }
 
-    /// <summary>Finishes what is queued.</summary>
+    /// <summary>Deletes the links that are queued, and has connections forgotten for 5 s at most.</summary>
     public void Dispose()
     {
         _queue.CompleteAdding();
@@ -64,7 +65,8 @@ internal sealed class LinkRemover : IDisposable
     private void Run()
     {
         var left = new Queue<(Ip Address, TimeSpan Time)>();
-        while (left.Count > 0 || !_queue.IsCompleted)
+        Deadline? stop = null;
+        while (!_queue.IsCompleted || (left.Count > 0 && (stop ??= Deadline.In(StopTakes)).Remaining > TimeSpan.Zero))
         {
             if (_queue.TryTake(out var next, left.Count > 0 ? TimeSpan.Zero : Timeout.InfiniteTimeSpan))
             {
