@@ -13,13 +13,16 @@ internal static class Commands
     {
         var root = new RootCommand("The silo of the cluster-wide IP address manager. Without a command it runs, with settings from appsettings.json and the environment.")
         {
-            new Command("ipam", "Looks into a running silo, and makes tokens for nodes.")
+            new Command("ipam", "Looks into a running silo, makes tokens for nodes, and cares for the store.")
             {
                 SubnetsCommand.Create(),
                 NodesCommand.Create(),
                 NodeCommand.Create(),
                 KeygenCommand.Create(),
                 TokenCommand.Create(),
+                TablesCommand.Create(),
+                ExportCommand.Create(),
+                ImportCommand.Create(),
             },
         };
         root.SetAction((_, _) => runSilo());

@@ -39,12 +39,7 @@ internal static class SiloSetup
             // Whoever reaches a gateway can call any grain, so it is for this machine only.
             endpoints.GatewayListeningEndpoint = new IPEndPoint(IPAddress.Loopback, network.Value.GatewayPort);
         });
-        // Explicit on both sides: clustering helpers leave "default" here, and a client of another name only warns and loops.
-        silo.Services.AddOptions<ClusterOptions>().Configure<IOptions<ClusterIdentityOptions>>((cluster, identity) =>
-        {
-            cluster.ServiceId = ServiceId;
-            cluster.ClusterId = identity.Value.Name;
-        });
+        silo.Services.AddClusterIdentity();
         silo.Services.AddOptions<ClusterMembershipOptions>().Configure(membership =>
         {
             membership.ProbeTimeout = TimeSpan.FromSeconds(1);
@@ -54,6 +49,18 @@ internal static class SiloSetup
             membership.NumVotesForDeathDeclaration = 1; // Where two silos are, nobody is left for a second vote.
         });
         silo.Services.AddCoreSerializer();
+    }
+
+    /// <summary>What Orleans calls the cluster and its service.</summary>
+    public static IServiceCollection AddClusterIdentity(this IServiceCollection services)
+    {
+        // Explicit on both sides: clustering helpers leave "default" here, and a client of another name only warns and loops.
+        services.AddOptions<ClusterOptions>().Configure<IOptions<ClusterIdentityOptions>>((cluster, identity) =>
+        {
+            cluster.ServiceId = ServiceId;
+            cluster.ClusterId = identity.Value.Name;
+        });
+        return services;
     }
 
     /// <summary>The core's records carry no attribute of Orleans; between silos they travel as the JSON of the node API.</summary>

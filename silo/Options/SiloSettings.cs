@@ -50,12 +50,13 @@ internal static class SiloSettings
 
     /// <summary>What is wrong with the settings, each with what to set; empty when nothing is.</summary>
     /// <remarks>In a container of its own: the web application reads some settings while it is built.</remarks>
-    public static IReadOnlyList<string> Errors(IConfiguration configuration)
+    /// <param name="sections">Of these only; none: of all.</param>
+    public static IReadOnlyList<string> Errors(IConfiguration configuration, params IReadOnlyList<string> sections)
     {
         var reading = VpcCniEnvironment.Read(configuration);
         configuration = new ConfigurationBuilder().AddInMemoryCollection(Taken(configuration)).AddConfiguration(configuration).Build();
         using var parts = new ServiceCollection().AddSingleton(configuration).AddSiloOptions().BuildServiceProvider();
-        IEnumerable<string> unknown = [.. reading.Errors, .. Sections.SelectMany(section => UnknownNames(section.Key, section.Value, configuration))];
+        IEnumerable<string> unknown = [.. reading.Errors, .. Sections.Where(section => sections is [] || sections.Contains(section.Key)).SelectMany(section => UnknownNames(section.Key, section.Value, configuration))];
         try
         {
             parts.GetRequiredService<IStartupValidator>().Validate();
@@ -63,11 +64,11 @@ internal static class SiloSettings
         }
         catch (OptionsValidationException e)
         {
-            return [.. unknown, .. Texts(e)];
+            return [.. unknown, .. Texts(e, sections)];
         }
         catch (AggregateException e)
         {
-            return [.. unknown, .. e.InnerExceptions.OfType<OptionsValidationException>().SelectMany(Texts)];
+            return [.. unknown, .. e.InnerExceptions.OfType<OptionsValidationException>().SelectMany(failed => Texts(failed, sections))];
         }
         catch (InvalidOperationException e)
         {
@@ -97,10 +98,10 @@ internal static class SiloSettings
 
     // Our texts name the setting in full; the validator puts the property's name before some of them, and has a text of its own
     // for ranges, whatever the attribute says.
-    private static IEnumerable<string> Texts(OptionsValidationException e)
+    private static IEnumerable<string> Texts(OptionsValidationException e, IReadOnlyList<string> sections)
     {
         var section = Sections.Single(section => section.Value == e.OptionsType).Key;
-        return e.Failures.Select(text => text.IndexOf($"{section}:", StringComparison.Ordinal) is >= 0 and var start
+        return sections is not [] && !sections.Contains(section) ? [] : e.Failures.Select(text => text.IndexOf($"{section}:", StringComparison.Ordinal) is >= 0 and var start
             ? text[start..]
             : $"{section}:{text} Correct {section}__{text.Split(':')[0]}.");
     }

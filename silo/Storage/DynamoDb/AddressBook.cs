@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using Amazon.DynamoDBv2;
 using Amazon.DynamoDBv2.Model;
 using Amazon.Runtime;
@@ -14,12 +13,6 @@ namespace AwsVpcCni.Silo.Storage.DynamoDb;
 /// <summary>The items of <c>addresses</c>: each change is one conditional write of one item of less than 1 KB, so of one write unit.</summary>
 internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> options) : IAddressBook
 {
-    /// <summary>The instance.</summary>
-    public const string HashKey = "node";
-
-    /// <summary>The address as text.</summary>
-    public const string RangeKey = "address";
-
     private readonly string _table = options.Value.AddressTable;
     private readonly TimeSpan _deadline = options.Value.AttemptDeadline;
 
@@ -30,7 +23,7 @@ internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> option
         {
             TableName = _table,
             KeyConditionExpression = "node = :node",
-            ExpressionAttributeValues = new() { [":node"] = S(nodeId) },
+            ExpressionAttributeValues = new() { [":node"] = AddressItem.S(nodeId) },
             ConsistentRead = true,
             ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
         };
@@ -39,7 +32,7 @@ internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> option
         {
             var page = await SendAsync(
                 $"read the addresses of {nodeId}", "Query", options.Value.DocumentDeadline, (sdk, ends) => sdk.QueryAsync(request, ends), cancellation);
-            rows.AddRange((page.Items ?? []).Select(Row));
+            rows.AddRange((page.Items ?? []).Select(item => AddressItem.Read(item, _table)));
             request.ExclusiveStartKey = page.LastEvaluatedKey;
         }
         while (request.ExclusiveStartKey is { Count: > 0 });
@@ -54,7 +47,7 @@ internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> option
         var request = new PutItemRequest
         {
             TableName = _table,
-            Item = Item(row),
+            Item = AddressItem.Write(row),
             ConditionExpression = "attribute_not_exists(node) OR attribute_exists(released)",
             ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure.ALL_OLD,
             ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
@@ -66,7 +59,7 @@ internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> option
         }
         catch (ConditionalCheckFailedException e)
         {
-            var stands = Row(e.Item);
+            var stands = AddressItem.Read(e.Item, _table);
             return stands.Stamp == row.Stamp && stands.Sandbox == row.Sandbox ? null : stands;
         }
     }
@@ -77,17 +70,17 @@ internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> option
         var request = new UpdateItemRequest
         {
             TableName = _table,
-            Key = Key(nodeId, address),
+            Key = AddressItem.Key(nodeId, address),
             UpdateExpression = "SET released = if_not_exists(released, :released)",
             ConditionExpression = "container = :container AND ifname = :ifname AND (incarnation < :incarnation OR (incarnation = :incarnation AND #number <= :number))",
             ExpressionAttributeNames = new() { ["#number"] = "number" }, // A word of DynamoDB's own.
             ExpressionAttributeValues = new()
             {
-                [":released"] = S(Text(released)),
-                [":container"] = S(sandbox.ContainerId),
-                [":ifname"] = S(sandbox.IfName),
-                [":incarnation"] = N(stamp.Incarnation),
-                [":number"] = N(stamp.Number),
+                [":released"] = AddressItem.S(AddressItem.Text(released)),
+                [":container"] = AddressItem.S(sandbox.ContainerId),
+                [":ifname"] = AddressItem.S(sandbox.IfName),
+                [":incarnation"] = AddressItem.N(stamp.Incarnation),
+                [":number"] = AddressItem.N(stamp.Number),
             },
             ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
         };
@@ -100,7 +93,7 @@ internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> option
         var request = new DeleteItemRequest
         {
             TableName = _table,
-            Key = Key(nodeId, address),
+            Key = AddressItem.Key(nodeId, address),
             ConditionExpression = "attribute_not_exists(node) OR attribute_exists(released)",
             ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
         };
@@ -125,51 +118,4 @@ internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> option
         string what, string action, TimeSpan deadline, Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send, CancellationToken cancellation)
         where TAnswer : AmazonWebServiceResponse =>
         sender.SendAsync(new TableCall(what, _table, action), deadline, send, cancellation);
-
-    private static Dictionary<string, AttributeValue> Key(string nodeId, Ip address) => new() { [HashKey] = S(nodeId), [RangeKey] = S(address.ToString()) };
-
-    private static Dictionary<string, AttributeValue> Item(AddressRow row) => new(Key(row.NodeId, row.Address))
-    {
-        ["container"] = S(row.Sandbox.ContainerId),
-        ["ifname"] = S(row.Sandbox.IfName),
-        ["pod_namespace"] = S(row.Pod.Namespace),
-        ["pod_name"] = S(row.Pod.Name),
-        ["pod_uid"] = S(row.Pod.Uid),
-        ["incarnation"] = N(row.Stamp.Incarnation),
-        ["number"] = N(row.Stamp.Number),
-        ["since"] = S(Text(row.Since)),
-    };
-
-    private AddressRow Row(Dictionary<string, AttributeValue> item)
-    {
-        try
-        {
-            return new AddressRow
-            {
-                NodeId = item[HashKey].S,
-                Address = Ip.Parse(item[RangeKey].S),
-                Sandbox = new SandboxKey(item["container"].S, item["ifname"].S),
-                Pod = new PodName(item["pod_namespace"].S, item["pod_name"].S, item["pod_uid"].S),
-                Stamp = new Stamp(Number(item["incarnation"]), Number(item["number"])),
-                Since = Time(item["since"].S),
-                Released = item.TryGetValue("released", out var released) ? Time(released.S) : null,
-            };
-        }
-        catch (Exception e) when (e is KeyNotFoundException or FormatException or ArgumentNullException)
-        {
-            throw new StoreException(
-                $"Table {_table}: the item of {item.GetValueOrDefault(HashKey)?.S}, {item.GetValueOrDefault(RangeKey)?.S} is none of ours ({e.Message}). "
-                + "Something else has written it; delete it, or set Storage:AddressTable to a table of this silo's own.", e);
-        }
-    }
-
-    private static AttributeValue S(string text) => new(text);
-
-    private static AttributeValue N(long number) => new() { N = number.ToString(CultureInfo.InvariantCulture) };
-
-    private static long Number(AttributeValue value) => long.Parse(value.N, CultureInfo.InvariantCulture);
-
-    private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
-
-    private static DateTimeOffset Time(string text) => DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind);
 }

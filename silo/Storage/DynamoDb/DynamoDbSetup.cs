@@ -21,14 +21,18 @@ internal static class DynamoDbSetup
             return ActivatorUtilities.CreateInstance<Sender>(parts, () => (IAmazonDynamoDB)new AmazonDynamoDBClient(config));
         })
         .AddSingleton<IAddressBook, AddressBook>()
+        .AddSingleton<ImportMark>()
         .AddSingleton<Tables>()
         .AddSingleton<IStore>(parts => parts.GetRequiredService<Tables>())
-        .AddGrainStorage(DocumentJson.StorageName, (parts, _) => ActivatorUtilities.CreateInstance<GrainStorage>(parts));
+        .AddSingleton<MembershipTable>() // Also where it is not the silo's own: who runs on the tables stands in it.
+        .AddSingleton<GrainStorage>()
+        .AddGrainStorage(DocumentJson.StorageName, (parts, _) => parts.GetRequiredService<GrainStorage>())
+        .AddSingleton<IStoreContents, Contents>();
 
     /// <summary>The silo is one of those in the membership table.</summary>
     public static ISiloBuilder UseDynamoDBClustering(this ISiloBuilder silo)
     {
-        silo.Services.AddSingleton<MembershipTable>().AddSingleton<IMembershipTable>(parts => parts.GetRequiredService<MembershipTable>())
+        silo.Services.AddSingleton<IMembershipTable>(parts => parts.GetRequiredService<MembershipTable>())
             .AddSingleton<IGatewayListProvider, GatewayList>();
         return silo;
     }

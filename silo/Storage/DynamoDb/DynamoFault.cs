@@ -82,7 +82,7 @@ internal static class DynamoFaults
             DynamoFault.EffectUnknown =>
                 $"not known to have happened: no whole answer from DynamoDB for table {call.Table} ({sends} sends; {Said(thrown)}). Try again; if it goes on, check the way to it (Storage:Region, Storage:ServiceUrl, a VPC endpoint).",
             DynamoFault.NoTable =>
-                $"DynamoDB has no table {call.Table} here. Start the silo with Storage:CreateTables=true, make the table as silo/README.md has it, or correct its name, Storage:Region or Storage:ServiceUrl.",
+                $"DynamoDB has no table {call.Table} here. `silo ipam tables create` makes it, and so does a silo's start with Storage:CreateTables=true; or correct its name, Storage:Region or Storage:ServiceUrl.",
             DynamoFault.NotAuthorized =>
                 $"the silo's role may not dynamodb:{call.Action} on table {call.Table} ({Said(thrown)}). Grant it; silo/README.md lists all that it needs.",
             DynamoFault.Credentials =>

@@ -36,11 +36,16 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
     // Of DynamoDB ("Service, account, and table quotas"): an item with its attributes' names.
     private const int ItemBytes = 400 * 1024;
 
+    // 8 bytes in hexadecimal, and a number.
+    private static readonly string LongestWrite = new('0', 16 + 1 + 19);
+
     private static readonly AttributeValue None = new() { NULL = true };
 
     private readonly string _table = options.Value.GrainTable;
     private readonly string _writer = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
     private long _writes;
+
+    private string Prefix => $"{cluster.Value.ServiceId}_";
 
     /// <inheritdoc/>
     /// <exception cref="StoreException">The store does not answer, or the document is not one of this version.</exception>
@@ -54,7 +59,7 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
             ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
         };
         var answer = await SendAsync($"read {stateName} of {grainId}", "GetItem", (sdk, ends) => sdk.GetItemAsync(request, ends));
-        var body = answer.Item is { Count: > 0 } item ? Body(item, stateName, grainId) : null;
+        var body = answer.Item is { Count: > 0 } item ? Body(item, stateName, grainId.ToString()) : null;
         grainState.State = body is null ? Activator.CreateInstance<T>() : DocumentJson.Read<T>(body, stateName, grainId);
         grainState.ETag = Tag(answer.Item);
         grainState.RecordExists = body is not null;
@@ -73,6 +78,37 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
         await ReplaceAsync("clear", stateName, grainId, grainState, null);
         grainState.State = Activator.CreateInstance<T>();
     }
+
+    /// <summary>The document of an item; null: it was cleared.</summary>
+    /// <exception cref="StoreException">It is none of ours.</exception>
+    public StoreRecord.Document? Read(Dictionary<string, AttributeValue> item)
+    {
+        var (hash, name) = (item[HashKey].S, item[RangeKey].S);
+        if (!hash.StartsWith(Prefix, StringComparison.Ordinal))
+        {
+            throw new StoreException($"Table {_table}: the item of {hash}, {name} is of another service than {cluster.Value.ServiceId}. Delete it, or set Storage:GrainTable to a table of this silo's own.");
+        }
+
+        return Body(item, name, hash[Prefix.Length..]) is { } body ? new StoreRecord.Document(hash[Prefix.Length..], name, body) : null;
+    }
+
+    /// <summary>The item of a document that comes from another store.</summary>
+    /// <param name="etag">The first that it has here.</param>
+    /// <param name="write">The id of the write.</param>
+    public Dictionary<string, AttributeValue> Item(StoreRecord.Document document, long etag, string write) => new(Key(document.Name, document.Grain))
+    {
+        [State] = new AttributeValue { B = new MemoryStream(Encoding.UTF8.GetBytes(document.Body)) },
+        [ETag] = new AttributeValue { N = etag.ToString(CultureInfo.InvariantCulture) },
+        [WriteId] = new AttributeValue(write),
+    };
+
+    /// <summary>Whether that write has made the item.</summary>
+    public bool IsOf(Dictionary<string, AttributeValue> item, StoreRecord.Document document, string write) =>
+        item.GetValueOrDefault(WriteId)?.S == write && Read(item) == document;
+
+    /// <exception cref="StoreException">The document is larger than DynamoDB takes.</exception>
+    public void RefuseTooLarge(StoreRecord.Document document) =>
+        RefuseTooLarge($"{document.Name} of {document.Grain}", Key(document.Name, document.Grain), Encoding.UTF8.GetByteCount(document.Body), LongestWrite);
 
     private async Task ReplaceAsync<T>(string verb, string stateName, GrainId grainId, IGrainState<T> grainState, byte[]? body)
     {
@@ -99,7 +135,7 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
             request.ExpressionAttributeValues[":expected"] = new AttributeValue { N = expected };
         }
 
-        RefuseTooLarge(stateName, grainId, request, body);
+        RefuseTooLarge($"{stateName} of {grainId}", request.Key, body?.Length ?? 1, write);
         try
         {
             await SendAsync($"{verb} {stateName} of {grainId}", "UpdateItem", (sdk, ends) => sdk.UpdateItemAsync(request, ends));
@@ -119,17 +155,17 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
         grainState.RecordExists = body is not null;
     }
 
-    private static void RefuseTooLarge(string stateName, GrainId grainId, UpdateItemRequest request, byte[]? body)
+    private static void RefuseTooLarge(string what, Dictionary<string, AttributeValue> key, int bodyBytes, string write)
     {
-        var bytes = (body?.Length ?? 1) + request.Key.Sum(key => key.Key.Length + Encoding.UTF8.GetByteCount(key.Value.S))
-            + State.Length + ETag.Length + WriteId.Length + request.ExpressionAttributeValues[":write"].S.Length + 21; // A number has at most 21 bytes.
+        var bytes = bodyBytes + key.Sum(part => part.Key.Length + Encoding.UTF8.GetByteCount(part.Value.S))
+            + State.Length + ETag.Length + WriteId.Length + write.Length + 21; // A number has at most 21 bytes.
         if (bytes > ItemBytes)
         {
-            throw new StoreException($"{stateName} of {grainId}: the document has {bytes} bytes with its keys, and DynamoDB takes {ItemBytes} in an item. It is not written. Move to Storage:Provider=sqlite, or make it smaller: fewer nodes a subnet, fewer subnets a VPC.");
+            throw new StoreException($"{what}: the document has {bytes} bytes with its keys, and DynamoDB takes {ItemBytes} in an item. It is not written. Move to Storage:Provider=sqlite, or make it smaller: fewer nodes a subnet, fewer subnets a VPC.");
         }
     }
 
-    private string? Body(Dictionary<string, AttributeValue> item, string stateName, GrainId grainId) => item.GetValueOrDefault(State) switch
+    private string? Body(Dictionary<string, AttributeValue> item, string stateName, string grainId) => item.GetValueOrDefault(State) switch
     {
         { NULL: true } => null,
         { B: { } bytes } => Encoding.UTF8.GetString(bytes.ToArray()),
@@ -139,7 +175,10 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
     private static string? Tag(Dictionary<string, AttributeValue>? item) => item?.GetValueOrDefault(ETag)?.N;
 
     private Dictionary<string, AttributeValue> Key(string stateName, GrainId grainId) =>
-        new() { [HashKey] = new AttributeValue($"{cluster.Value.ServiceId}_{grainId}"), [RangeKey] = new AttributeValue(stateName) };
+        Key(stateName, grainId.ToString());
+
+    private Dictionary<string, AttributeValue> Key(string stateName, string grainId) =>
+        new() { [HashKey] = new AttributeValue(Prefix + grainId), [RangeKey] = new AttributeValue(stateName) };
 
     private Task<TAnswer> SendAsync<TAnswer>(string what, string action, Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send)
         where TAnswer : AmazonWebServiceResponse =>

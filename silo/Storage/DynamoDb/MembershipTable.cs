@@ -30,7 +30,7 @@ internal sealed class MembershipTable(Sender sender, Tables tables, IOptions<Sto
     /// <inheritdoc/>
     public async Task InitializeMembershipTable(bool tryInitTableVersion)
     {
-        await tables.OpenAsync(_table, HashKey, RangeKey, CancellationToken.None);
+        await tables.OpenAsync(tables.OfMembership, CancellationToken.None);
         if (!tryInitTableVersion)
         {
             return;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Amazon.DynamoDBv2;
 using Amazon.DynamoDBv2.Model;
 using AwsVpcCni.Core.Addressing;
@@ -7,8 +8,19 @@ using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Storage.DynamoDb;
 
+/// <summary>A table of the store, with its keys; both are strings.</summary>
+internal sealed record TableKeys(string Table, string Hash, string Range);
+
+/// <summary>A table as DynamoDB shows it.</summary>
+/// <param name="Table">Its name.</param>
+/// <param name="State">DynamoDB's word; null: there is none, or it is not shown.</param>
+/// <param name="Keys">Kind, name and type of each.</param>
+/// <param name="Billing">On demand, or how many units it has.</param>
+/// <param name="Wrong">Why a silo would not start on it, and what to do; null when it would.</param>
+internal sealed record TableLook(string Table, string? State, string? Keys, string? Billing, string? Wrong);
+
 /// <summary>The tables are there, with the keys that we use; else they are made where that is allowed.</summary>
-internal sealed partial class Tables(Sender sender, IAddressBook book, IOptions<StorageOptions> options, TimeProvider time, ILogger<Tables> log) : IStore
+internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMark mark, IOptions<StorageOptions> options, TimeProvider time, ILogger<Tables> log) : IStore
 {
     // One call about a table; DynamoDB makes one within seconds, and a minute says that it does not.
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(10);
@@ -17,11 +29,25 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, IOptions<
 
     private static readonly Ip NoAddress = Ip.Parse("0.0.0.0");
 
+    /// <summary>Those of rows and documents.</summary>
+    public ImmutableArray<TableKeys> OfStore =>
+    [
+        new(options.Value.AddressTable, AddressItem.HashKey, AddressItem.RangeKey),
+        new(options.Value.GrainTable, GrainStorage.HashKey, GrainStorage.RangeKey),
+    ];
+
+    /// <summary>The one of silos.</summary>
+    public TableKeys OfMembership => new(options.Value.MembershipTable, MembershipTable.HashKey, MembershipTable.RangeKey);
+
     /// <inheritdoc/>
     public async Task OpenAsync(CancellationToken cancellation)
     {
-        await OpenAsync(options.Value.AddressTable, AddressBook.HashKey, AddressBook.RangeKey, cancellation);
-        await OpenAsync(options.Value.GrainTable, GrainStorage.HashKey, GrainStorage.RangeKey, cancellation);
+        foreach (var table in OfStore)
+        {
+            await OpenAsync(table, cancellation);
+        }
+
+        await mark.RefuseUnfinishedAsync(cancellation);
     }
 
     /// <inheritdoc/>
@@ -30,29 +56,66 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, IOptions<
 
     /// <summary>The same for one table.</summary>
     /// <exception cref="StoreException">What is not in order, and what to do.</exception>
-    public async Task OpenAsync(string table, string hash, string range, CancellationToken cancellation)
+    public async Task OpenAsync(TableKeys table, CancellationToken cancellation)
     {
-        var found = await FindAsync(table, cancellation);
-        if (found is null)
+        if (options.Value.CreateTables)
         {
-            if (!options.Value.CreateTables)
+            await CreateAsync(table, cancellation);
+        }
+        else if (await FindAsync(table.Table, cancellation) is { } found)
+        {
+            await ReadyAsync(table, found, cancellation);
+        }
+        else
+        {
+            throw new StoreException($"DynamoDB has no table {table.Table} here, and Storage:CreateTables is false. Make it with the hash key {table.Hash} (S) and the range key {table.Range} (S) (`silo ipam tables create` does), or correct its name, Storage:Region or Storage:ServiceUrl.");
+        }
+    }
+
+    /// <summary>Makes the table where there is none.</summary>
+    /// <returns>Whether it was made, and not there before.</returns>
+    /// <exception cref="StoreException">It is not in order, or cannot be made; and what to do.</exception>
+    public async Task<bool> CreateAsync(TableKeys table, CancellationToken cancellation)
+    {
+        var found = await FindAsync(table.Table, cancellation);
+        var made = found is null && await TryMakeAsync(table, cancellation);
+        await ReadyAsync(table, found, cancellation);
+        return made;
+    }
+
+    /// <summary>Looks at it, and changes nothing.</summary>
+    public async Task<TableLook> LookAsync(TableKeys table, CancellationToken cancellation)
+    {
+        try
+        {
+            return await FindAsync(table.Table, cancellation) is { } found
+                ? new TableLook(table.Table, found.TableStatus.Value, string.Join(", ", Keys(found)), Billing(found), OtherKeys(table, found) ?? NotActive(table, found))
+                : new TableLook(table.Table, null, null, null, $"There is no table {table.Table} here. `silo ipam tables create` makes it; or correct its name, Storage:Region or Storage:ServiceUrl.");
+        }
+        catch (StoreException e)
+        {
+            return new TableLook(table.Table, null, null, null, e.Message);
+        }
+    }
+
+    private async Task ReadyAsync(TableKeys table, TableDescription? found, CancellationToken cancellation)
+    {
+        var began = time.GetTimestamp();
+        while (true)
+        {
+            if (found is not null && OtherKeys(table, found) is { } wrong)
             {
-                throw new StoreException($"DynamoDB has no table {table} here, and Storage:CreateTables is false. Make it with the hash key {hash} (S) and the range key {range} (S), or correct its name, Storage:Region or Storage:ServiceUrl.");
+                throw new StoreException(wrong);
             }
 
-            await CreateAsync(table, hash, range, cancellation);
-        }
-        else if (!Keys(found).SequenceEqual([$"HASH {hash} S", $"RANGE {range} S"]))
-        {
-            throw new StoreException($"Table {table} has other keys ({string.Join(", ", Keys(found))}) than the hash key {hash} (S) and the range key {range} (S). Set another name in section Storage.");
-        }
+            if (found is not null && NotActive(table, found) is null)
+            {
+                return;
+            }
 
-        var began = time.GetTimestamp();
-        while (found?.TableStatus != TableStatus.ACTIVE && found?.TableStatus != TableStatus.UPDATING) // While updating it takes reads and writes.
-        {
             if (time.GetElapsedTime(began) > ActiveDeadline)
             {
-                throw new StoreException($"Table {table} is {found?.TableStatus.Value ?? "not there"} for {ActiveDeadline.TotalSeconds:0} s, not ACTIVE. Look at it in DynamoDB's console, then start the silo again.");
+                throw new StoreException($"Table {table.Table} is {found?.TableStatus.Value ?? "not there"} for {ActiveDeadline.TotalSeconds:0} s, not ACTIVE. Look at it in DynamoDB's console, then try again.");
             }
 
             if (found is not null)
@@ -60,7 +123,7 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, IOptions<
                 await Task.Delay(LookPeriod, time, cancellation);
             }
 
-            found = await FindAsync(table, cancellation);
+            found = await FindAsync(table.Table, cancellation);
         }
     }
 
@@ -78,27 +141,41 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, IOptions<
         }
     }
 
-    private async Task CreateAsync(string table, string hash, string range, CancellationToken cancellation)
+    private async Task<bool> TryMakeAsync(TableKeys table, CancellationToken cancellation)
     {
         var request = new CreateTableRequest
         {
-            TableName = table,
+            TableName = table.Table,
             BillingMode = BillingMode.PAY_PER_REQUEST,
-            KeySchema = [new KeySchemaElement(hash, KeyType.HASH), new KeySchemaElement(range, KeyType.RANGE)],
-            AttributeDefinitions = [new AttributeDefinition(hash, ScalarAttributeType.S), new AttributeDefinition(range, ScalarAttributeType.S)],
+            KeySchema = [new KeySchemaElement(table.Hash, KeyType.HASH), new KeySchemaElement(table.Range, KeyType.RANGE)],
+            AttributeDefinitions = [new AttributeDefinition(table.Hash, ScalarAttributeType.S), new AttributeDefinition(table.Range, ScalarAttributeType.S)],
         };
         try
         {
             await sender.SendAsync(
-                new TableCall($"make table {table}, which is not there (Storage:CreateTables)", table, "CreateTable"), CallDeadline,
+                new TableCall($"make table {table.Table}, which is not there (Storage:CreateTables)", table.Table, "CreateTable"), CallDeadline,
                 (sdk, ends) => sdk.CreateTableAsync(request, ends), cancellation);
-            LogMade(table);
+            LogMade(table.Table);
+            return true;
         }
         catch (StoreException e) when (e.InnerException is ResourceInUseException)
         {
-            // Another silo makes it, or a send of ours whose answer was lost.
+            return false; // Another silo makes it, or a send of ours whose answer was lost.
         }
     }
+
+    private static string? OtherKeys(TableKeys table, TableDescription found) =>
+        Keys(found).SequenceEqual([$"HASH {table.Hash} S", $"RANGE {table.Range} S"])
+            ? null
+            : $"Table {table.Table} has other keys ({string.Join(", ", Keys(found))}) than the hash key {table.Hash} (S) and the range key {table.Range} (S). Set another name in section Storage.";
+
+    // While updating it takes reads and writes.
+    private static string? NotActive(TableKeys table, TableDescription found) =>
+        found.TableStatus == TableStatus.ACTIVE || found.TableStatus == TableStatus.UPDATING ? null : $"Table {table.Table} is {found.TableStatus.Value}, not ACTIVE. Wait; if it stays so, look at it in DynamoDB's console.";
+
+    private static string Billing(TableDescription found) => found.BillingModeSummary?.BillingMode == BillingMode.PAY_PER_REQUEST
+        ? "on demand"
+        : $"provisioned, {found.ProvisionedThroughput?.ReadCapacityUnits ?? 0} read and {found.ProvisionedThroughput?.WriteCapacityUnits ?? 0} write units a second";
 
     private static IEnumerable<string> Keys(TableDescription table) =>
         from key in table.KeySchema

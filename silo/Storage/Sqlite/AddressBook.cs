@@ -12,8 +12,12 @@ namespace AwsVpcCni.Silo.Storage.Sqlite;
 /// <summary>The rows of <c>addresses</c>: each change is one conditional statement.</summary>
 internal sealed class AddressBook(Database database, IOptions<StorageOptions> options) : IAddressBook
 {
-    private const string Columns =
+    /// <summary>Of the table, as <see cref="Row"/> reads them.</summary>
+    public const string Columns =
         "node, address, container, ifname, pod_namespace, pod_name, pod_uid, incarnation, number, since, released";
+
+    private const string Values =
+        "$node, $address, $container, $ifname, $namespace, $name, $uid, $incarnation, $number, $since, $released";
 
     private readonly TimeSpan _deadline = options.Value.AttemptDeadline;
 
@@ -59,20 +63,34 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
             },
             cancellation);
 
+    /// <summary>A row of an import, released or not.</summary>
+    /// <returns>How many rows it has made: one.</returns>
+    public static int Insert(Session session, AddressRow row) => session.Execute($"INSERT INTO addresses ({Columns}) VALUES ({Values})", Of(row));
+
+    /// <summary>A row of a query for <see cref="Columns"/>.</summary>
+    public static AddressRow Row(SqliteDataReader row) => new()
+    {
+        NodeId = row.GetString(0),
+        Address = Ip.Parse(row.GetString(1)),
+        Sandbox = new SandboxKey(row.GetString(2), row.GetString(3)),
+        Pod = new PodName(row.GetString(4), row.GetString(5), row.GetString(6)),
+        Stamp = new Stamp(row.GetInt64(7), row.GetInt64(8)),
+        Since = Time(row.GetString(9)),
+        Released = row.IsDBNull(10) ? null : Time(row.GetString(10)),
+    };
+
     private static AddressRow? Assign(Session session, AddressRow row)
     {
         var written = session.Execute(
             $"""
             INSERT INTO addresses ({Columns})
-            VALUES ($node, $address, $container, $ifname, $namespace, $name, $uid, $incarnation, $number, $since, NULL)
+            VALUES ({Values})
             ON CONFLICT (node, address) DO UPDATE SET
                 container = excluded.container, ifname = excluded.ifname, pod_namespace = excluded.pod_namespace, pod_name = excluded.pod_name,
                 pod_uid = excluded.pod_uid, incarnation = excluded.incarnation, number = excluded.number, since = excluded.since, released = NULL
             WHERE addresses.released IS NOT NULL
             """,
-            ("$node", row.NodeId), ("$address", row.Address.ToString()), ("$container", row.Sandbox.ContainerId), ("$ifname", row.Sandbox.IfName),
-            ("$namespace", row.Pod.Namespace), ("$name", row.Pod.Name), ("$uid", row.Pod.Uid),
-            ("$incarnation", row.Stamp.Incarnation), ("$number", row.Stamp.Number), ("$since", Text(row.Since))) == 1;
+            Of(row)) == 1;
         if (written)
         {
             return null;
@@ -87,16 +105,13 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
             $"SELECT {Columns} FROM addresses WHERE node = $node AND address = $address", Row,
             ("$node", nodeId), ("$address", address.ToString())).SingleOrDefault();
 
-    private static AddressRow Row(SqliteDataReader row) => new()
-    {
-        NodeId = row.GetString(0),
-        Address = Ip.Parse(row.GetString(1)),
-        Sandbox = new SandboxKey(row.GetString(2), row.GetString(3)),
-        Pod = new PodName(row.GetString(4), row.GetString(5), row.GetString(6)),
-        Stamp = new Stamp(row.GetInt64(7), row.GetInt64(8)),
-        Since = Time(row.GetString(9)),
-        Released = row.IsDBNull(10) ? null : Time(row.GetString(10)),
-    };
+    private static (string, object?)[] Of(AddressRow row) =>
+    [
+        ("$node", row.NodeId), ("$address", row.Address.ToString()), ("$container", row.Sandbox.ContainerId), ("$ifname", row.Sandbox.IfName),
+        ("$namespace", row.Pod.Namespace), ("$name", row.Pod.Name), ("$uid", row.Pod.Uid),
+        ("$incarnation", row.Stamp.Incarnation), ("$number", row.Stamp.Number), ("$since", Text(row.Since)),
+        ("$released", row.Released is { } released ? Text(released) : null),
+    ];
 
     private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
 

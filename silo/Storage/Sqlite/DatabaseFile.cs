@@ -3,6 +3,13 @@ using Microsoft.Data.Sqlite;
 
 namespace AwsVpcCni.Silo.Storage.Sqlite;
 
+/// <summary>The store's file as it is found.</summary>
+/// <param name="File">After links.</param>
+/// <param name="State">Missing, free, or held by a silo.</param>
+/// <param name="Schema">Its version; null: it has none that we can read.</param>
+/// <param name="Wrong">What is not in order, and what to do; null: nothing.</param>
+internal sealed record FileLook(string File, string State, long? Schema, string? Wrong);
+
 /// <summary>Opens the store's file: owned alone, checked before the first write, at this program's schema version.</summary>
 /// <remarks>Every failure is a <see cref="StoreException"/> that names the file and says what to do. A file that is not in
 /// order is left as it is.</remarks>
@@ -79,6 +86,32 @@ internal sealed class DatabaseFile : IDisposable
         }
     }
 
+    /// <summary>Looks at the file and changes nothing, also while a silo has it.</summary>
+    public static FileLook Look(string path)
+    {
+        var file = FinalPath(path);
+        if (!File.Exists(file))
+        {
+            return new FileLook(file, "missing", null, null);
+        }
+
+        var state = IsHeld(file) ? "held by a silo" : "free";
+        try
+        {
+            Check(file);
+            using var connection = Connect(file, SqliteOpenMode.ReadOnly);
+            return new FileLook(file, state, Number(connection, "PRAGMA user_version"), null);
+        }
+        catch (SqliteException e)
+        {
+            return new FileLook(file, state, null, Translate(file, e).Message);
+        }
+        catch (StoreException e)
+        {
+            return new FileLook(file, state, null, e.Message);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -111,6 +144,23 @@ internal sealed class DatabaseFile : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new StoreException($"{file}: cannot be written ({e.Message}). Give the silo's user write permission on the file and its folder, or set Storage:Path to another file.", e);
+        }
+    }
+
+    private static bool IsHeld(string file)
+    {
+        try
+        {
+            File.Open(file + ".lock", FileMode.Open, FileAccess.Read, FileShare.Read).Dispose(); // flock(LOCK_SH).
+            return false;
+        }
+        catch (FileNotFoundException)
+        {
+            return false;
+        }
+        catch (IOException e) when (e.HResult == EAGAIN)
+        {
+            return true;
         }
     }
 

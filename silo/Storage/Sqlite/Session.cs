@@ -2,7 +2,7 @@ using Microsoft.Data.Sqlite;
 
 namespace AwsVpcCni.Silo.Storage.Sqlite;
 
-/// <summary>Runs statements on the store's connection, each prepared once. Used by the store's thread only.</summary>
+/// <summary>Runs statements on the store's connection, each prepared once. Used by one thread at a time.</summary>
 internal sealed class Session(SqliteConnection connection) : IDisposable
 {
     private readonly Dictionary<string, SqliteCommand> _prepared = [];
@@ -22,6 +22,16 @@ internal sealed class Session(SqliteConnection connection) : IDisposable
         }
 
         return rows;
+    }
+
+    /// <summary>Every row that a query gives, each read when it is asked for.</summary>
+    public IEnumerable<T> Stream<T>(string sql, Func<SqliteDataReader, T> read)
+    {
+        using var reader = Command(sql, []).ExecuteReader();
+        while (reader.Read())
+        {
+            yield return read(reader);
+        }
     }
 
     /// <inheritdoc/>

@@ -14,5 +14,6 @@ internal static class SqliteSetup
             parts.GetRequiredService<IOptions<StorageOptions>>().Value.Path, parts.GetRequiredService<TimeProvider>(), parts.GetRequiredService<ILogger<Database>>()))
         .AddSingleton<IStore, SqliteStore>()
         .AddSingleton<IAddressBook, AddressBook>()
-        .AddGrainStorage(DocumentJson.StorageName, (parts, _) => ActivatorUtilities.CreateInstance<GrainStorage>(parts));
+        .AddGrainStorage(DocumentJson.StorageName, (parts, _) => ActivatorUtilities.CreateInstance<GrainStorage>(parts))
+        .AddSingleton<IStoreContents, Contents>();
 }

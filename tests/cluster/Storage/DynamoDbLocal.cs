@@ -76,7 +76,7 @@ public sealed class DynamoDbLocal : IAsyncLifetime
     /// <summary>A client that goes through <paramref name="way"/>.</summary>
     internal AmazonDynamoDBClient Connect(StorageOptions options, HttpFaults? way = null) => new(Credentials, Config(options, way));
 
-    /// <summary>As <see cref="Connect"/>, and a query's page has two items.</summary>
+    /// <summary>As <see cref="Connect"/>, and a page of a query or a scan has two items.</summary>
     internal AmazonDynamoDBClient ConnectWithSmallPages(StorageOptions options) => new SmallPages(Credentials, Config(options, null));
 
     private AWSCredentials Credentials => _process is null ? DefaultAWSCredentialsIdentityResolver.GetCredentials() : new BasicAWSCredentials("x", "y");
@@ -173,6 +173,12 @@ public sealed class DynamoDbLocal : IAsyncLifetime
         {
             request.Limit = 2;
             return base.QueryAsync(request, cancellationToken);
+        }
+
+        public override Task<ScanResponse> ScanAsync(ScanRequest request, CancellationToken cancellationToken = default)
+        {
+            request.Limit = 2;
+            return base.ScanAsync(request, cancellationToken);
         }
     }
 }

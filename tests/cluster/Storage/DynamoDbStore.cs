@@ -73,7 +73,7 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     public async ValueTask OpenAsync() => await Tables().OpenAsync(TestContext.Current.CancellationToken);
 
     public Tables Tables(HttpFaults? way = null) =>
-        new(Sender(way), Book(), Options, TimeProvider.System, NullLogger<Tables>.Instance);
+        new(Sender(way), Book(), new ImportMark(Sender(way), Options), Options, TimeProvider.System, NullLogger<Tables>.Instance);
 
     public AddressBook Book(HttpFaults? way = null) => new(Sender(way), Options);
 
@@ -82,6 +82,15 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     public MembershipTable Membership(HttpFaults? way = null) => new(Sender(way), Tables(), Options, Cluster);
 
     public GrainStorage Documents(HttpFaults? way = null) => new(Sender(way), Options, Cluster);
+
+    /// <summary>All of it, read in small pages.</summary>
+    public Contents Contents()
+    {
+        var sender = Sender(_dynamo.ConnectWithSmallPages(Settings));
+        return new Contents(
+            sender, Tables(), Membership(), new ImportMark(sender, Options), new GrainStorage(sender, Options, Cluster), Options,
+            Microsoft.Extensions.Options.Options.Create(new SiloNetworkOptions()), TimeProvider.System);
+    }
 
     /// <summary>DynamoDB itself.</summary>
     public AmazonDynamoDBClient Sdk => _sdk;

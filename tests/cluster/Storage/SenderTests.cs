@@ -30,7 +30,7 @@ public sealed class SenderTests : IDisposable
     [InlineData("UnrecognizedClientException", 400, "no credentials that DynamoDB takes (UnrecognizedClientException: as the test wished). Give the silo a role")]
     [InlineData("InvalidSignatureException", 400, "no credentials that DynamoDB takes")] // A wrong clock too.
     [InlineData("ExpiredTokenException", 400, "no credentials that DynamoDB takes")]
-    [InlineData("ResourceNotFoundException", 400, "DynamoDB has no table addresses here. Start the silo with Storage:CreateTables=true")]
+    [InlineData("ResourceNotFoundException", 400, "DynamoDB has no table addresses here. `silo ipam tables create` makes it")]
     [InlineData("ValidationException", 400, "DynamoDB refused dynamodb:DeleteItem on table addresses (ValidationException: as the test wished).")]
     public async Task What_cannot_pass_is_sent_once_and_told_with_what_to_do(string code, int status, string said)
     {

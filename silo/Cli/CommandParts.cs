@@ -1,0 +1,23 @@
+using AwsVpcCni.Silo.Hosting;
+using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Storage;
+
+namespace AwsVpcCni.Silo.Cli;
+
+/// <summary>The store's parts for a command that needs no running silo, by the silo's own settings.</summary>
+internal static class CommandParts
+{
+    /// <summary>They are made when they are asked for: nothing is opened yet.</summary>
+    /// <exception cref="CommandException">What is wrong with the settings, as the silo says it.</exception>
+    public static ServiceProvider OfStore()
+    {
+        var configuration = new ConfigurationManager();
+        configuration.AddSiloSettings();
+        return SiloSettings.Errors(configuration, "Cluster", "Ec2", "Storage", "Silo") is { Count: > 0 } errors
+            ? throw new CommandException(errors)
+            : new ServiceCollection()
+                .AddSingleton<IConfiguration>(configuration).AddSingleton(TimeProvider.System).AddTransient(_ => new Random()).AddLogging()
+                .AddSiloOptions().AddClusterIdentity().AddStorage(configuration)
+                .BuildServiceProvider();
+    }
+}

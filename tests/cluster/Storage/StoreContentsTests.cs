@@ -1,0 +1,350 @@
+using System.Text.Json;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Storage;
+using AwsVpcCni.Silo.Storage.Sqlite;
+using Orleans.Storage;
+using Xunit;
+using Sqlite = AwsVpcCni.Silo.Storage.Sqlite;
+
+namespace AwsVpcCni.Tests.Cluster.Storage;
+
+/// <summary>All of a store, taken to another one: between all kinds of stores.</summary>
+[Collection(nameof(DynamoDbLocal))]
+public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
+{
+    private const string Import = "import-1";
+    private static readonly DateTimeOffset Noon = new(2026, 11, 25, 12, 0, 0, TimeSpan.Zero);
+
+    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("avc-contents-");
+    private readonly List<DynamoDbStore> _dynamoStores = [];
+    private int _files;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var store in _dynamoStores)
+        {
+            await store.DisposeAsync();
+        }
+
+        _folder.Delete(recursive: true);
+    }
+
+    [Theory]
+    [InlineData("sqlite", "sqlite")]
+    [InlineData("sqlite", "dynamodb")]
+    [InlineData("dynamodb", "sqlite")]
+    [InlineData("dynamodb", "dynamodb")]
+    public async Task What_comes_out_of_a_store_goes_into_any_other_and_comes_out_of_it_the_same(string from, string to)
+    {
+        var seed = Environment.TickCount;
+        TestContext.Current.SendDiagnosticMessage("seed {0}", seed);
+        var records = Draw(new Random(seed));
+        var (first, second) = (New(from), New(to));
+        await first.FillAsync(Import, records.ToAsyncEnumerable(), Cancellation);
+
+        var exported = await ExportAsync(first);
+        await ImportAsync(second, exported);
+        var again = await ExportAsync(second);
+
+        Assert.True(Lines(exported).SetEquals(Lines(again)), $"seed {seed}");
+        var read = await second.ReadAsync(Cancellation).ToListAsync(Cancellation);
+        Assert.True(
+            records.OfType<StoreRecord.Address>().ToHashSet().SetEquals(read.OfType<StoreRecord.Address>()), $"seed {seed}: rows");
+        var bodies = read.OfType<StoreRecord.Document>().ToDictionary(document => (document.Grain, document.Name), document => document.Body);
+        Assert.Equal(records.OfType<StoreRecord.Document>().Count(), bodies.Count);
+        Assert.All(records.OfType<StoreRecord.Document>(), document => Assert.True(
+            JsonElement.DeepEquals(JsonElement.Parse(document.Body), JsonElement.Parse(bodies[(document.Grain, document.Name)])), $"seed {seed}: {document}"));
+    }
+
+    [Theory]
+    [InlineData("sqlite")]
+    [InlineData("dynamodb")]
+    public async Task Grains_find_what_was_imported_and_write_on(string provider)
+    {
+        var store = New(provider);
+        await store.FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation);
+        using var database = provider == "sqlite" ? Database.Open(Path.Combine(_folder.FullName, $"{_files}.db"), TimeProvider.System) : null;
+        IGrainStorage storage = database is null ? _dynamoStores[^1].Documents() : new Sqlite.GrainStorage(database, SqliteFile.Options);
+        IAddressBook book = database is null ? _dynamoStores[^1].Book() : new Sqlite.AddressBook(database, SqliteFile.Options);
+
+        var state = new GrainState<Document>();
+        await storage.ReadStateAsync("document", GrainId.Create("node", "i-1"), state);
+        Assert.Equal((true, 7), (state.RecordExists, state.State!.Count));
+        state.State = new Document { Count = 8 };
+        await storage.WriteStateAsync("document", GrainId.Create("node", "i-1"), state);
+        await storage.WriteStateAsync("document", GrainId.Create("node", "i-1"), state);
+
+        Assert.Equal(((StoreRecord.Address)Some()[1]).Row, Assert.Single(await book.ReadNodeAsync("i-1", Cancellation)));
+    }
+
+    [Fact]
+    public async Task A_cleared_document_is_not_taken_along()
+    {
+        var store = NewDynamoDb();
+        await store.OpenAsync();
+        var state = new GrainState<Document>(new Document { Count = 1 });
+        await store.Documents().WriteStateAsync("document", GrainId.Create("node", "i-1"), state);
+        await store.Documents().ClearStateAsync("document", GrainId.Create("node", "i-1"), state);
+        Assert.Empty(await store.Contents().ReadAsync(Cancellation).ToListAsync(Cancellation));
+
+        var path = NewPath();
+        using (var database = Database.Open(path, TimeProvider.System))
+        {
+            state = new GrainState<Document>(new Document { Count = 1 });
+            var documents = new Sqlite.GrainStorage(database, SqliteFile.Options);
+            await documents.WriteStateAsync("document", GrainId.Create("node", "i-1"), state);
+            await documents.ClearStateAsync("document", GrainId.Create("node", "i-1"), state);
+        }
+
+        Assert.Empty(await Of(path).ReadAsync(Cancellation).ToListAsync(Cancellation));
+    }
+
+    [Theory]
+    [InlineData("sqlite", 0, "not empty")]
+    [InlineData("sqlite", 1, "not empty")]
+    [InlineData("dynamodb", 0, "-grains is not empty")]
+    [InlineData("dynamodb", 1, "-addresses is not empty")]
+    public async Task A_store_with_anything_in_it_is_refused_and_left_as_it_is(string provider, int has, string said)
+    {
+        var store = New(provider);
+        await store.FillAsync(Import, new[] { Some()[has] }.ToAsyncEnumerable(), Cancellation);
+
+        var refused = await Assert.ThrowsAsync<StoreException>(() => store.FillAsync("import-2", Draw(new Random(1)).ToAsyncEnumerable(), Cancellation));
+        Assert.Contains(said, refused.Message, StringComparison.Ordinal);
+        Assert.Contains("an empty store only", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(Some()[has], Assert.Single(await store.ReadAsync(Cancellation).ToListAsync(Cancellation)));
+        await Assert.ThrowsAsync<StoreException>(() => store.FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation)); // It has ended, the same one too.
+    }
+
+    [Theory]
+    [InlineData("sqlite")]
+    [InlineData("dynamodb")]
+    public async Task A_record_that_comes_twice_is_refused(string provider)
+    {
+        var twice = Some()[0] as StoreRecord.Document;
+        StoreRecord[] records = [twice!, twice! with { Body = """{"count":9}""" }];
+
+        Assert.Contains("twice", (await Assert.ThrowsAsync<StoreException>(() => New(provider).FillAsync(Import, records.ToAsyncEnumerable(), Cancellation))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_interrupted_import_into_a_file_leaves_nothing()
+    {
+        var store = New("sqlite");
+
+        await Assert.ThrowsAsync<IOException>(() => store.FillAsync(Import, Interrupted(Draw(new Random(2)), 30), Cancellation));
+
+        Assert.Empty(await store.ReadAsync(Cancellation).ToListAsync(Cancellation));
+        await store.FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation);
+        Assert.Equal(Some(), await store.ReadAsync(Cancellation).ToListAsync(Cancellation));
+    }
+
+    [Fact]
+    public async Task An_interrupted_import_into_DynamoDB_keeps_silos_and_exports_away_until_the_same_one_has_come_to_its_end()
+    {
+        var store = NewDynamoDb();
+        var records = Draw(new Random(3));
+        await Assert.ThrowsAsync<IOException>(() => store.Contents().FillAsync(Import, Interrupted(records, 30), Cancellation));
+
+        foreach (var refused in new[]
+        {
+            await Assert.ThrowsAsync<StoreException>(() => store.OpenAsync().AsTask()), // As a silo does at its start.
+            await Assert.ThrowsAsync<StoreException>(() => store.Contents().ReadAsync(Cancellation).ToListAsync(Cancellation).AsTask()),
+        })
+        {
+            Assert.Contains("holds a part of an import that was interrupted. Run the same `ipam import` again", refused.Message, StringComparison.Ordinal);
+        }
+
+        var other = await Assert.ThrowsAsync<StoreException>(() => store.Contents().FillAsync("import-2", records.ToAsyncEnumerable(), Cancellation));
+        Assert.Contains("holds a part of another import", other.Message, StringComparison.Ordinal);
+
+        await Assert.ThrowsAsync<IOException>(() => store.Contents().FillAsync(Import, Interrupted(records, 60), Cancellation));
+        await store.Contents().FillAsync(Import, records.ToAsyncEnumerable(), Cancellation);
+        await store.OpenAsync();
+        Assert.Equal(records.Count, (await store.Contents().ReadAsync(Cancellation).ToListAsync(Cancellation)).Count);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task What_a_silo_has_written_meanwhile_is_found(int number)
+    {
+        var store = NewDynamoDb();
+        await Assert.ThrowsAsync<IOException>(() => store.Contents().FillAsync(Import, Interrupted([], 0), Cancellation));
+        if (number == 0)
+        {
+            await store.Documents().WriteStateAsync("document", GrainId.Create("node", "i-1"), new GrainState<Document>(new Document { Count = 7 })); // The same, and yet another write.
+        }
+        else
+        {
+            await store.Book().TryAssignAsync(((StoreRecord.Address)Some()[1]).Row with { Stamp = new Stamp(9, 9), Released = null }, Cancellation);
+        }
+
+        var refused = await Assert.ThrowsAsync<StoreException>(() => store.Contents().FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation));
+        Assert.Contains($"has another {Some()[number]} than the export: a silo runs on these tables", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_document_that_no_item_holds_is_found_before_anything_is_written()
+    {
+        var large = new StoreRecord.Document("node/i-1", "node", $"\"{new string('x', 400 * 1024)}\"");
+
+        Of(NewPath()).Check(large);
+        Assert.StartsWith("node of node/i-1: the document has ", Assert.Throws<StoreException>(() => NewDynamoDb().Contents().Check(large)).Message, StringComparison.Ordinal);
+        NewDynamoDb().Contents().Check(large with { Body = large.Body[250..] });
+    }
+
+    [Theory]
+    [InlineData(SiloStatus.Active, 10, true)]
+    [InlineData(SiloStatus.Joining, 10, true)]
+    [InlineData(SiloStatus.Active, 200, false)] // Killed, and nobody was there to see it.
+    [InlineData(SiloStatus.Dead, 10, false)]
+    public async Task A_silo_that_runs_on_the_tables_is_seen(SiloStatus status, int secondsAgo, bool seen)
+    {
+        var store = NewDynamoDb();
+        await store.OpenAsync();
+        var membership = store.Membership();
+        await membership.InitializeMembershipTable(true);
+        var alive = TimeProvider.System.GetUtcNow().UtcDateTime.AddSeconds(-secondsAgo);
+        var silo = new MembershipEntry
+        {
+            SiloAddress = SiloAddress.New(System.Net.IPAddress.Loopback, 11111, 1), Status = status, HostName = "there", SiloName = "there", StartTime = alive, IAmAliveTime = alive,
+        };
+        Assert.True(await membership.InsertRow(silo, (await membership.ReadAll()).Version.Next()));
+
+        var export = await Record.ExceptionAsync(() => store.Contents().ReadAsync(Cancellation).ToListAsync(Cancellation).AsTask());
+        var import = await Record.ExceptionAsync(() => store.Contents().FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation));
+
+        Assert.Equal((seen, seen), (export is StoreException, import is StoreException));
+        if (seen)
+        {
+            Assert.StartsWith($"The silo 127.0.0.1:11111 (there) runs on these tables: it is {status}, and said ", export!.Message, StringComparison.Ordinal);
+            Assert.Equal(0, (await store.Sdk.ScanAsync(new(store.Settings.AddressTable), Cancellation)).Count);
+        }
+    }
+
+    [Fact]
+    public async Task A_silo_that_has_the_file_is_seen_and_a_file_that_is_not_there_is_not_made()
+    {
+        var path = NewPath();
+        Assert.Contains("there is no such file", (await Assert.ThrowsAsync<StoreException>(() => Of(path).ReadAsync(Cancellation).ToListAsync(Cancellation).AsTask())).Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(path));
+
+        using var silo = Database.Open(path, TimeProvider.System);
+        foreach (var refused in new[]
+        {
+            await Assert.ThrowsAsync<StoreException>(() => Of(path).ReadAsync(Cancellation).ToListAsync(Cancellation).AsTask()),
+            await Assert.ThrowsAsync<StoreException>(() => Of(path).FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation)),
+        })
+        {
+            Assert.Contains("another silo has it", refused.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task What_we_would_lose_or_do_not_know_is_not_exported()
+    {
+        var store = NewDynamoDb();
+        await store.Contents().FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation);
+        var row = AwsVpcCni.Silo.Storage.DynamoDb.AddressItem.Write(((StoreRecord.Address)Some()[1]).Row);
+        row["of_a_later_silo"] = new("x");
+        await store.Sdk.PutItemAsync(store.Settings.AddressTable, row, Cancellation);
+        Assert.Contains("has an item with the attribute of_a_later_silo", await WhyNotAsync(), StringComparison.Ordinal);
+
+        await store.Sdk.PutItemAsync(store.Settings.GrainTable, new() { ["GrainReference"] = new("other_node/i-1"), ["GrainType"] = new("document") }, Cancellation);
+        Assert.Contains("is of another service than aws-vpc-cni", await WhyNotAsync(), StringComparison.Ordinal);
+
+        async Task<string> WhyNotAsync() => (await Assert.ThrowsAsync<StoreException>(() => store.Contents().ReadAsync(Cancellation).ToListAsync(Cancellation).AsTask())).Message;
+    }
+
+    private static List<StoreRecord> Some() =>
+    [
+        new StoreRecord.Document("node/i-1", "document", """{"count":7}"""),
+        new StoreRecord.Address(new AddressRow
+        {
+            NodeId = "i-1", Address = Ip.Parse("10.0.0.9"), Sandbox = new SandboxKey("c", "eth0"), Pod = new PodName("default", "web", "uid"), Stamp = new Stamp(1, 2), Since = Noon, Released = Noon.AddSeconds(1),
+        }),
+    ];
+
+    // 60 grains with a document or two each, in which are fields that nobody knows, and up to 5 rows.
+    private static List<StoreRecord> Draw(Random random)
+    {
+        List<StoreRecord> records = [];
+        string Text() => string.Concat(Enumerable.Range(0, random.Next(12)).Select(_ => random.Next(5) == 0 ? char.ConvertFromUtf32(random.Next(1, 0xD800)) : $"{(char)random.Next('a', 'z')}"));
+        for (var grain = 0; grain < 60; grain++)
+        {
+            var id = $"i-{grain:x17}";
+            foreach (var name in new[] { "node", "other" }.Take(random.Next(1, 3)))
+            {
+                var body = JsonSerializer.Serialize(
+                    new Dictionary<string, object?> { ["schema"] = 1, [$"unknown{random.Next()}"] = new object?[] { Text(), random.NextInt64(), random.NextDouble(), null, true }, ["text"] = Text() },
+                    random.Next(2) == 0 ? s_indented : null);
+                records.Add(new StoreRecord.Document($"node/{id}", name, body));
+            }
+
+            for (var row = random.Next(6); row > 0; row--)
+            {
+                var since = Noon.AddTicks(random.NextInt64(1L << 40));
+                records.Add(new StoreRecord.Address(new AddressRow
+                {
+                    NodeId = id, Address = random.Next(2) == 0 ? Ip.Parse($"10.0.{grain}.{row}") : Ip.Parse($"fd00::{grain:x}:{row:x}"), Sandbox = new SandboxKey($"c{random.Next()}", "eth0"),
+                    Pod = new PodName(Text(), Text(), Text()), Stamp = new Stamp(random.NextInt64(), random.NextInt64()), Since = since, Released = random.Next(2) == 0 ? null : since.AddTicks(random.Next()),
+                }));
+            }
+        }
+
+        return records;
+    }
+
+    private static async IAsyncEnumerable<StoreRecord> Interrupted(IEnumerable<StoreRecord> records, int after)
+    {
+        foreach (var record in records.Take(after))
+        {
+            yield return record;
+        }
+
+        await Task.CompletedTask;
+        throw new IOException("interrupted, as the test wished");
+    }
+
+    private static async Task<byte[]> ExportAsync(IStoreContents store)
+    {
+        using var file = new MemoryStream();
+        await ExportFile.WriteAsync(file, new ExportHeader(ExportFile.Format, "test", "any", Noon), store.ReadAsync(Cancellation), Cancellation);
+        return file.ToArray();
+    }
+
+    private static async Task ImportAsync(IStoreContents store, byte[] exported)
+    {
+        using var file = new MemoryStream(exported);
+        await store.FillAsync(Import, ExportFile.ReadAsync(file, Cancellation), Cancellation);
+    }
+
+    private static HashSet<string> Lines(byte[] exported) => [.. System.Text.Encoding.UTF8.GetString(exported).Split('\n')];
+
+    private IStoreContents New(string provider) => provider == "sqlite" ? Of(NewPath()) : NewDynamoDb().Contents();
+
+    private string NewPath() => Path.Combine(_folder.FullName, $"{++_files}.db");
+
+    private static Sqlite.Contents Of(string path) => new(Microsoft.Extensions.Options.Options.Create(new StorageOptions { Path = path }));
+
+    private DynamoDbStore NewDynamoDb()
+    {
+        _dynamoStores.Add(new DynamoDbStore(dynamo));
+        return _dynamoStores[^1];
+    }
+
+    private sealed class Document
+    {
+        public int Count { get; init; }
+    }
+}
