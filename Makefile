@@ -23,10 +23,12 @@ built-e2e := artifacts/.built-end-to-end
 built-bench := artifacts/.built-benchmarks
 built-sim := artifacts/.built-simulation
 built-wiring := artifacts/.built-wiring
+built-cluster := artifacts/.built-cluster
 wiring := tests/wiring/bin/Release/net10.0/AwsVpcCni.Tests.Wiring
+cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate mutations wiring fuzz e2e kill-points demo footprint bench-add bench-burst check clean
+.PHONY: help setup build publish test test-unit simulate mutations soak wiring fuzz e2e kill-points demo footprint bench-add bench-burst check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,6 +54,9 @@ simulate: $(built-sim) ## The real grains and leases in virtual time, with fault
 mutations: ## What must not be missing is taken out, one thing after another: the seeds of `make test` must find each. NAMES=... for some.
 	@scripts/setup.sh sdk
 	@scripts/mutations.sh $(NAMES)
+
+soak: $(built-cluster) ## Of three silos on DynamoDB Local one is killed, another stands still, RUNS=n times (10), while pods come and go on 50 nodes; root.
+	@$(cluster) soak $(or $(RUNS),10)
 
 wiring: build $(plugin) ## Netlink, wiring and the emulator's fabric, in namespaces of their own.
 	@scripts/test.sh wiring
@@ -96,6 +101,11 @@ $(built-e2e): $(call sources,tests/end-to-end tests/vpc-emulator cni-plugin/prot
 $(built-sim): $(call sources,tests/simulation tests/cluster/Grains tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
 	@scripts/setup.sh sdk
 	@scripts/build.sh tests/simulation/AwsVpcCni.Tests.Simulation.csproj
+	@mkdir -p $(@D) && touch $@
+
+$(built-cluster): $(call sources,tests/cluster tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
+	@scripts/setup.sh sdk
+	@scripts/build.sh tests/cluster/AwsVpcCni.Tests.Cluster.csproj
 	@mkdir -p $(@D) && touch $@
 
 $(built-wiring): $(call sources,tests/wiring tests/vpc-emulator node-executor cni-plugin/protocol grains/core)

@@ -27,6 +27,14 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
     /// <param name="tokenPath">File with the bearer token.</param>
     /// <param name="caPath">PEM of the authority that signs the silos' certificates; null: the machine's own.</param>
     public HttpNodeApi(IReadOnlyList<Uri> silos, string tokenPath, string? caPath, TimeProvider time)
+        : this(silos, tokenPath, caPath, time, connect: null)
+    {
+    }
+
+    /// <summary>The same from another network namespace.</summary>
+    /// <param name="connect">Makes the connections; null: this process does.</param>
+    internal HttpNodeApi(
+        IReadOnlyList<Uri> silos, string tokenPath, string? caPath, TimeProvider time, Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>>? connect)
     {
         (this.silos, token, this.time) = (new SiloList(silos, time), new TokenFile(tokenPath), time);
         var handler = new SocketsHttpHandler
@@ -34,6 +42,7 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
             AllowAutoRedirect = false,
             UseCookies = false,
             UseProxy = false,
+            ConnectCallback = connect,
             ConnectTimeout = TimeSpan.FromSeconds(1),
             // A silo whose machine has vanished resets nothing; the hint stream would never end.
             KeepAlivePingDelay = TimeSpan.FromSeconds(5),

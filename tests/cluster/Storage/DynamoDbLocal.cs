@@ -90,8 +90,8 @@ public sealed class DynamoDbLocal : IAsyncLifetime
         return config;
     }
 
-    // A socket stays in the namespace where it was made.
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    /// <summary>A connection inside that namespace: a socket stays where it was made.</summary>
+    internal async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
     {
         var socket = _process is null ? Make() : NetworkNamespace.Run($"/proc/{_process.Id}/ns/net", Make);
         try

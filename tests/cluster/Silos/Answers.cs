@@ -1,0 +1,57 @@
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Lease;
+
+namespace AwsVpcCni.Tests.Cluster.Silos;
+
+/// <summary>An executor's way to the silos, which notes how long its calls go without an answer.</summary>
+internal sealed class Answers(INodeApi api) : INodeApi
+{
+    private readonly Lock _lock = new();
+    private long? _unansweredSince;
+    private TimeSpan _longest;
+
+    public string? Silo => api.Silo;
+
+    /// <summary>The longest time from a call that got no answer, or got it late, to the next answer, since this was taken last.</summary>
+    public TimeSpan TakeLongest()
+    {
+        lock (_lock)
+        {
+            var longest = _unansweredSince is { } since && TimeProvider.System.GetElapsedTime(since) is var now && now > _longest ? now : _longest;
+            _longest = TimeSpan.Zero;
+            return longest;
+        }
+    }
+
+    public Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation) => NoteAsync(() => api.AssignAsync(request, cancellation));
+
+    public Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation) => NoteAsync(() => api.ReleaseAsync(request, cancellation));
+
+    public Task<NodeOrders> SyncAsync(NodeReport report, CancellationToken cancellation) => NoteAsync(() => api.SyncAsync(report, cancellation));
+
+    public Task ListenAsync(Action hint, CancellationToken cancellation) => api.ListenAsync(hint, cancellation);
+
+    private async Task<T> NoteAsync<T>(Func<Task<T>> call)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        var isAnswered = false;
+        try
+        {
+            var reply = await call();
+            isAnswered = true;
+            return reply;
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                var since = Math.Min(_unansweredSince ?? began, began);
+                _unansweredSince = isAnswered ? null : since;
+                if (isAnswered && TimeProvider.System.GetElapsedTime(since) is var silence && silence > _longest)
+                {
+                    _longest = silence;
+                }
+            }
+        }
+    }
+}

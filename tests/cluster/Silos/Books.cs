@@ -1,0 +1,69 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Tests.Cluster.Storage;
+
+namespace AwsVpcCni.Tests.Cluster.Silos;
+
+/// <summary>Compares what rows, documents, EC2 and executors say of a node. They follow each other within seconds.</summary>
+internal sealed class Books(DynamoDbStore store, Ec2Process ec2)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>Rows and claims of each node have been the same at one moment.</summary>
+    /// <exception cref="TimeoutException">What differs.</exception>
+    public Task RowsAgreeAsync(IEnumerable<FleetNode> nodes, CancellationToken cancellation) =>
+        Task.WhenAll(nodes.Select(node => UntilAsync(node, () => WhyRowsDifferAsync(node, cancellation), cancellation)));
+
+    /// <summary>Also document, EC2 and lease; of a node where nothing happens.</summary>
+    /// <exception cref="TimeoutException">What differs.</exception>
+    public Task AllAgreesAsync(IEnumerable<FleetNode> nodes, CancellationToken cancellation) => Task.WhenAll(nodes.Select(node => UntilAsync(
+        node, async () => await WhyRowsDifferAsync(node, cancellation) ?? await WhyDocumentDiffersAsync(node, cancellation), cancellation)));
+
+    public async Task<AddressRow?> RowOfAsync(string instanceId, Ip address, CancellationToken cancellation) =>
+        (await store.Book().ReadNodeAsync(instanceId, cancellation)).FirstOrDefault(row => row.Address == address);
+
+    private async Task<string?> WhyRowsDifferAsync(FleetNode node, CancellationToken cancellation)
+    {
+        var claims = Claims();
+        var rows = (await store.Book().ReadNodeAsync(node.Id, cancellation)).Where(row => row.Released is null).Select(row => (row.Address, row.Sandbox)).ToHashSet();
+        return !claims.SetEquals(Claims()) ? "it changes"
+            : !rows.SetEquals(claims) ? $"rows {Text(rows)}, lease {Text(claims)}"
+            : !claims.SetEquals(node.Wired.Select(pod => (pod.Value, pod.Key))) ? $"lease {Text(claims)}, wired {string.Join(' ', node.Wired)}"
+            : null;
+
+        HashSet<(Ip, SandboxKey)> Claims() => [.. node.Lease.Claims.Select(claim => (claim.Value, claim.Key))];
+    }
+
+    private async Task<string?> WhyDocumentDiffersAsync(FleetNode node, CancellationToken cancellation)
+    {
+        var stored = new GrainState<NodeDocument>();
+        await store.Documents().ReadStateAsync("node", GrainId.Create("node", node.Id), stored);
+        var document = stored.State!;
+        var inEc2 = (await ec2.StateAsync(cancellation)).Interfaces.Where(eni => eni.Instance == node.Id)
+            .SelectMany(eni => eni.Addresses.Skip(1), (eni, address) => (Ip.Parse(address), eni.Id)).ToHashSet();
+        var inDocument = document.Interfaces.SelectMany(eni => eni.Addresses, (eni, held) => (held.Address, eni.EniId)).ToHashSet();
+        var inLease = node.Lease.Slots.Where(slot => slot.Value.Leased).Select(slot => (slot.Key, slot.Value.EniId)).ToHashSet();
+        return document.Intents is not [] ? $"intents {string.Join(' ', document.Intents.Select(intent => intent.Kind))}"
+            : !inEc2.SetEquals(inDocument) ? $"EC2 {Text(inEc2)}, document {Text(inDocument)}"
+            : !inLease.SetEquals(inDocument) ? $"lease {Text(inLease)}, document {Text(inDocument)}"
+            : null;
+    }
+
+    private static async Task UntilAsync(FleetNode node, Func<Task<string?>> why, CancellationToken cancellation)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (await why() is { } differs)
+        {
+            if (TimeProvider.System.GetElapsedTime(began) > Patience)
+            {
+                throw new TimeoutException($"{node.Id} after {Patience.TotalSeconds} s: {differs}");
+            }
+
+            await Task.Delay(200, cancellation);
+        }
+    }
+
+    private static string Text<T>(HashSet<T> set) => string.Join(' ', set.Order());
+}

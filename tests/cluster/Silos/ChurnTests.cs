@@ -1,0 +1,54 @@
+using System.Security.Cryptography;
+using AwsVpcCni.Tests.Cluster.Storage;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Silos;
+
+/// <summary>Pods come and go on 50 nodes while a silo ends: none fails, no address is on two, and the books agree. `make soak` does it longer.</summary>
+[Collection(nameof(DynamoDbLocal))]
+public sealed class ChurnTests(DynamoDbLocal dynamo)
+{
+    internal const int Nodes = 50;
+    internal const double AddsPerSecond = 10;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Pods_come_and_go_while_a_silo_is_killed_and_another_one_stands_still()
+    {
+        await using var fleet = await Fleet.StartAsync(dynamo, Nodes, Cancellation);
+        await using var churn = Start(fleet);
+        await CheckAsync(fleet, churn, await Episode.KillAsync(fleet, churn, 1, Cancellation));
+        await CheckAsync(fleet, churn, await Episode.StopAsync(fleet, churn, 2, Cancellation));
+        await EndAsync(fleet, churn);
+    }
+
+    internal static Churn Start(Fleet fleet)
+    {
+        var seed = Environment.GetEnvironmentVariable("TEST_SEED") is { Length: > 0 } given ? int.Parse(given, null) : RandomNumberGenerator.GetInt32(int.MaxValue);
+        TestContext.Current.SendDiagnosticMessage("TEST_SEED={0}", seed);
+        var churn = new Churn(fleet.Nodes, AddsPerSecond, seed);
+        churn.Start();
+        return churn;
+    }
+
+    /// <summary>After an episode.</summary>
+    internal static async Task CheckAsync(Fleet fleet, Churn churn, Episode episode)
+    {
+        TestContext.Current.SendDiagnosticMessage("{0}", episode);
+        Assert.Empty(churn.Failures);
+        Assert.True(episode.Adds.Count > 0, "no ADD");
+        await fleet.Books.RowsAgreeAsync(fleet.Nodes, Cancellation);
+        Assert.Empty(fleet.Register.Wrong);
+    }
+
+    /// <summary>After the last one.</summary>
+    internal static async Task EndAsync(Fleet fleet, Churn churn)
+    {
+        await churn.StopAsync();
+        Assert.Empty(churn.Failures);
+        await fleet.Books.AllAgreesAsync(fleet.Nodes, Cancellation);
+        Assert.Empty(fleet.Register.Wrong);
+        Assert.True(fleet.Register.Reused > 0, "no address was used twice, so the cool-down was not seen");
+    }
+}

@@ -1,0 +1,153 @@
+using System.Globalization;
+using AwsVpcCni.Tests.Cluster.Storage;
+using AwsVpcCni.VpcEmulator.Control;
+using AwsVpcCni.VpcEmulator.Model;
+
+namespace AwsVpcCni.Tests.Cluster.Silos;
+
+/// <summary>Three real silos on DynamoDB Local and the emulated EC2, and nodes whose executors are in this process.</summary>
+internal sealed class Fleet : IAsyncDisposable
+{
+    public const int SiloCount = 3;
+
+    /// <summary>Short, so that addresses are used again within a run.</summary>
+    public static readonly TimeSpan Cooldown = TimeSpan.FromSeconds(10);
+
+    private const string SubnetId = "subnet-0123456789abcdef0";
+
+    private readonly DynamoDbStore _store;
+    private readonly Ec2Process _ec2;
+    private readonly HttpClient _http;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _lookLock = new();
+    private Task<VpcState>? _look;
+    private long _lookedAt;
+    private Task _watching = Task.CompletedTask;
+
+    private Fleet(DynamoDbLocal dynamo, DynamoDbStore store, SiloProcesses silos, Ec2Process ec2) =>
+        (_store, Silos, _ec2, _http, Books) = (store, silos, ec2, dynamo.Http(), new Books(store, ec2));
+
+    public SiloProcesses Silos { get; }
+
+    public IReadOnlyList<FleetNode> Nodes { get; private set; } = [];
+
+    public Register Register { get; } = new(Cooldown);
+
+    /// <summary>What store, EC2 and executors say.</summary>
+    public Books Books { get; }
+
+    public Calls Calls { get; private set; } = null!;
+
+    /// <summary>Answers when each node can give a pod an address.</summary>
+    public static async Task<Fleet> StartAsync(DynamoDbLocal dynamo, int nodes, CancellationToken cancellation)
+    {
+        var store = new DynamoDbStore(dynamo);
+        var silos = new SiloProcesses(dynamo, store, new Dictionary<string, string>
+        {
+            ["Ec2__Endpoint"] = Ec2Process.Endpoint,
+            ["Pool__Cooldown"] = Cooldown.ToString("c", CultureInfo.InvariantCulture),
+            // Enough for most of the time, so that EC2's budget is not what these nodes wait for; and now and then one more is drawn, and returned.
+            ["Pool__MinimumIps"] = "8",
+            ["Pool__WarmIps"] = "1",
+        });
+        string[] ids = [.. Enumerable.Range(1, nodes).Select(number => $"i-{number:x17}")];
+        Ec2Process ec2;
+        try
+        {
+            ec2 = await Ec2Process.StartAsync(dynamo, silos.Folder, Vpc(ids), cancellation);
+        }
+        catch
+        {
+            await silos.DisposeAsync();
+            await store.DisposeAsync();
+            throw;
+        }
+
+        var fleet = new Fleet(dynamo, store, silos, ec2);
+        try
+        {
+            await silos.StartAllAsync(SiloCount, cancellation);
+            await fleet.JoinAsync(dynamo, ids, cancellation);
+            return fleet;
+        }
+        catch
+        {
+            await fleet.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _watching;
+        foreach (var node in Nodes)
+        {
+            await node.DisposeAsync();
+        }
+
+        _http.Dispose();
+        await Silos.DisposeAsync();
+        await _ec2.DisposeAsync();
+        await _store.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    private async Task JoinAsync(DynamoDbLocal dynamo, string[] ids, CancellationToken cancellation)
+    {
+        var tokens = ids.ToDictionary(id => id, Silos.TokenOf);
+        Calls = new Calls(_http, id => tokens[id]);
+        Nodes = [.. ids.Select((id, index) => new FleetNode(
+            id, dynamo, Silos, [.. Enumerable.Range(0, SiloCount).Select(n => SiloProcesses.DoorOf(1 + ((index + n) % SiloCount)))], IsAttachedAsync(id), Register))];
+        await Task.WhenAll(Nodes.Select(node => node.ServableAsync(cancellation))).WaitAsync(SiloProcesses.Patience, cancellation);
+        _watching = Task.Run(WatchAsync, CancellationToken.None);
+    }
+
+    private Func<Core.Contracts.InterfaceOrder, Task<bool>> IsAttachedAsync(string id) => async order =>
+        (await LookAsync()).Interfaces.Any(eni => eni.Id == order.EniId && eni.Instance == id && eni.Attachment == "attached");
+
+    /// <summary>EC2 as it was at most a second ago.</summary>
+    private Task<VpcState> LookAsync()
+    {
+        lock (_lookLock)
+        {
+            if (_look is null || TimeProvider.System.GetElapsedTime(_lookedAt) > TimeSpan.FromSeconds(1))
+            {
+                (_look, _lookedAt) = (_ec2.StateAsync(CancellationToken.None), TimeProvider.System.GetTimestamp());
+            }
+
+            return _look;
+        }
+    }
+
+    /// <summary>Each second: what is on a pod is, in EC2, on an interface of that pod's node.</summary>
+    private async Task WatchAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            var before = Register.Now();
+            var state = await _ec2.StateAsync(CancellationToken.None);
+            var after = Register.Now();
+            var nodeOf = state.Interfaces.SelectMany(eni => eni.Addresses, (eni, address) => (eni.Instance, address)).ToDictionary(one => one.address, one => one.Instance);
+            foreach (var (address, held) in before.Where(one => after.GetValueOrDefault(one.Key) == one.Value))
+            {
+                if (nodeOf.GetValueOrDefault(address.ToString()) is var node && node != held.Node)
+                {
+                    Register.Refute($"{address} is on {held}, and EC2 has it on {node ?? "no node"}");
+                }
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(1), _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private static VpcDescription Vpc(string[] ids) => new()
+    {
+        VpcId = SiloProcesses.VpcId,
+        Region = SiloProcesses.Region,
+        Cidrs = ["10.30.0.0/16"],
+        Subnets = [new() { Id = SubnetId, Cidr = "10.30.0.0/20", Zone = "us-east-1a", ZoneId = "use1-az1" }],
+        SecurityGroups = [new() { Id = "sg-0123456789abcdef0", Name = "default" }],
+        Instances = [.. ids.Select(id => new InstanceDescription { Id = id, Type = "m5.xlarge", Subnet = SubnetId })],
+    };
+}
