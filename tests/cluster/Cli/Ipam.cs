@@ -53,20 +53,49 @@ internal sealed class Ipam
     public Task<Ended> RunAsync(params string[] words) => RunWithInputAsync("", words);
 
     /// <summary>The same, with something to read.</summary>
-    public async Task<Ended> RunWithInputAsync(string input, params string[] words)
+    public Task<Ended> RunWithInputAsync(string input, params string[] words) => RunAsync(Prepare([Silo, "ipam", .. words]), input);
+
+    /// <summary>Runs a script of the shell that calls `silo`.</summary>
+    /// <param name="folder">Where it runs.</param>
+    public Task<Ended> RunScriptAsync(string script, string folder)
     {
-        string[] all = [Path.Combine(AppContext.BaseDirectory, "silo"), "ipam", .. words];
-        var start = _netns is null ? new ProcessStartInfo(all[0], all[1..]) : new ProcessStartInfo("nsenter", [$"--net={_netns}", .. all]);
-        start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
+        var start = Prepare(["sh", "-euc", script]);
+        start.WorkingDirectory = folder;
+        start.Environment["PATH"] = $"{AppContext.BaseDirectory}:{Environment.GetEnvironmentVariable("PATH")}";
+        return RunAsync(start, "");
+    }
+
+    /// <summary>A silo with the same settings, not an `ipam`. Its log goes to a file.</summary>
+    public Process StartSilo(string log) => Process.Start(Prepare(["sh", "-c", "exec \"$1\" >>\"$2\" 2>&1 </dev/null", "sh", Silo, log]))!;
+
+    private static string Silo { get; } = Path.Combine(AppContext.BaseDirectory, "silo");
+
+    private ProcessStartInfo Prepare(string[] words)
+    {
+        var start = _netns is null ? new ProcessStartInfo(words[0], words[1..]) : new ProcessStartInfo("nsenter", [$"--net={_netns}", .. words]);
         foreach (var (name, value) in _settings)
         {
             start.Environment[name] = value;
         }
 
+        return start;
+    }
+
+    private static async Task<Ended> RunAsync(ProcessStartInfo start, string input)
+    {
+        start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
         using var process = Process.Start(start)!;
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.StandardInput.WriteAsync(input);
-        process.StandardInput.Close();
+        try
+        {
+            await process.StandardInput.WriteAsync(input);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It has ended without reading all of it.
+        }
+
         try
         {
             await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Patience);
