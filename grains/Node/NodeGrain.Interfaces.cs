@@ -11,9 +11,15 @@ namespace AwsVpcCni.Grains.Node;
 /// <content>Interfaces that come and go: each EC2 call is one step, stored before the next.</content>
 public sealed partial class NodeGrain
 {
-    private const string ClusterTag = "cluster.k8s.amazonaws.com/name"; // As amazon-vpc-cni-k8s has it, vpc-cni.md 1.5.
-    private const string NodeTag = "node.k8s.amazonaws.com/instance_id";
-    private const string IntentTag = "aws-vpc-cni/intent";
+    /// <summary>On each interface that we make: the cluster's name. As amazon-vpc-cni-k8s has it, vpc-cni.md 1.5.</summary>
+    public const string ClusterTag = "cluster.k8s.amazonaws.com/name";
+
+    /// <summary>The same with the instance that it is made for.</summary>
+    public const string NodeTag = "node.k8s.amazonaws.com/instance_id";
+
+    /// <summary>The same with the id of the intent.</summary>
+    public const string IntentTag = "aws-vpc-cni/intent";
+
     private const int AttachTries = 8;
     private const int DeleteTriesBeforeALook = 4;
 

@@ -11,13 +11,20 @@ internal static class CommandParts
     /// <exception cref="CommandException">What is wrong with the settings, as the silo says it.</exception>
     public static ServiceProvider OfStore()
     {
-        var configuration = new ConfigurationManager();
-        configuration.AddSiloSettings();
-        return SiloSettings.Errors(configuration, "Cluster", "Ec2", "Storage", "Silo") is { Count: > 0 } errors
-            ? throw new CommandException(errors)
-            : new ServiceCollection()
-                .AddSingleton<IConfiguration>(configuration).AddSingleton(TimeProvider.System).AddTransient(_ => new Random()).AddLogging()
-                .AddSiloOptions().AddClusterIdentity().AddStorage(configuration)
-                .BuildServiceProvider();
+        var settings = Settings();
+        return SiloSettings.Errors(settings, "Cluster", "Ec2", "Storage", "Silo") is { Count: > 0 } errors ? throw new CommandException(errors) : Of(settings).BuildServiceProvider();
     }
+
+    /// <summary>The silo's settings, not checked.</summary>
+    public static ConfigurationManager Settings()
+    {
+        var settings = new ConfigurationManager();
+        settings.AddSiloSettings();
+        return settings;
+    }
+
+    /// <summary>The parts by settings that are right.</summary>
+    public static IServiceCollection Of(IConfiguration settings) => new ServiceCollection()
+        .AddSingleton(settings).AddSingleton(TimeProvider.System).AddTransient(_ => new Random()).AddLogging()
+        .AddSiloOptions().AddClusterIdentity().AddStorage(settings);
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using AwsVpcCni.Silo.Cli.Doctor;
 
 namespace AwsVpcCni.Silo.Cli;
 
@@ -23,6 +24,7 @@ internal static class Commands
                 TablesCommand.Create(),
                 ExportCommand.Create(),
                 ImportCommand.Create(),
+                DoctorCommand.Create(),
             },
         };
         root.SetAction((_, _) => runSilo());

@@ -12,11 +12,16 @@ namespace AwsVpcCni.Silo.Ec2;
 internal static class Ec2Setup
 {
     /// <summary>Adds it.</summary>
-    public static IServiceCollection AddEc2(this IServiceCollection services) => services.AddSingleton<IEc2>(parts =>
+    public static IServiceCollection AddEc2(this IServiceCollection services) => services.AddSingleton<IEc2>(parts => Connect(parts));
+
+    /// <summary>By the settings.</summary>
+    /// <param name="dryRun">True: what would change something is only asked for.</param>
+    public static SdkEc2 Connect(IServiceProvider parts, bool? dryRun = null)
     {
         var config = Config(parts.GetRequiredService<IOptions<Ec2Options>>().Value, parts.GetRequiredService<ClusterSettings>().Timing);
-        return new SdkEc2(() => new AmazonEC2Client(config));
-    });
+        config.HttpClientFactory = parts.GetService<HttpClientFactory>();
+        return new SdkEc2(() => new AmazonEC2Client(config), dryRun);
+    }
 
     /// <summary>One send for each call, and an answer in time. Credentials and, unless set here, the endpoint come from the SDK's own settings.</summary>
     public static AmazonEC2Config Config(Ec2Options options, Timing timing)

@@ -11,7 +11,8 @@ namespace AwsVpcCni.Silo.Ec2;
 /// <summary>Each method is one request of the SDK, its refusal translated once. Describes go by filter, so that an unknown id is
 /// absent and not an error, and the large bucket counts.</summary>
 /// <param name="connect">Makes the SDK's client. Fails while there are no credentials.</param>
-internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
+/// <param name="dryRun">True: no change is carried out. EC2 answers each with the error DryRunOperation, or says why it would not do it.</param>
+internal sealed class SdkEc2(Func<IAmazonEC2> connect, bool? dryRun = null) : IEc2
 {
     // EC2's largest pages.
     private const int PageSize = 1000;
@@ -99,7 +100,7 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
         var withPrefixes = wanted.Blocks.Any(block => block.IsPrefix);
         var request = new CreateNetworkInterfaceRequest
         {
-            SubnetId = wanted.SubnetId, Groups = [.. wanted.Groups], Description = wanted.Description, ClientToken = wanted.ClientToken,
+            SubnetId = wanted.SubnetId, Groups = [.. wanted.Groups], Description = wanted.Description, ClientToken = wanted.ClientToken, DryRun = dryRun,
             // EC2 takes a list of addresses or a list of prefixes, not both; the interface's own address goes with either.
             PrivateIpAddress = withPrefixes ? wanted.Blocks[0].ToString() : null,
             Ipv4Prefixes = OrNull(wanted.Blocks.Where(block => block.IsPrefix).Select(block => new Ipv4PrefixSpecificationRequest { Ipv4Prefix = block.ToString() })),
@@ -116,7 +117,7 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
     {
         var answer = await SendAsync(
             Ec2Action.AttachNetworkInterface, $"{eniId} {instanceId} at device {deviceIndex} of card {networkCard}", (sdk, request) => sdk.AttachNetworkInterfaceAsync(request, cancellation),
-            new AttachNetworkInterfaceRequest { NetworkInterfaceId = eniId, InstanceId = instanceId, DeviceIndex = deviceIndex, NetworkCardIndex = networkCard },
+            new AttachNetworkInterfaceRequest { NetworkInterfaceId = eniId, InstanceId = instanceId, DeviceIndex = deviceIndex, NetworkCardIndex = networkCard, DryRun = dryRun },
             cancellation);
         return answer.AttachmentId;
     }
@@ -125,24 +126,29 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect) : IEc2
     public Task SetDeleteOnTerminationAsync(string eniId, string attachmentId, CancellationToken cancellation) =>
         SendAsync(
             Ec2Action.ModifyNetworkInterfaceAttribute, $"{eniId} {attachmentId}", (sdk, request) => sdk.ModifyNetworkInterfaceAttributeAsync(request, cancellation),
-            new ModifyNetworkInterfaceAttributeRequest { NetworkInterfaceId = eniId, Attachment = new NetworkInterfaceAttachmentChanges { AttachmentId = attachmentId, DeleteOnTermination = true } },
+            new ModifyNetworkInterfaceAttributeRequest { NetworkInterfaceId = eniId, Attachment = new NetworkInterfaceAttachmentChanges { AttachmentId = attachmentId, DeleteOnTermination = true }, DryRun = dryRun },
             cancellation);
 
     /// <inheritdoc/>
     public Task DetachAsync(string attachmentId, CancellationToken cancellation) =>
         SendAsync(
             Ec2Action.DetachNetworkInterface, attachmentId, (sdk, request) => sdk.DetachNetworkInterfaceAsync(request, cancellation),
-            new DetachNetworkInterfaceRequest { AttachmentId = attachmentId }, cancellation);
+            new DetachNetworkInterfaceRequest { AttachmentId = attachmentId, DryRun = dryRun }, cancellation);
 
     /// <inheritdoc/>
     public Task DeleteInterfaceAsync(string eniId, CancellationToken cancellation) =>
         SendAsync(
             Ec2Action.DeleteNetworkInterface, eniId, (sdk, request) => sdk.DeleteNetworkInterfaceAsync(request, cancellation),
-            new DeleteNetworkInterfaceRequest { NetworkInterfaceId = eniId }, cancellation);
+            new DeleteNetworkInterfaceRequest { NetworkInterfaceId = eniId, DryRun = dryRun }, cancellation);
 
     private async Task<TAnswer> SendAsync<TRequest, TAnswer>(
         Ec2Action action, string about, Func<IAmazonEC2, TRequest, Task<TAnswer>> send, TRequest request, CancellationToken cancellation)
     {
+        if (dryRun is true && action is (Ec2Action.AssignPrivateIpAddresses or Ec2Action.UnassignPrivateIpAddresses))
+        {
+            throw new InvalidOperationException($"{action} has no DryRun: it would be carried out.");
+        }
+
         try
         {
             // Looking for credentials may block for seconds, which a grain's turn must not.

@@ -15,18 +15,23 @@ internal static class Ports
     /// <exception cref="CommandException">Which are taken, and which setting to change.</exception>
     public static void EnsurePortsFree(this IServiceProvider parts)
     {
-        var door = parts.GetRequiredService<IOptions<NodeApiOptions>>().Value;
-        var http = parts.GetRequiredService<IOptions<HttpOptions>>().Value;
-        var silo = parts.GetRequiredService<IOptions<SiloNetworkOptions>>().Value;
-        var taken = new[]
-        {
-            WhyTaken("NodeApi:Port", door.Address, door.Port), WhyTaken("Http:Port", http.Address, http.Port),
-            WhyTaken("Silo:Port", silo.Address, silo.Port), WhyTaken("Silo:GatewayPort", "127.0.0.1", silo.GatewayPort),
-        };
-        if (taken.OfType<string>().ToList() is { Count: > 0 } errors)
+        if (parts.LookAtPorts().Select(port => port.Why).OfType<string>().ToList() is { Count: > 0 } errors)
         {
             throw new CommandException(errors);
         }
+    }
+
+    /// <summary>Each port with its setting and where it would listen; and why it cannot, which is null when it can.</summary>
+    public static IEnumerable<(string Setting, string Where, string? Why)> LookAtPorts(this IServiceProvider parts)
+    {
+        var door = parts.GetRequiredService<IOptions<NodeApiOptions>>().Value;
+        var http = parts.GetRequiredService<IOptions<HttpOptions>>().Value;
+        var silo = parts.GetRequiredService<IOptions<SiloNetworkOptions>>().Value;
+        (string Setting, string Address, int Port)[] all =
+        [
+            ("NodeApi:Port", door.Address, door.Port), ("Http:Port", http.Address, http.Port), ("Silo:Port", silo.Address, silo.Port), ("Silo:GatewayPort", "127.0.0.1", silo.GatewayPort),
+        ];
+        return all.Select(port => (port.Setting, $"{port.Address} port {port.Port}", WhyTaken(port.Setting, port.Address, port.Port)));
     }
 
     private static string? WhyTaken(string setting, string address, int port)

@@ -46,7 +46,9 @@ internal sealed class NodeApiListener
         });
     }
 
-    private static X509Certificate2 ReadCertificate(string certificatePath, string keyPath)
+    /// <summary>The server's certificate with its key.</summary>
+    /// <exception cref="InvalidDataException">They cannot be read, or don't fit.</exception>
+    public static X509Certificate2 ReadCertificate(string certificatePath, string keyPath)
     {
         try
         {

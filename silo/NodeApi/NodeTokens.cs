@@ -16,8 +16,8 @@ internal static partial class NodeTokens
     /// <summary>The claim with the instance id.</summary>
     public const string InstanceClaim = "aws-vpc-cni/instance-id";
 
-    // Clocks of one fleet differ by less; an expired token must not live much longer.
-    private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(10);
+    /// <summary>Clocks of one fleet differ by less; an expired token must not live much longer.</summary>
+    public static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(10);
 
     /// <summary>What a token must be to be accepted.</summary>
     /// <exception cref="InvalidDataException">The key file holds no usable public key.</exception>

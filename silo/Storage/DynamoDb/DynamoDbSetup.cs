@@ -18,6 +18,7 @@ internal static class DynamoDbSetup
         .AddSingleton(parts =>
         {
             var config = Config(parts.GetRequiredService<IOptions<StorageOptions>>().Value);
+            config.HttpClientFactory = parts.GetService<HttpClientFactory>();
             return ActivatorUtilities.CreateInstance<Sender>(parts, () => (IAmazonDynamoDB)new AmazonDynamoDBClient(config));
         })
         .AddSingleton<IAddressBook, AddressBook>()

@@ -17,7 +17,8 @@ internal sealed record TableKeys(string Table, string Hash, string Range);
 /// <param name="Keys">Kind, name and type of each.</param>
 /// <param name="Billing">On demand, or how many units it has.</param>
 /// <param name="Wrong">Why a silo would not start on it, and what to do; null when it would.</param>
-internal sealed record TableLook(string Table, string? State, string? Keys, string? Billing, string? Wrong);
+/// <param name="IsMissing">Whether there is no such table.</param>
+internal sealed record TableLook(string Table, string? State, string? Keys, string? Billing, string? Wrong, bool IsMissing = false);
 
 /// <summary>The tables are there, with the keys that we use; else they are made where that is allowed.</summary>
 internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMark mark, IOptions<StorageOptions> options, TimeProvider time, ILogger<Tables> log) : IStore
@@ -90,7 +91,7 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
         {
             return await FindAsync(table.Table, cancellation) is { } found
                 ? new TableLook(table.Table, found.TableStatus.Value, string.Join(", ", Keys(found)), Billing(found), OtherKeys(table, found) ?? NotActive(table, found))
-                : new TableLook(table.Table, null, null, null, $"There is no table {table.Table} here. `silo ipam tables create` makes it; or correct its name, Storage:Region or Storage:ServiceUrl.");
+                : new TableLook(table.Table, null, null, null, $"There is no table {table.Table} here. `silo ipam tables create` makes it; or correct its name, Storage:Region or Storage:ServiceUrl.", IsMissing: true);
         }
         catch (StoreException e)
         {

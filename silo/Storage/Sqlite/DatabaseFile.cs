@@ -8,7 +8,14 @@ namespace AwsVpcCni.Silo.Storage.Sqlite;
 /// <param name="State">Missing, free, or held by a silo.</param>
 /// <param name="Schema">Its version; null: it has none that we can read.</param>
 /// <param name="Wrong">What is not in order, and what to do; null: nothing.</param>
-internal sealed record FileLook(string File, string State, long? Schema, string? Wrong);
+internal sealed record FileLook(string File, string State, long? Schema, string? Wrong)
+{
+    /// <summary>A state: a silo has it.</summary>
+    public const string Held = "held by a silo";
+
+    /// <summary>A state: there is no file, and a silo would make it.</summary>
+    public const string Missing = "missing";
+}
 
 /// <summary>Opens the store's file: owned alone, checked before the first write, at this program's schema version.</summary>
 /// <remarks>Every failure is a <see cref="StoreException"/> that names the file and says what to do. A file that is not in
@@ -92,10 +99,10 @@ internal sealed class DatabaseFile : IDisposable
         var file = FinalPath(path);
         if (!File.Exists(file))
         {
-            return new FileLook(file, "missing", null, null);
+            return new FileLook(file, FileLook.Missing, null, null);
         }
 
-        var state = IsHeld(file) ? "held by a silo" : "free";
+        var state = IsHeld(file) ? FileLook.Held : "free";
         try
         {
             Check(file);

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Amazon.DynamoDBv2;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Cli.Doctor;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage.DynamoDb;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -91,6 +92,10 @@ internal sealed class DynamoDbStore : IAsyncDisposable
             sender, Tables(), Membership(), new ImportMark(sender, Options), new GrainStorage(sender, Options, Cluster), Options,
             Microsoft.Extensions.Options.Options.Create(new SiloNetworkOptions()), TimeProvider.System);
     }
+
+    /// <summary>What `ipam doctor` looks at, for one of several silos.</summary>
+    public DynamoDbChecks Checks(IAmazonDynamoDB? sdk = null) =>
+        new(Sender(sdk ?? _sdk), Tables(), Options, Microsoft.Extensions.Options.Options.Create(new SiloNetworkOptions { Clustering = SiloNetworkOptions.DynamoDb }));
 
     /// <summary>DynamoDB itself.</summary>
     public AmazonDynamoDBClient Sdk => _sdk;

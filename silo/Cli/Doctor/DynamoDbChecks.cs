@@ -1,0 +1,98 @@
+using System.Runtime.CompilerServices;
+using Amazon.DynamoDBv2;
+using Amazon.DynamoDBv2.Model;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Storage.DynamoDb;
+using Microsoft.Extensions.Options;
+
+namespace AwsVpcCni.Silo.Cli.Doctor;
+
+/// <summary>Whether a silo could use its tables. Each action that it needs is sent: reads of what is not there, and writes under a condition that nothing meets.</summary>
+internal sealed class DynamoDbChecks(Sender sender, Tables tables, IOptions<StorageOptions> options, IOptions<SiloNetworkOptions> network)
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
+    private static readonly AttributeValue Nobody = new("aws-vpc-cni-doctor");
+
+    /// <summary>A line for each table, and for each action on it.</summary>
+    public async IAsyncEnumerable<Finding> LookAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        List<(TableKeys Table, string[] Actions)> wanted =
+        [
+            (tables.OfStore[0], ["Query", "PutItem", "UpdateItem", "DeleteItem"]),
+            (tables.OfStore[1], ["GetItem", "UpdateItem"]),
+        ];
+        if (network.Value.Clustering == SiloNetworkOptions.DynamoDb)
+        {
+            wanted.Add((tables.OfMembership, ["Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem"]));
+        }
+
+        foreach (var (table, actions) in wanted)
+        {
+            var look = await tables.LookAsync(table, cancellation);
+            yield return Describe(look);
+            foreach (var action in actions)
+            {
+                yield return look.Wrong is null
+                    ? await TryAsync(table, action, cancellation)
+                    : new Finding(Name(action, table), Outcome.NotTried, "The table must be in order first.");
+            }
+        }
+    }
+
+    private Finding Describe(TableLook look)
+    {
+        var name = $"table {look.Table}";
+        return look switch
+        {
+            { Wrong: null } => new Finding(name, Outcome.Ok, $"{look.State}, {look.Billing}"),
+            { IsMissing: true } when options.Value.CreateTables => new Finding(
+                name, Outcome.NotCheckable, $"There is none: the silo makes it at its start (Storage:CreateTables), for which its role needs dynamodb:CreateTable on it. `silo ipam tables create` makes it now."),
+            _ => new Finding(name, Outcome.Failed, look.Wrong),
+        };
+    }
+
+    private async Task<Finding> TryAsync(TableKeys table, string action, CancellationToken cancellation)
+    {
+        var key = new Dictionary<string, AttributeValue> { [table.Hash] = Nobody, [table.Range] = Nobody };
+        // Of no item both is true.
+        var never = $"attribute_exists({table.Hash}) AND attribute_not_exists({table.Hash})";
+        var call = new TableCall($"try {action}", table.Table, action);
+        try
+        {
+            await (action switch
+            {
+                "Query" => SendAsync((sdk, ends) => sdk.QueryAsync(
+                    new QueryRequest
+                    {
+                        TableName = table.Table, KeyConditionExpression = "#hash = :nobody", ExpressionAttributeNames = new() { ["#hash"] = table.Hash },
+                        ExpressionAttributeValues = new() { [":nobody"] = Nobody }, ConsistentRead = true,
+                    }, ends)),
+                "GetItem" => SendAsync((sdk, ends) => sdk.GetItemAsync(new GetItemRequest { TableName = table.Table, Key = key, ConsistentRead = true }, ends)),
+                "PutItem" => SendAsync((sdk, ends) => sdk.PutItemAsync(new PutItemRequest { TableName = table.Table, Item = key, ConditionExpression = never }, ends)),
+                "UpdateItem" => SendAsync((sdk, ends) => sdk.UpdateItemAsync(
+                    new UpdateItemRequest
+                    {
+                        TableName = table.Table, Key = key, ConditionExpression = never, UpdateExpression = "SET doctor = :nobody", ExpressionAttributeValues = new() { [":nobody"] = Nobody },
+                    }, ends)),
+                "DeleteItem" => SendAsync((sdk, ends) => sdk.DeleteItemAsync(new DeleteItemRequest { TableName = table.Table, Key = key, ConditionExpression = never }, ends)),
+                _ => throw new InvalidOperationException($"No way to try {action}."),
+            });
+        }
+        catch (ConditionalCheckFailedException)
+        {
+            // Allowed, and without effect.
+        }
+        catch (StoreException e)
+        {
+            return new Finding(Name(action, table), Outcome.Failed, e.Message);
+        }
+
+        return new Finding(Name(action, table), Outcome.Ok, "allowed");
+
+        Task SendAsync<TAnswer>(Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send)
+            where TAnswer : Amazon.Runtime.AmazonWebServiceResponse => sender.SendAsync(call, Deadline, send, cancellation);
+    }
+
+    private static string Name(string action, TableKeys table) => $"dynamodb:{action} {table.Table}";
+}

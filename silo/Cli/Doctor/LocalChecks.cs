@@ -1,0 +1,46 @@
+using System.Globalization;
+using AwsVpcCni.Silo.Hosting;
+using AwsVpcCni.Silo.NodeApi;
+using AwsVpcCni.Silo.Options;
+using Microsoft.Extensions.Options;
+
+namespace AwsVpcCni.Silo.Cli.Doctor;
+
+/// <summary>What a silo needs of its own machine: keys that can be read, ports that are free.</summary>
+internal static class LocalChecks
+{
+    /// <summary>A line for each.</summary>
+    public static IEnumerable<Finding> Look(IServiceProvider parts)
+    {
+        var door = parts.GetRequiredService<IOptions<NodeApiOptions>>().Value;
+        yield return Read("NodeApi:TokenKeyPath", () => $"{NodeTokens.Rules(door).IssuerSigningKeys.Count()} public keys in {door.TokenKeyPath}");
+        yield return door.CertificatePath is null
+            ? new Finding("NodeApi:CertificatePath", Outcome.Ok, "not set: nodes' calls and tokens travel in the clear")
+            : Read("NodeApi:CertificatePath", () => Describe(door, parts.GetRequiredService<TimeProvider>()));
+        foreach (var (setting, where, why) in parts.LookAtPorts())
+        {
+            yield return new Finding(setting, why is null ? Outcome.Ok : Outcome.Failed, why ?? $"{where} is free");
+        }
+    }
+
+    private static string Describe(NodeApiOptions door, TimeProvider time)
+    {
+        using var certificate = NodeApiListener.ReadCertificate(door.CertificatePath!, door.KeyPath!);
+        var (from, until) = (certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime());
+        var now = time.GetUtcNow().UtcDateTime;
+        var text = string.Create(CultureInfo.InvariantCulture, $"{certificate.Subject}, good from {from:yyyy-MM-dd HH:mm} to {until:yyyy-MM-dd HH:mm} UTC");
+        return now >= from && now < until ? text : throw new InvalidDataException($"{door.CertificatePath}: {text}: not now. Give a certificate that is.");
+    }
+
+    private static Finding Read(string setting, Func<string> read)
+    {
+        try
+        {
+            return new Finding(setting, Outcome.Ok, read());
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            return new Finding(setting, Outcome.Failed, e.Message);
+        }
+    }
+}
