@@ -50,6 +50,7 @@ internal static class Program
         builder.UseOrleans(silo => silo.UseClustering(builder.Configuration));
         builder.Services.AddSingleton<Readiness>();
         builder.Services.AddHostedService<KeepAwake>();
+        builder.Services.AddHostedService<Standstill>();
         builder.Services.AddPolicies();
         builder.Services.AddNodeApi();
         builder.AddListeners();
