@@ -51,15 +51,17 @@ internal static class ImportCommand
     {
         try
         {
-            if (path != "-")
+            var given = path == "-" ? Console.OpenStandardInput() : File.OpenRead(path);
+            if (given is FileStream { CanSeek: true } file)
             {
-                return File.OpenRead(path);
+                return file;
             }
 
+            await using var pipe = given;
             var copy = new FileStream(
                 Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()),
                 new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
-            await Console.OpenStandardInput().CopyToAsync(copy, cancellation);
+            await pipe.CopyToAsync(copy, cancellation);
             copy.Position = 0;
             return copy;
         }

@@ -31,7 +31,8 @@ public sealed class ExportCommandTests : IDisposable
 
         Assert.Equal("2 documents and 1 rows of addresses of cluster test imported.\n", (await new Ipam(In("second.db")).RunAsync("import", In("all.jsonl"))).Errors);
         Assert.Equal(0, (await new Ipam(In("third.db")).RunWithInputAsync(pipe.Output, "import", "-")).ExitCode);
-        foreach (var copy in new[] { "second.db", "third.db" })
+        Assert.Equal(0, (await new Ipam(In("fourth.db")).RunWithInputAsync(pipe.Output, "import", "/dev/stdin")).ExitCode);
+        foreach (var copy in new[] { "second.db", "third.db", "fourth.db" })
         {
             Assert.Equal(exported.Split('\n')[1..], (await new Ipam(In(copy)).RunAsync("export", "-")).Output.Split('\n')[1..]);
         }

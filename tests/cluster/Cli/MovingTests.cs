@@ -102,6 +102,7 @@ public sealed class MovingTests(DynamoDbLocal dynamo) : IAsyncLifetime
     }
 
     private Ipam Tool() => new Ipam(dynamo, _store.Settings)
+        .With("Storage__ServiceUrl", dynamo.Url) // Who moves it may do more than a silo.
         .With("NodeApi__TokenKeyPath", Path.Combine(_folder.FullName, "key.pub")).With("Ec2__Endpoint", "http://127.0.0.1:9");
 
     private async Task StartAsync(Ipam settings, HttpClient http)

@@ -54,7 +54,7 @@ public sealed class ExportFileTests
     }
 
     [Fact]
-    public async Task Whereever_a_file_is_cut_it_is_refused()
+    public async Task Wherever_a_file_is_cut_it_is_refused()
     {
         var bytes = Encoding.UTF8.GetBytes(Written);
         for (var length = 0; length < bytes.Length - 1; length++) // Without its last line's end it is whole.
