@@ -41,6 +41,7 @@ build: setup $(built) ## Build all projects.
 publish: setup $(plugin) $(executor) $(silo) $(emulator) ## Build the programs as they are shipped, into artifacts/.
 
 test: build publish ## All tests; ends with "N passed, N failed".
+	@scripts/setup.sh dynamodb
 	@scripts/test.sh unit cluster simulation wiring end-to-end
 
 test-unit: ## The tests that need neither root nor another program; seconds.

