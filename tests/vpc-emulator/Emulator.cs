@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using AwsVpcCni.VpcEmulator.Control;
 using AwsVpcCni.VpcEmulator.Ec2Api;
 using AwsVpcCni.VpcEmulator.Fabric;
+using AwsVpcCni.VpcEmulator.Iam;
 using AwsVpcCni.VpcEmulator.Model;
 
 namespace AwsVpcCni.VpcEmulator;
@@ -19,6 +20,10 @@ public sealed record EmulatorOptions
     /// <summary>Null: the call log is in memory only.</summary>
     public string? CallLogPath { get; init; }
 
+    /// <summary>Files of IAM policies by cluster: whoever signs with the cluster's name for an access key id may do what its policy grants, and
+    /// nobody else anything. REGION, ACCOUNT, VPC and CLUSTER in a file stand for what they are here. Empty: everybody may do everything.</summary>
+    public IReadOnlyDictionary<string, string> Policies { get; init; } = new Dictionary<string, string>();
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }
 
@@ -31,9 +36,9 @@ public sealed class Emulator : IAsyncDisposable
     private readonly Wires? _wires;
     private readonly Door _door;
 
-    private Emulator(LiveVpc live, FaultPlan faults, CallLog calls, VpcFabric? fabric, Wires? wires, Door door)
+    private Emulator(LiveVpc live, FaultPlan faults, CallLog calls, IReadOnlyDictionary<string, IamPolicy> policies, VpcFabric? fabric, Wires? wires, Door door)
     {
-        (_live, _faults, Calls, _fabric, _wires, _door) = (live, faults, calls, fabric, wires, door);
+        (_live, _faults, Calls, Policies, _fabric, _wires, _door) = (live, faults, calls, policies, fabric, wires, door);
         Endpoint = new Uri($"http://{door.Endpoint}");
     }
 
@@ -41,6 +46,9 @@ public sealed class Emulator : IAsyncDisposable
     public Uri Endpoint { get; }
 
     public CallLog Calls { get; }
+
+    /// <summary>What is enforced, by cluster.</summary>
+    public IReadOnlyDictionary<string, IamPolicy> Policies { get; }
 
     /// <summary>Faults when the fabric could not follow the model; until then it does not end.</summary>
     public Task Broken => _live.Broken.Task;
@@ -55,13 +63,17 @@ public sealed class Emulator : IAsyncDisposable
         var time = options.Time;
         var live = new LiveVpc(new Vpc(description, time, new Random(description.Seed)), time);
         var faults = new FaultPlan(new Random(description.Seed));
+        var policies = options.Policies.ToDictionary(policy => policy.Key, policy => IamPolicy.Read(policy.Value, new Dictionary<string, string>
+        {
+            ["REGION"] = description.Region, ["ACCOUNT"] = description.AccountId, ["VPC"] = description.VpcId, ["CLUSTER"] = policy.Key,
+        }));
         var calls = new CallLog(options.CallLogPath);
         VpcFabric? fabric = null;
         Wires? wires = null;
         try
         {
             fabric = options.FabricPrefix is { } prefix ? await VpcFabric.StartAsync(prefix, cancellation) : null;
-            var ec2 = new Ec2Endpoint(live, new Ec2Calls(new Throttle(time, description.Buckets), faults, description.LatencyMs), calls, new Random(description.Seed), time);
+            var ec2 = new Ec2Endpoint(live, new Ec2Calls(new Throttle(time, description.Buckets), faults, description.LatencyMs), policies, calls, new Random(description.Seed), time);
             var control = new ControlApi(live, faults, calls, fabric);
             if (fabric is not null)
             {
@@ -75,7 +87,7 @@ public sealed class Emulator : IAsyncDisposable
             }
 
             await live.CarriedOut.WaitAsync(cancellation);
-            return new Emulator(live, faults, calls, fabric, wires, await Door.OpenAsync(Listen(options.Listen), ec2, control));
+            return new Emulator(live, faults, calls, policies, fabric, wires, await Door.OpenAsync(Listen(options.Listen), ec2, control));
         }
         catch
         {

@@ -36,7 +36,7 @@ public sealed class DoctorTests : IDisposable
     [Fact]
     public async Task EC2_is_read_what_changes_it_is_asked_for_by_DryRun_and_nothing_is_changed()
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
 
         var findings = await LookAsync(vpc);
 
@@ -66,7 +66,7 @@ public sealed class DoctorTests : IDisposable
     [InlineData("DeleteNetworkInterface")]
     public async Task An_action_that_the_role_may_not_is_named_with_the_statement_that_it_needs(string action)
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
         vpc.Emulator.Add(new Fault { Action = action, Code = "UnauthorizedOperation" });
 
         var failed = Assert.Single(await LookAsync(vpc), finding => finding.Outcome == Outcome.Failed);
@@ -88,19 +88,19 @@ public sealed class DoctorTests : IDisposable
     [Fact]
     public async Task An_answer_that_is_neither_yes_nor_no_and_an_endpoint_without_DryRun_are_told_apart()
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
         vpc.Emulator.Add(new Fault { Action = "DeleteNetworkInterface", Code = "InternalError" });
         Assert.StartsWith("EC2 says neither yes nor no: ", Assert.Single(await LookAsync(vpc), finding => finding.Check == "ec2:DeleteNetworkInterface").Text, StringComparison.Ordinal);
 
-        var deaf = new Ec2Checks(new SdkEc2(() => vpc.Client()), new SdkEc2(() => vpc.Client()), Settings("vpc-01")); // As if it passed DryRun over.
+        var deaf = new Ec2Checks(new SdkEc2(() => Client(vpc)), new SdkEc2(() => Client(vpc)), Settings("vpc-01")); // As if it passed DryRun over.
         Assert.Contains(await deaf.LookAsync(Cancellation).ToListAsync(Cancellation), finding => finding is { Check: "ec2:CreateNetworkInterface", Outcome: Outcome.Failed } && finding.Text.StartsWith("EC2 has done it", StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task A_VPC_that_is_not_there_is_named_and_an_EC2_that_is_away_or_knows_us_not_is_asked_once()
     {
-        await using var vpc = await StartAsync();
-        var elsewhere = await new Ec2Checks(new SdkEc2(() => vpc.Client()), new SdkEc2(() => vpc.Client(), true), Settings("vpc-02")).LookAsync(Cancellation).ToListAsync(Cancellation);
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
+        var elsewhere = await new Ec2Checks(new SdkEc2(() => Client(vpc)), new SdkEc2(() => Client(vpc), true), Settings("vpc-02")).LookAsync(Cancellation).ToListAsync(Cancellation);
         Assert.Equal((Outcome.Failed, "EC2 shows no subnet of vpc-02. Correct Ec2:VpcId or Ec2:Region."), (elsewhere[0].Outcome, elsewhere[0].Text));
         Assert.Contains(elsewhere, finding => finding is { Check: "ec2:CreateNetworkInterface", Outcome: Outcome.NotTried });
 
@@ -140,7 +140,7 @@ public sealed class DoctorTests : IDisposable
     [Fact]
     public async Task The_command_says_a_line_for_each_and_how_it_ended()
     {
-        await using var vpc = await StartAsync(description => description with { VpcId = VpcId }, time: TimeProvider.System);
+        await using var vpc = await StartAsync(description => description with { VpcId = VpcId }, time: TimeProvider.System, policy: Repository.Ec2Policy);
         var path = Path.Combine(_folder.FullName, "new", "silo.db");
 
         var well = await Tool(vpc, path).RunAsync("doctor");
@@ -148,7 +148,7 @@ public sealed class DoctorTests : IDisposable
         foreach (var line in new[]
         {
             "ok settings each is understood", "ok NodeApi:TokenKeyPath 1 public keys in", "ok NodeApi:CertificatePath not set", "ok NodeApi:Port ", "ok Silo:GatewayPort 127.0.0.1 port ",
-            $"ok Storage:Path {path}: not there yet, and {_folder.FullName} can be written", $"ok ec2:DescribeSubnets {VpcId} has subnet-0a", "ok ec2:AttachNetworkInterface allowed, by DryRun: eni-", "not checkable ec2:AssignPrivateIpAddresses", "ok clock 0 s",
+            $"ok Storage:Path {path}: not there yet, and {_folder.FullName} can be written", $"ok ec2:DescribeSubnets {VpcId} has subnet-0a", "ok ec2:AttachNetworkInterface allowed, by DryRun: eni-", "not checkable ec2:AssignPrivateIpAddresses", "ok clock ",
         })
         {
             Assert.Contains(well.Lines, said => said.StartsWith(line, StringComparison.Ordinal));
@@ -170,7 +170,7 @@ public sealed class DoctorTests : IDisposable
     [Fact]
     public async Task A_file_that_a_silo_has_and_settings_that_are_wrong_are_found()
     {
-        await using var vpc = await StartAsync(description => description with { VpcId = VpcId }, time: TimeProvider.System);
+        await using var vpc = await StartAsync(description => description with { VpcId = VpcId }, time: TimeProvider.System, policy: Repository.Ec2Policy);
         var path = Path.Combine(_folder.FullName, "silo.db");
         using (AwsVpcCni.Silo.Storage.Sqlite.Database.Open(path, TimeProvider.System))
         {
@@ -200,7 +200,9 @@ public sealed class DoctorTests : IDisposable
     private static ClusterSettings Settings(string vpcId) => new("test", vpcId, "account/eu-west-1", new PoolPolicy(), new Timing());
 
     private static async Task<List<Finding>> LookAsync(RunningVpc vpc) =>
-        await new Ec2Checks(new SdkEc2(() => vpc.Client()), new SdkEc2(() => vpc.Client(), dryRun: true), Settings("vpc-01")).LookAsync(Cancellation).ToListAsync(Cancellation);
+        await new Ec2Checks(new SdkEc2(() => Client(vpc)), new SdkEc2(() => Client(vpc), dryRun: true), Settings("vpc-01")).LookAsync(Cancellation).ToListAsync(Cancellation);
+
+    private static AmazonEC2Client Client(RunningVpc vpc) => vpc.Client(credentials: new BasicAWSCredentials(RunningVpc.Cluster, "y"));
 
     private sealed class Dated(DateTimeOffset date) : HttpMessageHandler
     {

@@ -20,7 +20,7 @@ public sealed class SdkEc2Tests
     [Fact]
     public async Task A_connection_cut_in_the_middle_of_an_answer_is_one_post_and_an_unknown_effect()
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
         vpc.Emulator.Add(new Fault { Action = "AssignPrivateIpAddresses", Cut = true, Moment = FaultMoment.AfterEffect });
         var eni = vpc.PrimaryOf(Node);
 
@@ -38,7 +38,7 @@ public sealed class SdkEc2Tests
     [InlineData("UnauthorizedOperation", Ec2Fault.NotAuthorized)]
     public async Task A_refusal_is_one_post_and_named(string code, Ec2Fault fault)
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
         vpc.Emulator.Add(new Fault { Action = "*", Code = code });
 
         var refusal = await Assert.ThrowsAsync<Ec2Exception>(() => Ec2Of(vpc).DescribeSubnetsAsync("vpc-01", Cancellation));
@@ -60,7 +60,7 @@ public sealed class SdkEc2Tests
     [Fact]
     public async Task A_caller_that_gives_up_is_told_so_and_nothing_else()
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
         using var givenUp = new CancellationTokenSource();
         await givenUp.CancelAsync();
 
@@ -70,7 +70,7 @@ public sealed class SdkEc2Tests
     [Fact]
     public async Task Instances_are_described_by_filter_so_that_an_unknown_one_is_absent()
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
 
         var instance = Assert.Single(await Ec2Of(vpc).DescribeInstancesAsync([Node, "i-0ffffffffffffffff"], Cancellation));
 
@@ -83,7 +83,7 @@ public sealed class SdkEc2Tests
     [Fact]
     public async Task An_interface_is_shown_with_its_primary_address_first()
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
 
         var page = await Ec2Of(vpc).DescribeInterfacesAsync(new Ec2InterfaceQuery { VpcId = "vpc-01", Zone = "eu-west-1a", InstanceIds = [Node] }, null, Cancellation);
 
@@ -97,7 +97,7 @@ public sealed class SdkEc2Tests
     [Fact]
     public async Task Subnets_types_and_unknown_types_are_read()
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
         var ec2 = Ec2Of(vpc);
 
         var subnets = await ec2.DescribeSubnetsAsync("vpc-01", Cancellation);
@@ -110,7 +110,7 @@ public sealed class SdkEc2Tests
     [Fact]
     public async Task Addresses_are_drawn_by_name_by_count_and_returned()
     {
-        await using var vpc = await StartAsync();
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
         var (ec2, eni) = (Ec2Of(vpc), vpc.PrimaryOf(Node));
 
         await ec2.AssignAsync(eni, [new(Ip.Parse("10.0.1.60")), new(Ip.Parse("10.0.1.61"))], Cancellation);
@@ -124,6 +124,6 @@ public sealed class SdkEc2Tests
         Assert.Equal("false", vpc.Emulator.Calls.Entries()[0].Parameters["AllowReassignment"]);
     }
 
-    private static SdkEc2 Ec2Of(RunningVpc vpc) => new(() => new AmazonEC2Client(
-        new BasicAWSCredentials("x", "y"), Ec2Setup.Config(new Ec2Options { Region = "eu-west-1", Endpoint = vpc.Emulator.Endpoint.ToString() }, new Timing())));
+    internal static SdkEc2 Ec2Of(RunningVpc vpc) => new(() => new AmazonEC2Client(
+        new BasicAWSCredentials(RunningVpc.Cluster, "y"), Ec2Setup.Config(new Ec2Options { Region = "eu-west-1", Endpoint = vpc.Emulator.Endpoint.ToString() }, new Timing())));
 }

@@ -15,6 +15,7 @@ public sealed class RunningVpc : IAsyncDisposable
 {
     public const string SubnetIdA = "subnet-0a";
     public const string Node = "i-01";
+    public const string Cluster = "test";
 
     private readonly HttpClient _http = new();
 
@@ -32,7 +33,8 @@ public sealed class RunningVpc : IAsyncDisposable
 
     public static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    public static async Task<RunningVpc> StartAsync(Func<VpcDescription, VpcDescription>? change = null, string? callLog = null, TimeProvider? time = null)
+    /// <param name="policy">The policy of docs/iam to enforce on whoever signs as <see cref="Cluster"/>; null: everybody may do everything.</param>
+    public static async Task<RunningVpc> StartAsync(Func<VpcDescription, VpcDescription>? change = null, string? callLog = null, TimeProvider? time = null, string? policy = null)
     {
         var fake = new FakeTimeProvider(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
         var description = new VpcDescription
@@ -47,12 +49,16 @@ public sealed class RunningVpc : IAsyncDisposable
             SecurityGroups = [new() { Id = "sg-01", Name = "default" }, new() { Id = "sg-02", Name = "pods" }],
             Instances =
             [
-                new() { Id = Node, Type = "m5.large", Subnet = SubnetIdA, Address = "10.0.1.10", SecondaryAddresses = ["10.0.1.11"], Tags = new Dictionary<string, string> { ["Name"] = "one" } },
+                new() { Id = Node, Type = "m5.large", Subnet = SubnetIdA, Address = "10.0.1.10", SecondaryAddresses = ["10.0.1.11"], Tags = new Dictionary<string, string> { ["Name"] = "one", [$"kubernetes.io/cluster/{Cluster}"] = "owned" } },
                 new() { Id = "i-02", Type = "t3.small", Subnet = SubnetIdA, Address = "10.0.1.20" },
                 new() { Id = "i-03", Type = "m5.large", Subnet = "subnet-0b", Address = "10.0.2.4" },
             ],
         };
-        var options = new EmulatorOptions { Time = time ?? fake, CallLogPath = callLog };
+        var options = new EmulatorOptions
+        {
+            Time = time ?? fake, CallLogPath = callLog,
+            Policies = policy is null ? new Dictionary<string, string>() : new() { [Cluster] = policy },
+        };
         return new RunningVpc(await Emulator.StartAsync(change is null ? description : change(description), options, Cancellation), fake);
     }
 

@@ -75,7 +75,7 @@ public sealed class SdkTests
         var instance = Assert.Single(Assert.Single(answer.Reservations).Instances);
         Assert.Equal((Node, InstanceType.M5Large, InstanceStateName.Running), (instance.InstanceId, instance.InstanceType, instance.State.Name));
         Assert.Equal(("eu-west-1a", SubnetIdA, "vpc-01", "10.0.1.10"), (instance.Placement.AvailabilityZone, instance.SubnetId, instance.VpcId, instance.PrivateIpAddress));
-        Assert.Equal("one", Assert.Single(instance.Tags).Value);
+        Assert.Equal("one", Assert.Single(instance.Tags, tag => tag.Key == "Name").Value);
         var eni = Assert.Single(instance.NetworkInterfaces);
         Assert.Equal(["10.0.1.10", "10.0.1.11"], eni.PrivateIpAddresses.Select(address => address.PrivateIpAddress));
         Assert.Equal((0, 0, true), (eni.Attachment.DeviceIndex, eni.Attachment.NetworkCardIndex, eni.Attachment.DeleteOnTermination));

@@ -69,6 +69,10 @@ internal sealed record ClusterSettings(string Name)
     private IEnumerable<InstanceDescription> Instances() =>
     [
         new InstanceDescription { Id = InstanceIdOf(0xffff), Name = SiloName + "s", Type = "m5.large", Subnet = SubnetId, Address = SiloAddress, Role = InstanceRole.Silos },
-        .. Nodes.Select((name, index) => new InstanceDescription { Id = InstanceIdOf(index), Name = name, Type = InstanceTypes.GetValueOrDefault(name, InstanceType), Subnet = SubnetId }),
+        .. Nodes.Select((name, index) => new InstanceDescription
+        {
+            Id = InstanceIdOf(index), Name = name, Type = InstanceTypes.GetValueOrDefault(name, InstanceType), Subnet = SubnetId,
+            Tags = new Dictionary<string, string> { [$"kubernetes.io/cluster/{ClusterName}"] = "owned" }, // docs/iam/ec2.json knows nodes by it.
+        }),
     ];
 }

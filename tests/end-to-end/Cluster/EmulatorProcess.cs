@@ -25,9 +25,13 @@ internal sealed partial class EmulatorProcess : IAsyncDisposable
     public static async Task<EmulatorProcess> StartAsync(WorkFolder work, ClusterSettings settings)
     {
         await File.WriteAllTextAsync(work.Path("vpc.json"), JsonSerializer.Serialize(settings.Vpc(), JsonSerializerOptions.Web));
+        ClusterSettings[] clusters = settings.Neighbour is { } neighbour ? [settings, neighbour] : [settings];
         var daemon = Daemon.Start(
             work, "vpc-emulator", netns: null, DotnetRoot.Environment,
-            Repository.Artifact("vpc-emulator", "vpc-emulator"), "run", "--vpc", work.Path("vpc.json"), "--listen", "http://127.0.0.1:0", "--fabric", settings.Name, "--call-log", CallLogIn(work));
+            [
+                Repository.Artifact("vpc-emulator", "vpc-emulator"), "run", "--vpc", work.Path("vpc.json"), "--listen", "http://127.0.0.1:0", "--fabric", settings.Name, "--call-log", CallLogIn(work),
+                .. clusters.SelectMany(cluster => new[] { "--policy", $"{cluster.ClusterName}={Path.Combine(Repository.Root, "docs", "iam", "ec2.json")}" }),
+            ]);
         Uri? address = null;
         await daemon.ReadyAsync(TimeSpan.FromSeconds(60), async cancellation =>
         {

@@ -21,9 +21,20 @@ internal static class RunCommand
         };
         var fabric = new Option<string?>("--fabric") { Description = "Make network namespaces PREFIX-NAME and PREFIX-router. Needs root." };
         var callLog = new Option<FileInfo?>("--call-log") { Description = "Write each call there, one JSON object a line." };
-        var command = new Command("run", "Run a VPC until SIGTERM.") { vpc, listen, fabric, callLog };
+        var policy = new Option<Dictionary<string, string>>("--policy")
+        {
+            Description = "CLUSTER=FILE: who signs with the cluster's name for an access key id may do what the IAM policy in the file grants, and nobody else anything. More than once for more clusters.",
+            Arity = ArgumentArity.OneOrMore,
+            DefaultValueFactory = _ => [],
+            CustomParser = Policies,
+        };
+        var command = new Command("run", "Run a VPC until SIGTERM.") { vpc, listen, fabric, callLog, policy };
         command.SetAction((parsed, _) => RunAsync(
-            parsed.GetRequiredValue(vpc), parsed.GetRequiredValue(listen), parsed.GetValue(fabric), parsed.GetValue(callLog)));
+            parsed.GetRequiredValue(vpc),
+            new EmulatorOptions
+            {
+                Listen = parsed.GetRequiredValue(listen), FabricPrefix = parsed.GetValue(fabric), CallLogPath = parsed.GetValue(callLog)?.FullName, Policies = parsed.GetRequiredValue(policy),
+            }));
         return command;
     }
 
@@ -40,7 +51,21 @@ internal static class RunCommand
         return null;
     }
 
-    private static async Task<int> RunAsync(FileInfo vpc, IPEndPoint listen, string? fabric, FileInfo? callLog)
+    private static Dictionary<string, string> Policies(ArgumentResult argument)
+    {
+        Dictionary<string, string> policies = [];
+        foreach (var text in argument.Tokens.Select(token => token.Value))
+        {
+            if (text.Split('=', 2) is not [{ Length: > 0 } cluster, { Length: > 0 } file] || !policies.TryAdd(cluster, file))
+            {
+                argument.AddError($"--policy {text}: write CLUSTER=FILE, each cluster once.");
+            }
+        }
+
+        return policies;
+    }
+
+    private static async Task<int> RunAsync(FileInfo vpc, EmulatorOptions options)
     {
         using var stop = new CancellationTokenSource();
         void Stop(PosixSignalContext signal)
@@ -53,10 +78,7 @@ internal static class RunCommand
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         try
         {
-            await using var emulator = await Emulator.StartAsync(
-                VpcDescription.Read(vpc.FullName),
-                new EmulatorOptions { Listen = listen, FabricPrefix = fabric, CallLogPath = callLog?.FullName },
-                stop.Token);
+            await using var emulator = await Emulator.StartAsync(VpcDescription.Read(vpc.FullName), options, stop.Token);
             Console.WriteLine($"vpc-emulator: ready at http://{emulator.Endpoint.Authority}");
             await emulator.Broken.WaitAsync(stop.Token); // Ends by a signal, or by the fabric's failure.
             return 0;

@@ -1,10 +1,13 @@
+using System.Text;
 using AwsVpcCni.VpcEmulator.Control;
+using AwsVpcCni.VpcEmulator.Iam;
 using AwsVpcCni.VpcEmulator.Model;
 
 namespace AwsVpcCni.VpcEmulator.Ec2Api;
 
 /// <summary>EC2's door: the Query protocol over HTTP. Signatures are not verified, but must be there.</summary>
-internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Random random, TimeProvider time)
+/// <param name="policies">By access key id. Empty: everybody may do everything; else who has none may do nothing.</param>
+internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, IReadOnlyDictionary<string, IamPolicy> policies, CallLog calls, Random random, TimeProvider time)
 {
     private const int Servers = 3; // So many readers that lag behind, each in its own way (ReadLag).
     private const string Version = "2016-11-15";
@@ -21,7 +24,7 @@ internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Ran
         CallAnswer<string> answer;
         try
         {
-            answer = await RunAsync(new(call.Action, requestId, request, context.Request.Headers.ContainsKey("Authorization")), outcome);
+            answer = await RunAsync(new(call.Action, requestId, request, call.Caller), outcome);
         }
         catch (Ec2Exception e)
         {
@@ -58,7 +61,7 @@ internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Ran
 
     private async Task<CallAnswer<string>> RunAsync(Call call, Outcome outcome)
     {
-        if (!call.Signed)
+        if (call.Caller is null)
         {
             throw Ec2Exception.Of("AuthFailure");
         }
@@ -73,6 +76,11 @@ internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Ran
         var effect = read(call.Parameters);
         var dryRun = Ec2Actions.HasDryRun(call.Action) && call.Parameters.IsDryRun;
         call.Parameters.RefuseUnread();
+        if (policies.Count > 0 && live.Do(vpc => Refusal(call, vpc)) is { } refusal)
+        {
+            throw refusal;
+        }
+
         var course = live.Do(_ => ec2.Admitted(call.Action, vpc =>
             dryRun ? throw Ec2Exception.Of("DryRunOperation") : Xml.Answer(call.Action, call.RequestId, effect(vpc))));
         await PassAsync(course.BeforeEffect);
@@ -86,6 +94,16 @@ internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Ran
         return course.Answer;
     }
 
+    private Ec2Exception? Refusal(Call call, Vpc vpc)
+    {
+        var policy = policies.GetValueOrDefault(call.Caller!);
+        var refused = new Ec2Permissions(vpc).Of(call.Parameters).FirstOrDefault(request => policy?.Allows(request) != true);
+        return refused is null ? null : new Ec2Exception(
+            "UnauthorizedOperation",
+            $"{Ec2Exception.TextOf("UnauthorizedOperation")} {refused.Refusal(vpc.AccountId, call.Caller!)}. "
+            + $"Encoded authorization failure message: {Convert.ToBase64String(Encoding.UTF8.GetBytes($"{refused}"))}");
+    }
+
     /// <summary>Not with the caller's token: a call whose caller has gone is still a call.</summary>
     private Task PassAsync(TimeSpan wait) => wait > TimeSpan.Zero ? Task.Delay(wait, time, CancellationToken.None) : Task.CompletedTask;
 
@@ -96,7 +114,8 @@ internal sealed class Ec2Endpoint(LiveVpc live, Ec2Calls ec2, CallLog calls, Ran
         return new Guid(bytes).ToString();
     }
 
-    private sealed record Call(string Action, string RequestId, RequestParameters Parameters, bool Signed);
+    /// <param name="Caller">Null: it is not signed.</param>
+    private sealed record Call(string Action, string RequestId, RequestParameters Parameters, string? Caller);
 
     /// <summary>What is known of a call when it ends, well or not.</summary>
     private sealed class Outcome
