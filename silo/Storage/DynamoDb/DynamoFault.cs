@@ -84,7 +84,7 @@ internal static class DynamoFaults
             DynamoFault.NoTable =>
                 $"DynamoDB has no table {call.Table} here. `silo ipam tables create` makes it, and so does a silo's start with Storage:CreateTables=true; or correct its name, Storage:Region or Storage:ServiceUrl.",
             DynamoFault.NotAuthorized =>
-                $"the silo's role may not dynamodb:{call.Action} on table {call.Table} ({Said(thrown)}). Grant it; silo/README.md lists all that it needs.",
+                $"the silo's role may not dynamodb:{call.Action} on table {call.Table} ({Said(thrown)}). Grant it; docs/iam has all that is needed.",
             DynamoFault.Credentials =>
                 $"dynamodb:{call.Action} on table {call.Table}: no credentials that DynamoDB takes ({Said(thrown)}). Give the silo a role, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; check its clock.",
             _ => $"DynamoDB refused dynamodb:{call.Action} on table {call.Table} ({Said(thrown)}).",

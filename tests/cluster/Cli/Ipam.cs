@@ -12,7 +12,7 @@ internal sealed class Ipam
 
     private readonly Dictionary<string, string> _settings = new()
     {
-        ["AWS_ACCESS_KEY_ID"] = "x",
+        ["AWS_ACCESS_KEY_ID"] = DynamoDbProxy.AccessKey,
         ["AWS_SECRET_ACCESS_KEY"] = "y",
         ["Cluster__Name"] = "test",
         ["Ec2__Region"] = "us-east-1",

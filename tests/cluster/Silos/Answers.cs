@@ -12,6 +12,9 @@ internal sealed class Answers(INodeApi api) : INodeApi
 
     public string? Silo => api.Silo;
 
+    /// <summary>What the last ADD was answered, or why it was not; one that was given up is not counted.</summary>
+    public string LastAssign { get; private set; } = "";
+
     /// <summary>The longest time from a call that got no answer, or got it late, to the next answer, since this was taken last.</summary>
     public TimeSpan TakeLongest()
     {
@@ -23,7 +26,20 @@ internal sealed class Answers(INodeApi api) : INodeApi
         }
     }
 
-    public Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation) => NoteAsync(() => api.AssignAsync(request, cancellation));
+    public Task<AssignReply> AssignAsync(AssignRequest request, CancellationToken cancellation) => NoteAsync(async () =>
+    {
+        try
+        {
+            var reply = await api.AssignAsync(request, cancellation);
+            LastAssign = $"{reply}";
+            return reply;
+        }
+        catch (NodeApiException e)
+        {
+            LastAssign = e.Message;
+            throw;
+        }
+    });
 
     public Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation) => NoteAsync(() => api.ReleaseAsync(request, cancellation));
 

@@ -23,11 +23,11 @@ public sealed class ChurnTests(DynamoDbLocal dynamo)
         await EndAsync(fleet, churn);
     }
 
-    internal static Churn Start(Fleet fleet)
+    internal static Churn Start(Fleet fleet, double addsPerSecond = AddsPerSecond)
     {
         var seed = Environment.GetEnvironmentVariable("TEST_SEED") is { Length: > 0 } given ? int.Parse(given, null) : RandomNumberGenerator.GetInt32(int.MaxValue);
         TestContext.Current.SendDiagnosticMessage("TEST_SEED={0}", seed);
-        var churn = new Churn(fleet.Nodes, AddsPerSecond, seed);
+        var churn = new Churn(fleet.Nodes, addsPerSecond, seed);
         churn.Start();
         return churn;
     }

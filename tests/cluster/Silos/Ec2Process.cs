@@ -26,8 +26,8 @@ internal sealed class Ec2Process : IAsyncDisposable
         await File.WriteAllTextAsync(file, JsonSerializer.Serialize(vpc, JsonSerializerOptions.Web), cancellation);
         var process = Process.Start(new ProcessStartInfo("nsenter",
         [
-            $"--net={dynamo.NetworkNamespacePath()}", "sh", "-c", "exec \"$1\" run --vpc \"$2\" --listen \"$3\" >\"$4\" 2>&1 </dev/null",
-            "sh", Path.Combine(AppContext.BaseDirectory, "vpc-emulator"), file, Endpoint, log,
+            $"--net={dynamo.NetworkNamespacePath()}", "sh", "-c", "exec \"$1\" run --vpc \"$2\" --listen \"$3\" --policy \"$5\" >\"$4\" 2>&1 </dev/null",
+            "sh", Path.Combine(AppContext.BaseDirectory, "vpc-emulator"), file, Endpoint, log, $"{DynamoDbProxy.AccessKey}={Repository.Ec2Policy}",
         ]))!;
         var ec2 = new Ec2Process(process, dynamo.Http());
         var began = TimeProvider.System.GetTimestamp();

@@ -15,7 +15,6 @@ internal sealed class Fleet : IAsyncDisposable
 
     private const string SubnetId = "subnet-0123456789abcdef0";
 
-    private readonly DynamoDbStore _store;
     private readonly Ec2Process _ec2;
     private readonly HttpClient _http;
     private readonly CancellationTokenSource _stop = new();
@@ -24,8 +23,13 @@ internal sealed class Fleet : IAsyncDisposable
     private long _lookedAt;
     private Task _watching = Task.CompletedTask;
 
-    private Fleet(DynamoDbLocal dynamo, DynamoDbStore store, SiloProcesses silos, Ec2Process ec2) =>
-        (_store, Silos, _ec2, _http, Books) = (store, silos, ec2, dynamo.Http(), new Books(store, ec2));
+    private Fleet(DynamoDbLocal dynamo, DynamoDbStore store, DynamoDbProxy way, SiloProcesses silos, Ec2Process ec2) =>
+        (Store, Way, Silos, _ec2, _http, Books) = (store, way, silos, ec2, dynamo.Http(), new Books(store, ec2));
+
+    public DynamoDbStore Store { get; }
+
+    /// <summary>The silos' way to the store. What a test reads there goes another one.</summary>
+    public DynamoDbProxy Way { get; }
 
     public SiloProcesses Silos { get; }
 
@@ -39,9 +43,14 @@ internal sealed class Fleet : IAsyncDisposable
     public Calls Calls { get; private set; } = null!;
 
     /// <summary>Answers when each node can give a pod an address.</summary>
-    public static async Task<Fleet> StartAsync(DynamoDbLocal dynamo, int nodes, CancellationToken cancellation)
+    /// <param name="settings">Over those of all silos.</param>
+    /// <param name="own">Over those, of one silo.</param>
+    public static async Task<Fleet> StartAsync(
+        DynamoDbLocal dynamo, int nodes, CancellationToken cancellation, int silosCount = SiloCount, IReadOnlyDictionary<string, string>? settings = null,
+        Action<SiloProcesses>? own = null)
     {
         var store = new DynamoDbStore(dynamo);
+        var way = store.OpenWay();
         var silos = new SiloProcesses(dynamo, store, new Dictionary<string, string>
         {
             ["Ec2__Endpoint"] = Ec2Process.Endpoint,
@@ -49,7 +58,9 @@ internal sealed class Fleet : IAsyncDisposable
             // Enough for most of the time, so that EC2's budget is not what these nodes wait for; and now and then one more is drawn, and returned.
             ["Pool__MinimumIps"] = "8",
             ["Pool__WarmIps"] = "1",
-        });
+            ["Storage__ServiceUrl"] = way.Url,
+        }.Concat(settings ?? new Dictionary<string, string>()));
+        own?.Invoke(silos);
         string[] ids = [.. Enumerable.Range(1, nodes).Select(number => $"i-{number:x17}")];
         Ec2Process ec2;
         try
@@ -63,11 +74,11 @@ internal sealed class Fleet : IAsyncDisposable
             throw;
         }
 
-        var fleet = new Fleet(dynamo, store, silos, ec2);
+        var fleet = new Fleet(dynamo, store, way, silos, ec2);
         try
         {
-            await silos.StartAllAsync(SiloCount, cancellation);
-            await fleet.JoinAsync(dynamo, ids, cancellation);
+            await silos.StartAllAsync(silosCount, cancellation);
+            await fleet.JoinAsync(dynamo, ids, silosCount, cancellation);
             return fleet;
         }
         catch
@@ -89,16 +100,16 @@ internal sealed class Fleet : IAsyncDisposable
         _http.Dispose();
         await Silos.DisposeAsync();
         await _ec2.DisposeAsync();
-        await _store.DisposeAsync();
+        await Store.DisposeAsync();
         _stop.Dispose();
     }
 
-    private async Task JoinAsync(DynamoDbLocal dynamo, string[] ids, CancellationToken cancellation)
+    private async Task JoinAsync(DynamoDbLocal dynamo, string[] ids, int silosCount, CancellationToken cancellation)
     {
         var tokens = ids.ToDictionary(id => id, Silos.TokenOf);
         Calls = new Calls(_http, id => tokens[id]);
         Nodes = [.. ids.Select((id, index) => new FleetNode(
-            id, dynamo, Silos, [.. Enumerable.Range(0, SiloCount).Select(n => SiloProcesses.DoorOf(1 + ((index + n) % SiloCount)))], IsAttachedAsync(id), Register))];
+            id, dynamo, Silos, [.. Enumerable.Range(0, silosCount).Select(n => SiloProcesses.DoorOf(1 + ((index + n) % silosCount)))], IsAttachedAsync(id), Register))];
         await Task.WhenAll(Nodes.Select(node => node.ServableAsync(cancellation))).WaitAsync(SiloProcesses.Patience, cancellation);
         _watching = Task.Run(WatchAsync, CancellationToken.None);
     }
@@ -148,6 +159,6 @@ internal sealed class Fleet : IAsyncDisposable
         Cidrs = ["10.30.0.0/16"],
         Subnets = [new() { Id = SubnetId, Cidr = "10.30.0.0/20", Zone = "us-east-1a", ZoneId = "use1-az1" }],
         SecurityGroups = [new() { Id = "sg-0123456789abcdef0", Name = "default" }],
-        Instances = [.. ids.Select(id => new InstanceDescription { Id = id, Type = "m5.xlarge", Subnet = SubnetId })],
+        Instances = [.. ids.Select(id => new InstanceDescription { Id = id, Type = "m5.xlarge", Subnet = SubnetId, Tags = new Dictionary<string, string> { ["kubernetes.io/cluster/test"] = "owned" } })],
     };
 }

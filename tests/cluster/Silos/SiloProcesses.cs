@@ -9,7 +9,7 @@ namespace AwsVpcCni.Tests.Cluster.Silos;
 
 /// <summary>Real silo processes on one DynamoDB, in its network namespace, each with ports of its own. What they log is in a folder that goes with them.</summary>
 /// <param name="settings">Over those that are here.</param>
-internal sealed class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, IReadOnlyDictionary<string, string>? settings = null) : IAsyncDisposable
+internal sealed class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, IEnumerable<KeyValuePair<string, string>>? settings = null) : IAsyncDisposable
 {
     public const string VpcId = "vpc-0123456789abcdef0";
     public const string Region = "us-east-1";
@@ -19,6 +19,9 @@ internal sealed class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, I
 
     private readonly Dictionary<int, Process> _running = [];
     private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+
+    /// <summary>Over the settings of all, of one silo.</summary>
+    public Dictionary<int, Dictionary<string, string>> Own { get; } = [];
 
     /// <summary>For files of who uses them.</summary>
     public DirectoryInfo Folder { get; } = Directory.CreateTempSubdirectory("avc-silos-");
@@ -62,7 +65,7 @@ internal sealed class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, I
             ]);
         var all = new Dictionary<string, string>
         {
-            ["AWS_ACCESS_KEY_ID"] = "x",
+            ["AWS_ACCESS_KEY_ID"] = DynamoDbProxy.AccessKey,
             ["AWS_SECRET_ACCESS_KEY"] = "y",
             ["Cluster__Name"] = "test",
             ["Ec2__Region"] = Region,
@@ -83,7 +86,7 @@ internal sealed class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, I
             ["NodeApi__Port"] = $"{21000 + number}",
             ["NodeApi__TokenKeyPath"] = key,
         };
-        foreach (var (name, value) in all.Concat(settings ?? new Dictionary<string, string>()))
+        foreach (var (name, value) in all.Concat(settings ?? []).Concat(Own.GetValueOrDefault(number, [])))
         {
             start.Environment[name] = value;
         }
@@ -91,17 +94,20 @@ internal sealed class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, I
         _running[number] = Process.Start(start)!;
     }
 
-    /// <summary>What <c>/readyz</c> says; null: nobody is there to say it.</summary>
-    public static async Task<HttpStatusCode?> ReadinessAsync(HttpClient http, int number, CancellationToken cancellation)
+    /// <summary>What <c>/readyz</c> answers; null: nobody is there to say it.</summary>
+    public static async Task<HttpStatusCode?> ReadinessAsync(HttpClient http, int number, CancellationToken cancellation) => (await ReadinessSaidAsync(http, number, cancellation)).Status;
+
+    /// <summary>The same with its words.</summary>
+    public static async Task<(HttpStatusCode? Status, string Said)> ReadinessSaidAsync(HttpClient http, int number, CancellationToken cancellation)
     {
         try
         {
             using var answer = await http.GetAsync(new Uri($"http://127.0.0.1:{20000 + number}/readyz"), cancellation);
-            return answer.StatusCode;
+            return (answer.StatusCode, await answer.Content.ReadAsStringAsync(cancellation));
         }
-        catch (HttpRequestException)
+        catch (HttpRequestException e)
         {
-            return null;
+            return (null, e.Message);
         }
     }
 

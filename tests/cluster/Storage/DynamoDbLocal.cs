@@ -1,12 +1,13 @@
 using System.Diagnostics;
+using System.Net;
 using System.Net.Sockets;
 using Amazon.DynamoDBv2;
 using Amazon.DynamoDBv2.Model;
 using Amazon.Runtime;
-using Amazon.Runtime.Credentials;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage.DynamoDb;
 using AwsVpcCni.VpcEmulator.Fabric;
+using AwsVpcCni.VpcEmulator.Iam;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Storage;
@@ -16,8 +17,7 @@ namespace AwsVpcCni.Tests.Cluster.Storage;
 public sealed class DynamoDbTests : ICollectionFixture<DynamoDbLocal>;
 
 /// <summary>AWS's own DynamoDB Local, in a network namespace of its own: it listens on every address, and there it has only loopback.</summary>
-/// <remarks><c>AWS_VPC_CNI_TEST_DYNAMODB</c> names another endpoint, for which credentials come from the SDK's own places, or is
-/// <c>none</c>. Where there is no DynamoDB the tests are skipped, with the reason.</remarks>
+/// <remarks><c>AWS_VPC_CNI_TEST_DYNAMODB</c> names another endpoint that does not verify signatures, or is <c>none</c>. Where there is no DynamoDB the tests are skipped, with the reason.</remarks>
 public sealed class DynamoDbLocal : IAsyncLifetime
 {
     private const string Variable = "AWS_VPC_CNI_TEST_DYNAMODB";
@@ -40,7 +40,7 @@ public sealed class DynamoDbLocal : IAsyncLifetime
             return;
         }
 
-        var folder = Path.Combine(Root(), "artifacts", "dynamodb-local");
+        var folder = Path.Combine(Repository.Root, "artifacts", "dynamodb-local");
         _whyNot = await FetchAsync(folder) ?? (Environment.IsPrivilegedProcess ? null : "a network namespace for it takes root");
         if (_whyNot is null)
         {
@@ -73,21 +73,41 @@ public sealed class DynamoDbLocal : IAsyncLifetime
     /// <summary>The test is skipped where there is no DynamoDB.</summary>
     public void NeedIt() => Assert.SkipWhen(_whyNot is not null, $"No DynamoDB: {_whyNot}");
 
-    /// <summary>A client that goes through <paramref name="way"/>.</summary>
-    internal AmazonDynamoDBClient Connect(StorageOptions options, HttpFaults? way = null) => new(Credentials, Config(options, way));
+    /// <summary>A way to it.</summary>
+    /// <param name="tables">For the policy that is enforced there: their names stand in place of the ordinary ones.</param>
+    /// <param name="policy">Its file; null: the one of docs/iam.</param>
+    internal DynamoDbProxy OpenWay(StorageOptions tables, string? policy = null) => new(
+        _process is null ? Listening() : NetworkNamespace.Run($"/proc/{_process.Id}/ns/net", Listening),
+        new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync, MaxConnectionsPerServer = 64 }) { BaseAddress = new Uri(Url) },
+        IamPolicy.Read(policy ?? Repository.DynamoDbPolicy, new Dictionary<string, string>
+        {
+            ["REGION"] = DynamoDbProxy.Region, ["ACCOUNT"] = "123456789012", ["table/addresses"] = $"table/{tables.AddressTable}",
+            ["table/OrleansGrainState"] = $"table/{tables.GrainTable}", ["table/OrleansSilos"] = $"table/{tables.MembershipTable}",
+        }));
+
+    /// <summary>A client with the silo's settings.</summary>
+    /// <param name="url">The way's; null: straight to DynamoDB.</param>
+    internal AmazonDynamoDBClient Connect(StorageOptions options, string? url = null) => new(Credentials, Config(options, url));
 
     /// <summary>As <see cref="Connect"/>, and a page of a query or a scan has two items.</summary>
-    internal AmazonDynamoDBClient ConnectWithSmallPages(StorageOptions options) => new SmallPages(Credentials, Config(options, null));
+    internal AmazonDynamoDBClient ConnectWithSmallPages(StorageOptions options, string url) => new SmallPages(Credentials, Config(options, url));
 
-    private AWSCredentials Credentials => _process is null ? DefaultAWSCredentialsIdentityResolver.GetCredentials() : new BasicAWSCredentials("x", "y");
+    private static AWSCredentials Credentials => new BasicAWSCredentials(DynamoDbProxy.AccessKey, "y");
 
-    private AmazonDynamoDBConfig Config(StorageOptions options, HttpFaults? way)
+    private AmazonDynamoDBConfig Config(StorageOptions options, string? url)
     {
         var config = DynamoDbSetup.Config(options);
-        way ??= new HttpFaults();
-        way.InnerHandler ??= new SocketsHttpHandler { ConnectCallback = ConnectAsync, MaxConnectionsPerServer = 64 };
-        config.HttpClientFactory = new OverHandler(way);
+        config.ServiceURL = url ?? Url;
+        config.HttpClientFactory = new OverHandler(new SocketsHttpHandler { ConnectCallback = ConnectAsync, MaxConnectionsPerServer = 64 });
         return config;
+    }
+
+    private static Socket Listening()
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        socket.Listen(512);
+        return socket;
     }
 
     /// <summary>A connection inside that namespace: a socket stays where it was made.</summary>
@@ -110,7 +130,7 @@ public sealed class DynamoDbLocal : IAsyncLifetime
 
     private static async Task<string?> FetchAsync(string folder)
     {
-        using var script = Process.Start(new ProcessStartInfo(Path.Combine(Root(), "scripts", "dynamodb-local.sh"), [folder]) { RedirectStandardError = true })!;
+        using var script = Process.Start(new ProcessStartInfo(Path.Combine(Repository.Root, "scripts", "dynamodb-local.sh"), [folder]) { RedirectStandardError = true })!;
         var said = script.StandardError.ReadToEndAsync();
         await script.WaitForExitAsync().WaitAsync(FetchTakes);
         return script.ExitCode == 0 ? null : (await said).Trim();
@@ -154,17 +174,6 @@ public sealed class DynamoDbLocal : IAsyncLifetime
                 throw new TimeoutException($"waited {StartTakes.TotalSeconds} s for DynamoDB Local to answer; {folder}.log ends: {said}");
             }
         }
-    }
-
-    private static string Root()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "AwsVpcCni.Distributed.sln")))
-        {
-            folder = folder.Parent ?? throw new DirectoryNotFoundException($"No AwsVpcCni.Distributed.sln above {AppContext.BaseDirectory}.");
-        }
-
-        return folder.FullName;
     }
 
     private sealed class SmallPages(AWSCredentials credentials, AmazonDynamoDBConfig config) : AmazonDynamoDBClient(credentials, config)

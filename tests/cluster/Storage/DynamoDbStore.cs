@@ -47,6 +47,8 @@ internal sealed class DynamoDbStore : IAsyncDisposable
 
     private readonly DynamoDbLocal _dynamo;
     private readonly AmazonDynamoDBClient _sdk;
+    private readonly AmazonDynamoDBClient _silos;
+    private readonly List<DynamoDbProxy> _ways = [];
 
     public DynamoDbStore(DynamoDbLocal dynamo)
     {
@@ -55,15 +57,31 @@ internal sealed class DynamoDbStore : IAsyncDisposable
         var name = $"test-{Environment.ProcessId}-{Interlocked.Increment(ref s_stores)}";
         Settings = new StorageOptions
         {
-            Provider = StorageOptions.DynamoDb, Region = "us-east-1", ServiceUrl = dynamo.Url, AddressTable = $"{name}-addresses", GrainTable = $"{name}-grains",
+            Provider = StorageOptions.DynamoDb, Region = DynamoDbProxy.Region, AddressTable = $"{name}-addresses", GrainTable = $"{name}-grains",
             MembershipTable = $"{name}-silos",
             // Far above what a busy test machine needs: these tests are not about time.
             AttemptDeadline = TimeSpan.FromSeconds(30), DocumentDeadline = TimeSpan.FromSeconds(30),
         };
         _sdk = dynamo.Connect(Settings);
+        Settings.ServiceUrl = OpenWay().Url;
+        _silos = dynamo.Connect(Settings, Settings.ServiceUrl);
     }
 
+    /// <summary>With the way that silos take to DynamoDB, in its network namespace.</summary>
     public StorageOptions Settings { get; }
+
+    /// <summary>That one.</summary>
+    public DynamoDbProxy Way => _ways[0];
+
+    /// <summary>For `ipam export` and `import`.</summary>
+    public DynamoDbProxy MovingWay => field ??= OpenWay(Repository.DynamoDbMovePolicy);
+
+    /// <summary>Another one, so that one client meets faults and others do not.</summary>
+    public DynamoDbProxy OpenWay(string? policy = null)
+    {
+        _ways.Add(_dynamo.OpenWay(Settings, policy));
+        return _ways[^1];
+    }
 
     public StoreMetrics Metrics { get; } = new();
 
@@ -73,31 +91,31 @@ internal sealed class DynamoDbStore : IAsyncDisposable
 
     public async ValueTask OpenAsync() => await Tables().OpenAsync(TestContext.Current.CancellationToken);
 
-    public Tables Tables(HttpFaults? way = null) =>
-        new(Sender(way), Book(), new ImportMark(Sender(way), Options), Options, TimeProvider.System, NullLogger<Tables>.Instance);
+    public Tables Tables(DynamoDbProxy? way = null) =>
+        new(Sender(way), Book(way), new ImportMark(Sender(way), Options), Options, TimeProvider.System, NullLogger<Tables>.Instance);
 
-    public AddressBook Book(HttpFaults? way = null) => new(Sender(way), Options);
+    public AddressBook Book(DynamoDbProxy? way = null) => new(Sender(way), Options);
 
-    public AddressBook BookWithSmallPages() => new(Sender(_dynamo.ConnectWithSmallPages(Settings)), Options);
+    public AddressBook BookWithSmallPages() => new(Sender(_dynamo.ConnectWithSmallPages(Settings, Way.Url)), Options);
 
-    public MembershipTable Membership(HttpFaults? way = null) => new(Sender(way), Tables(), Options, Cluster);
+    public MembershipTable Membership(DynamoDbProxy? way = null) => new(Sender(way), Tables(way), Options, Cluster);
 
-    public GrainStorage Documents(HttpFaults? way = null) => new(Sender(way), Options, Cluster);
+    public GrainStorage Documents(DynamoDbProxy? way = null) => new(Sender(way), Options, Cluster);
 
-    /// <summary>All of it, read in small pages.</summary>
+    /// <summary>All of it, read in small pages, with the rights of who moves it.</summary>
     public Contents Contents()
     {
-        var sender = Sender(_dynamo.ConnectWithSmallPages(Settings));
+        var sender = Sender(_dynamo.ConnectWithSmallPages(Settings, MovingWay.Url));
         return new Contents(
-            sender, Tables(), Membership(), new ImportMark(sender, Options), new GrainStorage(sender, Options, Cluster), Options,
+            sender, Tables(MovingWay), Membership(MovingWay), new ImportMark(sender, Options), new GrainStorage(sender, Options, Cluster), Options,
             Microsoft.Extensions.Options.Options.Create(new SiloNetworkOptions()), TimeProvider.System);
     }
 
     /// <summary>What `ipam doctor` looks at, for one of several silos.</summary>
     public DynamoDbChecks Checks(IAmazonDynamoDB? sdk = null) =>
-        new(Sender(sdk ?? _sdk), Tables(), Options, Microsoft.Extensions.Options.Options.Create(new SiloNetworkOptions { Clustering = SiloNetworkOptions.DynamoDb }));
+        new(Sender(sdk ?? _silos), Tables(), Options, Microsoft.Extensions.Options.Options.Create(new SiloNetworkOptions { Clustering = SiloNetworkOptions.DynamoDb }));
 
-    /// <summary>DynamoDB itself.</summary>
+    /// <summary>DynamoDB itself, without a policy before it.</summary>
     public AmazonDynamoDBClient Sdk => _sdk;
 
     /// <summary>Capacity units that the store's parts have been charged from now on, by operation.</summary>
@@ -138,10 +156,16 @@ internal sealed class DynamoDbStore : IAsyncDisposable
         }
 
         _sdk.Dispose();
+        _silos.Dispose();
+        foreach (var way in _ways)
+        {
+            await way.DisposeAsync();
+        }
+
         Metrics.Dispose();
     }
 
-    private Sender Sender(HttpFaults? way) => Sender(way is null ? _sdk : _dynamo.Connect(Settings, way));
+    private Sender Sender(DynamoDbProxy? way) => Sender(way is null ? _silos : _dynamo.Connect(Settings, way.Url));
 
     private Sender Sender(IAmazonDynamoDB sdk) => new(() => sdk, Metrics, TimeProvider.System, new NoWait());
 

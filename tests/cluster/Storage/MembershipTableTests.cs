@@ -13,7 +13,9 @@ public sealed class MembershipTableTests(DynamoDbLocal dynamo) : IAsyncLifetime
     private static readonly DateTime Noon = new(2026, 11, 25, 12, 0, 0, 123, DateTimeKind.Utc);
 
     private readonly DynamoDbStore _store = new(dynamo);
-    private readonly HttpFaults _way = new();
+
+    /// <summary>The way with the faults; the store's own has none.</summary>
+    private DynamoDbProxy Way => field ??= _store.OpenWay();
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -79,13 +81,13 @@ public sealed class MembershipTableTests(DynamoDbLocal dynamo) : IAsyncLifetime
     [Fact]
     public async Task A_change_whose_answer_is_lost_is_sent_again_and_known()
     {
-        _way.CutAfter();
-        Assert.True(await _store.Membership(_way).InsertRow(Entry(1), (await Table.ReadAll()).Version.Next()));
+        Way.Next(StoreFault.CutAfter);
+        Assert.True(await _store.Membership(Way).InsertRow(Entry(1), (await Table.ReadAll()).Version.Next()));
         var standing = await Table.ReadAll();
-        _way.CutAfter();
-        Assert.True(await _store.Membership(_way).UpdateRow(Entry(1, SiloStatus.Dead), standing.Members[0].Item2, standing.Version.Next()));
+        Way.Next(StoreFault.CutAfter);
+        Assert.True(await _store.Membership(Way).UpdateRow(Entry(1, SiloStatus.Dead), standing.Members[0].Item2, standing.Version.Next()));
 
-        Assert.Equal((4, 2, SiloStatus.Dead), (_way.Sends, (await Table.ReadAll()).Version.Version, (await Table.ReadAll()).Members[0].Item1.Status));
+        Assert.Equal((4, 2, SiloStatus.Dead), (Way.Sends, (await Table.ReadAll()).Version.Version, (await Table.ReadAll()).Members[0].Item1.Status));
     }
 
     [Fact]
@@ -93,7 +95,7 @@ public sealed class MembershipTableTests(DynamoDbLocal dynamo) : IAsyncLifetime
     {
         await Table.InsertRow(Entry(1), (await Table.ReadAll()).Version.Next());
         var reads = 0;
-        _way.BeforeSend = async () =>
+        Way.BeforeSend = async () =>
         {
             if (++reads == 2) // The version is read, the rows are not.
             {
@@ -101,7 +103,7 @@ public sealed class MembershipTableTests(DynamoDbLocal dynamo) : IAsyncLifetime
             }
         };
 
-        var read = await _store.Membership(_way).ReadAll();
+        var read = await _store.Membership(Way).ReadAll();
 
         Assert.Equal((2, 2, 4), (read.Members.Count, read.Version.Version, reads));
     }
@@ -179,7 +181,7 @@ public sealed class MembershipTableTests(DynamoDbLocal dynamo) : IAsyncLifetime
             new GetItemRequest(_store.Settings.MembershipTable, new() { ["DeploymentId"] = new("test"), ["SiloIdentity"] = new("VersionRow") }), Cancellation)).Item["MembershipVersion"].N);
     }
 
-    private static MembershipEntry Entry(int number, SiloStatus status = SiloStatus.Active) => new()
+    internal static MembershipEntry Entry(int number, SiloStatus status = SiloStatus.Active) => new()
     {
         SiloAddress = SiloAddress.New(IPAddress.Parse($"10.1.0.{number}"), 11111, number),
         Status = status,

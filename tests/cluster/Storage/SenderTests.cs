@@ -10,19 +10,19 @@ using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Storage;
 
-/// <summary>How calls of DynamoDB fail, with the real SDK and without a DynamoDB.</summary>
-public sealed class SenderTests : IDisposable
+/// <summary>How calls of DynamoDB fail, with the real SDK and a real connection, and without a DynamoDB.</summary>
+public sealed class SenderTests : IAsyncDisposable
 {
-    private static readonly StorageOptions Settings = new() { Provider = StorageOptions.DynamoDb, Region = "us-east-1", ServiceUrl = "http://127.0.0.1:9" };
-
     private readonly FakeTimeProvider _time = new();
-    private readonly HttpFaults _way = new();
+    private readonly DynamoDbProxy _way = DynamoDbProxy.WithoutDynamoDb();
     private readonly StoreMetrics _metrics = new();
 
-    public void Dispose()
+    private StorageOptions Settings => field ??= new() { Provider = StorageOptions.DynamoDb, Region = DynamoDbProxy.Region, ServiceUrl = _way.Url };
+
+    public ValueTask DisposeAsync()
     {
         _metrics.Dispose();
-        _way.Dispose();
+        return _way.DisposeAsync();
     }
 
     [Theory]
@@ -34,7 +34,7 @@ public sealed class SenderTests : IDisposable
     [InlineData("ValidationException", 400, "DynamoDB refused dynamodb:DeleteItem on table addresses (ValidationException: as the test wished).")]
     public async Task What_cannot_pass_is_sent_once_and_told_with_what_to_do(string code, int status, string said)
     {
-        _way.Refuse(code, (HttpStatusCode)status).Refuse(code, (HttpStatusCode)status);
+        _way.Next(StoreFault.Refused(code, (HttpStatusCode)status)).Next(StoreFault.Refused(code, (HttpStatusCode)status));
 
         var error = await Assert.ThrowsAsync<StoreException>(() => RemoveAsync());
 
@@ -46,6 +46,7 @@ public sealed class SenderTests : IDisposable
     [Theory]
     [InlineData("ThrottlingException", 400, "DynamoDB throttles table addresses (3 sends; ThrottlingException: as the test wished).")]
     [InlineData("ProvisionedThroughputExceededException", 400, "DynamoDB throttles table addresses (3 sends")]
+    [InlineData("RequestLimitExceeded", 400, "DynamoDB throttles table addresses (3 sends")]
     [InlineData("InternalServerError", 500, "not known to have happened: no whole answer from DynamoDB for table addresses (3 sends")]
     [InlineData("ServiceUnavailable", 503, "not known to have happened: no whole answer from DynamoDB for table addresses (3 sends")]
     [InlineData(null, 0, "not known to have happened: no whole answer from DynamoDB for table addresses (3 sends; ")]
@@ -53,7 +54,7 @@ public sealed class SenderTests : IDisposable
     {
         for (var send = 1; send <= 4; send++)
         {
-            _ = code is null ? _way.CutBefore() : _way.Refuse(code, (HttpStatusCode)status);
+            _ = code is null ? _way.Next(StoreFault.CutBefore) : _way.Next(StoreFault.Refused(code, (HttpStatusCode)status));
         }
 
         var error = await Assert.ThrowsAsync<StoreException>(() => RemoveAsync());
@@ -65,7 +66,7 @@ public sealed class SenderTests : IDisposable
     [Fact]
     public async Task The_waits_between_sends_do_not_go_beyond_the_deadline()
     {
-        _way.Refuse("ThrottlingException").Refuse("ThrottlingException");
+        _way.Next(StoreFault.Refused("ThrottlingException")).Next(StoreFault.Refused("ThrottlingException"));
 
         // The first wait is 1/8 of the deadline at most: with ten times as much, nothing is left for a second send.
         var error = await Assert.ThrowsAsync<StoreException>(() => RemoveAsync(jitter: 10));
@@ -76,7 +77,7 @@ public sealed class SenderTests : IDisposable
     [Fact]
     public async Task A_call_without_an_answer_ends_at_its_deadline()
     {
-        _way.Refuse("ThrottlingException").Hang();
+        _way.Next(StoreFault.Refused("ThrottlingException")).Next(StoreFault.Hang);
         var call = RemoveAsync();
         await UntilAsync(() => _way.Sends == 2);
         _time.Advance(Settings.AttemptDeadline - TimeSpan.FromMilliseconds(1));
@@ -93,7 +94,7 @@ public sealed class SenderTests : IDisposable
     public async Task A_caller_that_gives_up_is_not_told_of_a_failure_of_the_store()
     {
         using var giveUp = new CancellationTokenSource();
-        _way.Hang();
+        _way.Next(StoreFault.Hang);
         var call = RemoveUntilAsync(giveUp.Token);
         await UntilAsync(() => _way.Sends == 1);
 
@@ -114,7 +115,7 @@ public sealed class SenderTests : IDisposable
         Assert.Contains("no credentials that DynamoDB takes (Failed to resolve AWS credentials.)", error.Message, StringComparison.Ordinal);
         Assert.Equal((1, 0), (made, _way.Sends));
 
-        _way.Refuse("ConditionalCheckFailedException");
+        _way.Next(StoreFault.Refused("ConditionalCheckFailedException"));
         Assert.False(await book.TryRemoveAsync("i-1", Ip.Parse("10.0.0.9"), TestContext.Current.CancellationToken));
     }
 
@@ -126,12 +127,7 @@ public sealed class SenderTests : IDisposable
         return await new AddressBook(sender, Microsoft.Extensions.Options.Options.Create(Settings)).TryRemoveAsync("i-1", Ip.Parse("10.0.0.9"), cancellation);
     }
 
-    private AmazonDynamoDBClient Client()
-    {
-        var config = DynamoDbSetup.Config(Settings);
-        config.HttpClientFactory = new OverHandler(_way);
-        return new AmazonDynamoDBClient(new BasicAWSCredentials("x", "y"), config);
-    }
+    private AmazonDynamoDBClient Client() => new(new BasicAWSCredentials(DynamoDbProxy.AccessKey, "y"), DynamoDbSetup.Config(Settings));
 
     private static async Task UntilAsync(Func<bool> holds)
     {
