@@ -9,7 +9,7 @@ namespace AwsVpcCni.Tests.Cluster.Silos;
 /// <summary>Compares what rows, documents, EC2 and executors say of a node. They follow each other within seconds.</summary>
 internal sealed class Books(DynamoDbStore store, Ec2Process ec2)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     /// <summary>Rows and claims of each node have been the same at one moment.</summary>
     /// <exception cref="TimeoutException">What differs.</exception>
@@ -65,5 +65,5 @@ internal sealed class Books(DynamoDbStore store, Ec2Process ec2)
         }
     }
 
-    private static string Text<T>(HashSet<T> set) => string.Join(' ', set.Order());
+    private static string Text<T>(HashSet<T> set) => string.Join(' ', set.Select(one => $"{one}").Order(StringComparer.Ordinal));
 }

@@ -32,7 +32,7 @@ internal static class Soak
 
             await churn.StopAsync();
             failures = churn.Failures;
-            await fleet.Books.AllAgreesAsync(fleet.Nodes, CancellationToken.None);
+            await CompareAsync(fleet, fleet.Books.AllAgreesAsync(fleet.Nodes, CancellationToken.None));
             (wrong, doubled) = (fleet.Register.Wrong, fleet.Register.Doubled);
         }
         finally
@@ -59,8 +59,20 @@ internal static class Soak
     {
         var episode = await running;
         Console.WriteLine($"{TimeProvider.System.GetUtcNow():HH:mm:ss} {episode}");
-        await fleet.Books.RowsAgreeAsync(fleet.Nodes, CancellationToken.None);
+        await CompareAsync(fleet, fleet.Books.RowsAgreeAsync(fleet.Nodes, CancellationToken.None));
         return episode;
+    }
+
+    private static async Task CompareAsync(Fleet fleet, Task comparing)
+    {
+        try
+        {
+            await comparing;
+        }
+        catch (TimeoutException e)
+        {
+            fleet.Register.Refute(e.Message);
+        }
     }
 
     private static void Say(string name, double value) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {value:0.##}"));
