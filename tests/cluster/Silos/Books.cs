@@ -6,10 +6,11 @@ using AwsVpcCni.Tests.Cluster.Storage;
 
 namespace AwsVpcCni.Tests.Cluster.Silos;
 
-/// <summary>Compares what rows, documents, EC2 and executors say of a node. They follow each other within seconds.</summary>
+/// <summary>Compares what rows, documents, EC2 and executors say of a node. They follow each other within seconds; of a row that a silo has
+/// written when its grains had moved they hear when they want the address, or when they read their rows again.</summary>
 internal sealed class Books(DynamoDbStore store, Ec2Process ec2)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6); // A node's grain reads its rows again after five.
 
     /// <summary>Rows and claims of each node have been the same at one moment.</summary>
     /// <exception cref="TimeoutException">What differs.</exception>

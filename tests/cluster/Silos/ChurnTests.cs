@@ -18,8 +18,8 @@ public sealed class ChurnTests(DynamoDbLocal dynamo)
     {
         await using var fleet = await Fleet.StartAsync(dynamo, Nodes, Cancellation);
         await using var churn = Start(fleet);
-        await CheckAsync(fleet, churn, await Episode.KillAsync(fleet, churn, 1, Cancellation));
-        await CheckAsync(fleet, churn, await Episode.StopAsync(fleet, churn, 2, Cancellation));
+        await CheckAsync(fleet, churn, await Episode.KillAsync(fleet, churn, fleet.Silos.Busiest(), Cancellation));
+        await CheckAsync(fleet, churn, await Episode.StopAsync(fleet, churn, fleet.Silos.Busiest(), Cancellation));
         await EndAsync(fleet, churn);
     }
 

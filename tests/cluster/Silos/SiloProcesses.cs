@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
+using System.Text.RegularExpressions;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Tests.Cluster.Storage;
@@ -9,7 +10,7 @@ namespace AwsVpcCni.Tests.Cluster.Silos;
 
 /// <summary>Real silo processes on one DynamoDB, in its network namespace, each with ports of its own. What they log is in a folder that goes with them.</summary>
 /// <param name="settings">Over those that are here.</param>
-internal sealed class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, IEnumerable<KeyValuePair<string, string>>? settings = null) : IAsyncDisposable
+internal sealed partial class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, IEnumerable<KeyValuePair<string, string>>? settings = null) : IAsyncDisposable
 {
     public const string VpcId = "vpc-0123456789abcdef0";
     public const string Region = "us-east-1";
@@ -147,6 +148,28 @@ internal sealed class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, I
         }
     }
 
+    /// <summary>Which silo has a node's grain: the one where it has said something last. Nodes of which none has said anything are left out.</summary>
+    public Dictionary<string, int> GrainsBySaid()
+    {
+        Dictionary<string, (string At, int Silo)> last = [];
+        foreach (var number in _running.Keys)
+        {
+            foreach (var said in File.ReadLines(LogOf(number)).Select(line => NodeGrainSays().Match(line)).Where(said => said.Success))
+            {
+                var (at, node) = (said.Groups[1].Value, said.Groups[2].Value);
+                if (string.CompareOrdinal(at, last.GetValueOrDefault(node).At) > 0)
+                {
+                    last[node] = (at, number);
+                }
+            }
+        }
+
+        return last.ToDictionary(node => node.Key, node => node.Value.Silo);
+    }
+
+    /// <summary>The silo that has most of the nodes' grains.</summary>
+    public int Busiest() => GrainsBySaid().CountBy(node => node.Value).MaxBy(silo => silo.Value).Key;
+
     /// <summary>By the number in the ports: the order in which they were started.</summary>
     public async Task<List<SiloStatus>> StatusesAsync() =>
         [.. (await store.Membership().ReadAll()).Members.Select(member => member.Item1).OrderBy(silo => silo.SiloAddress.Endpoint.Port).Select(silo => silo.Status)];
@@ -186,4 +209,7 @@ internal sealed class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, I
         _key.Dispose();
         Folder.Delete(recursive: true);
     }
+
+    [GeneratedRegex(@"^(\S+) \S+ AwsVpcCni\.Grains\.Node\.NodeGrain\[\d+\] (i-[0-9a-f]+)")]
+    private static partial Regex NodeGrainSays();
 }

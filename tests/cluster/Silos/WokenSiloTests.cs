@@ -13,7 +13,6 @@ public sealed class WokenSiloTests(DynamoDbLocal dynamo)
 {
     private const int Nodes = 18;
     private const int Callers = 6; // A node, at once.
-    private const int Woken = 1;
 
     private static readonly TimeSpan Asking = TimeSpan.FromSeconds(1);
 
@@ -27,35 +26,37 @@ public sealed class WokenSiloTests(DynamoDbLocal dynamo)
     {
         await using var fleet = await Fleet.StartAsync(dynamo, Nodes, Cancellation);
         await Task.WhenAll(fleet.Nodes.Select((node, index) => GiveAsync(fleet, node, 1 + (index % Fleet.SiloCount), 1)));
-        var log = await File.ReadAllTextAsync(fleet.Silos.LogOf(Woken), Cancellation);
-        var moved = fleet.Nodes.Where(node => log.Contains($"{node.Id}: sandbox {node.Id}-given", StringComparison.Ordinal)).ToList();
-        Assert.True(moved.Count >= 2, $"{moved.Count} grains are on silo {Woken}");
+        var silos = fleet.Silos.GrainsBySaid();
+        await fleet.Silos.UntilAsync("each grain to have said where it is", () => Task.FromResult((silos = fleet.Silos.GrainsBySaid()).Count == Nodes), Cancellation);
+        var woken = fleet.Silos.Busiest();
+        var moved = fleet.Nodes.Where(node => silos[node.Id] == woken).ToList();
+        int Other(int index) => 1 + ((woken + (index % 2)) % Fleet.SiloCount);
 
-        await fleet.Silos.SignalAsync(Woken, "STOP", Cancellation);
+        await fleet.Silos.SignalAsync(woken, "STOP", Cancellation);
         var stopped = TimeProvider.System.GetTimestamp();
         // Of some all that the sleeping grain believes free, and more, which changes the document; of others a part.
-        await Task.WhenAll(moved.Select((node, index) => GiveAsync(fleet, node, 2 + (index % 2), index % 2 == 0 ? 9 : 3)));
+        await Task.WhenAll(moved.Select((node, index) => GiveAsync(fleet, node, Other(index), index % 2 == 0 ? 9 : 3)));
         TestContext.Current.SendDiagnosticMessage("{0} grains have moved and given {1} addresses after {2:0.0} s", moved.Count, _given.Count - Nodes, TimeProvider.System.GetElapsedTime(stopped).TotalSeconds);
 
         // The first questions lie in its sockets when it wakes.
         var answers = new ConcurrentBag<Answered>();
         long woke = 0;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-        var asking = moved.SelectMany(node => Enumerable.Range(0, Callers).Select(caller => Task.Run(() => AskAsync(fleet, node, caller, answers, () => woke, stop.Token)))).ToList();
+        var asking = moved.SelectMany(node => Enumerable.Range(0, Callers).Select(caller => Task.Run(() => AskAsync(fleet, node, (woken, Other(0)), caller, answers, () => woke, stop.Token)))).ToList();
         await Task.Delay(Asking, Cancellation);
         woke = TimeProvider.System.GetTimestamp();
-        await fleet.Silos.SignalAsync(Woken, "CONT", Cancellation);
-        await fleet.Silos.EndAsync(Woken, Cancellation);
+        await fleet.Silos.SignalAsync(woken, "CONT", Cancellation);
+        await fleet.Silos.EndAsync(woken, Cancellation);
         var lived = TimeProvider.System.GetElapsedTime(woke);
         await stop.CancelAsync();
         await Task.WhenAll(asking);
 
-        Assert.Contains("Standstill[3002]", await File.ReadAllTextAsync(fleet.Silos.LogOf(Woken), Cancellation), StringComparison.Ordinal); // Else it goes on until its own probes have failed.
+        Assert.Contains("Standstill[3002]", await File.ReadAllTextAsync(fleet.Silos.LogOf(woken), Cancellation), StringComparison.Ordinal); // Else it goes on until its own probes have failed.
         var offers = answers.Where(answer => answer.Reply is AssignReply.Offered).ToList();
         TestContext.Current.SendDiagnosticMessage(
             "It lived {0:0.00} s and answered {1} times: {2}; the last after {3:0.00} s", lived.TotalSeconds, answers.Count,
             string.Join(", ", answers.GroupBy(answer => KindOf(answer.Reply)).Select(kind => $"{kind.Key} {kind.Count()}")), answers.IsEmpty ? 0 : answers.Max(answer => answer.After).TotalSeconds);
-        foreach (var line in File.ReadLines(fleet.Silos.LogOf(Woken)).Where(line => line.Contains(" another ", StringComparison.Ordinal) || line.Contains("I should be Dead", StringComparison.Ordinal)))
+        foreach (var line in File.ReadLines(fleet.Silos.LogOf(woken)).Where(line => line.Contains(" another ", StringComparison.Ordinal) || line.Contains("I should be Dead", StringComparison.Ordinal)))
         {
             TestContext.Current.SendDiagnosticMessage("{0}", line.Length > 250 ? line[..250] : line);
         }
@@ -68,7 +69,7 @@ public sealed class WokenSiloTests(DynamoDbLocal dynamo)
         }
 
         // And the grains that have moved give none of these.
-        await Task.WhenAll(moved.Select((node, index) => GiveAsync(fleet, node, 2 + (index % 2), 1)));
+        await Task.WhenAll(moved.Select((node, index) => GiveAsync(fleet, node, Other(index), 1)));
         foreach (var ((node, address), sandbox) in _given)
         {
             var row = await fleet.Books.RowOfAsync(node, address, Cancellation);
@@ -115,14 +116,14 @@ public sealed class WokenSiloTests(DynamoDbLocal dynamo)
     }
 
     /// <summary>Asks the woken silo, for another sandbox after each address, until it has ended. What got none needs none any more.</summary>
-    private async Task AskAsync(Fleet fleet, FleetNode node, int caller, ConcurrentBag<Answered> answers, Func<long> woke, CancellationToken cancellation)
+    private async Task AskAsync(Fleet fleet, FleetNode node, (int Woken, int Other) silos, int caller, ConcurrentBag<Answered> answers, Func<long> woke, CancellationToken cancellation)
     {
         var request = RequestOf(node, $"woken-{caller}", Interlocked.Increment(ref _number));
         while (!cancellation.IsCancellationRequested)
         {
             try
             {
-                var reply = await fleet.Calls.AssignAsync(SiloProcesses.DoorOf(Woken), node.Id, request, cancellation);
+                var reply = await fleet.Calls.AssignAsync(SiloProcesses.DoorOf(silos.Woken), node.Id, request, cancellation);
                 answers.Add(new Answered(node, request.Sandbox, reply, TimeProvider.System.GetElapsedTime(woke())));
                 if (reply is AssignReply.Offered)
                 {
@@ -136,7 +137,7 @@ public sealed class WokenSiloTests(DynamoDbLocal dynamo)
         }
 
         await fleet.Silos.UntilAsync($"the release of {request.Sandbox}", async () => await fleet.Calls.ReleaseAsync(
-            SiloProcesses.DoorOf(2), node.Id, new ReleaseRequest(new Stamp(node.Lease.Incarnation, Interlocked.Increment(ref _number)), request.Sandbox, null, 0), Cancellation) is not null, Cancellation);
+            SiloProcesses.DoorOf(silos.Other), node.Id, new ReleaseRequest(new Stamp(node.Lease.Incarnation, Interlocked.Increment(ref _number)), request.Sandbox, null, 0), Cancellation) is not null, Cancellation);
     }
 
     private sealed record Answered(FleetNode Node, SandboxKey Sandbox, AssignReply? Reply, TimeSpan After);
