@@ -59,6 +59,9 @@ for name in "$@"; do
     passed=$((passed + ran - ${failures:-0})) failed=$((failed + bad)) skipped=$((skipped + ${skips:-0}))
 done
 
+[ "$failed" = 0 ] || for name in "$@"; do # Once more, since whoever looks at the end of this output has only that.
+    sed -nE '/ \[FAIL\]$/,/ \[(FINISHED|STARTING)\]|^  Finished/ { / \[(FINISHED|STARTING)\]|^  Finished/d; p }' "$logs/$name.log" | cut -c1-2000 | head -n 60
+done
 summary="$passed passed, $failed failed"
 [ "$skipped" = 0 ] || summary+=", $skipped skipped"
 echo "$summary"

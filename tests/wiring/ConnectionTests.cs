@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using AwsVpcCni.NodeExecutor.Netlink;
+using AwsVpcCni.NodeExecutor.Wiring;
 using Xunit;
 using static AwsVpcCni.Tests.Wiring.TestNode;
 
@@ -60,6 +61,26 @@ public sealed class ConnectionTests : IDisposable
         Connection.ForgetAllOf(socket, Core.Addressing.Ip.Parse(One), NodeExecutor.Netlink.Deadline.In(TestNode.Deadline));
 
         Assert.Equal(others, Tracked());
+    }
+
+    /// <summary>Kill points, seed 7060401: links came first, and where pods went without a pause connections were never forgotten.</summary>
+    [Fact]
+    public async Task Connections_are_forgotten_while_links_still_wait_for_their_turn()
+    {
+        const int Links = 100; // 19 ms each.
+        Run("nsenter", $"--net={Path(node.Name)}", "sh", "-c", $"for i in $(seq {Links}); do ip link add v$i index $((1000 + i)) type veth peer name w$i; done");
+        Open(SocketType.Dgram, (One, Host, Port));
+        using var remover = node.In(() => new LinkRemover(null));
+
+        Task[] gone = [.. Enumerable.Range(0, Links + 1).Select(link =>
+            remover.RemoveAsync(link == 0 ? null : 1000 + link, $"v{link}", link == 0 ? Core.Addressing.Ip.Parse(One) : null, TestNode.Deadline))];
+        while (Tracked() is not [])
+        {
+            Assert.False(gone[^1].IsCompleted, "all links have gone, and the connection is still tracked");
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+
+        await Task.WhenAll(gone);
     }
 
     private void Open(SocketType type, params (string From, string To, int Port)[] connections) => node.In(() =>

@@ -99,7 +99,15 @@ public sealed class KillPointTests
         await using var traced = await TracedExecutor.StartAsync(cluster, node, point, nth);
         var runtimes = Enumerable.Range(0, Runtimes).Select(_ => RunAsync()).ToList();
         using var deadline = new CancellationTokenSource(Patience);
-        await traced.EndedAsync(deadline.Token);
+        try
+        {
+            await traced.EndedAsync(deadline.Token);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new TimeoutException($"not reached for the {nth}. time within {Patience.TotalSeconds} s, while {added} pods came", e);
+        }
+
         clock.Start();
         if (point.Site == "rename store lease.new")
         {
