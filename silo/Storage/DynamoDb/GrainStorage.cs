@@ -20,6 +20,8 @@ namespace AwsVpcCni.Silo.Storage.DynamoDb;
 /// <para>A write that is sent again meets its own effect when only the first answer was lost. Each write therefore leaves its id in
 /// the item, an attribute that Orleans' provider does not look at: the id of this process and a number. When the condition fails
 /// and our id stands there, this write was done. ETag and bytes would not tell: two activations may write the same.</para>
+/// <para>In a table that was made or restored under a running silo the numbers begin anew, and one day come to that of a document which an
+/// activation has read before. A write is therefore over the id that was read, too; the state's tag is both.</para>
 /// </remarks>
 internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> options, IOptions<ClusterOptions> cluster) : IGrainStorage
 {
@@ -32,6 +34,7 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
     private const string State = "GrainState";
     private const string ETag = "ETag";
     private const string WriteId = "WriteId";
+    private const char TagSeparator = ' ';
 
     // Of DynamoDB ("Service, account, and table quotas"): an item with its attributes' names.
     private const int ItemBytes = 400 * 1024;
@@ -112,15 +115,16 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
 
     private async Task ReplaceAsync<T>(string verb, string stateName, GrainId grainId, IGrainState<T> grainState, byte[]? body)
     {
-        var expected = grainState.ETag;
-        var next = expected is null ? "0" : (long.Parse(expected, CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
+        var expected = grainState.ETag?.Split(TagSeparator);
+        var next = expected is null ? "0" : (long.Parse(expected[0], CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
         var write = $"{_writer}-{Interlocked.Increment(ref _writes)}";
         var request = new UpdateItemRequest
         {
             TableName = _table,
             Key = Key(stateName, grainId),
             UpdateExpression = "SET GrainState = :state, ETag = :next, WriteId = :write",
-            ConditionExpression = expected is null ? "attribute_not_exists(GrainReference)" : "ETag = :expected",
+            ConditionExpression = expected is null ? "attribute_not_exists(GrainReference)"
+                : expected.Length > 1 ? "ETag = :expected AND WriteId = :read" : "ETag = :expected AND attribute_not_exists(WriteId)",
             ExpressionAttributeValues = new()
             {
                 [":state"] = body is null ? None : new AttributeValue { B = new MemoryStream(body) },
@@ -132,7 +136,12 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
         };
         if (expected is not null)
         {
-            request.ExpressionAttributeValues[":expected"] = new AttributeValue { N = expected };
+            request.ExpressionAttributeValues[":expected"] = new AttributeValue { N = expected[0] };
+        }
+
+        if (expected?.Length > 1)
+        {
+            request.ExpressionAttributeValues[":read"] = new AttributeValue(expected[1]);
         }
 
         RefuseTooLarge($"{stateName} of {grainId}", request.Key, body?.Length ?? 1, write);
@@ -142,16 +151,15 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
         }
         catch (ConditionalCheckFailedException e) when (e.Item?.GetValueOrDefault(WriteId)?.S != write)
         {
-            var stored = Tag(e.Item) ?? "none";
-            throw new InconsistentStateException(
-                $"{stateName} of {grainId}: another activation has written since (stored version {stored}, expected {expected ?? "none"}).", stored, expected ?? "none");
+            var (stored, read) = (Tag(e.Item) ?? "none", grainState.ETag ?? "none");
+            throw new InconsistentStateException($"{stateName} of {grainId}: another activation has written since (stored version {stored}, expected {read}).", stored, read);
         }
         catch (ConditionalCheckFailedException)
         {
             // Our own write stands there: only its answer was lost.
         }
 
-        grainState.ETag = next;
+        grainState.ETag = next + TagSeparator + write;
         grainState.RecordExists = body is not null;
     }
 
@@ -172,7 +180,9 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
         _ => throw new StoreException($"{stateName} of {grainId}: the item in table {_table} has no attribute {State} of type B. Something else has written it; restore it, or set Storage:GrainTable to a table of this silo's own."),
     };
 
-    private static string? Tag(Dictionary<string, AttributeValue>? item) => item?.GetValueOrDefault(ETag)?.N;
+    /// <summary>Number and id; only the number of an item that Orleans' own provider has made.</summary>
+    private static string? Tag(Dictionary<string, AttributeValue>? item) =>
+        item?.GetValueOrDefault(ETag)?.N is not { } number ? null : item.GetValueOrDefault(WriteId)?.S is { } write ? number + TagSeparator + write : number;
 
     private Dictionary<string, AttributeValue> Key(string stateName, GrainId grainId) =>
         Key(stateName, grainId.ToString());

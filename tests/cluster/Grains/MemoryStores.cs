@@ -77,6 +77,28 @@ public sealed class MemoryAddressBook : IAddressBook
         }
     }
 
+    /// <summary>All rows as they are now.</summary>
+    public AddressRow[] Copy()
+    {
+        lock (_lock)
+        {
+            return [.. _rows.Values];
+        }
+    }
+
+    /// <summary>They are as they were again.</summary>
+    public void Restore(AddressRow[] copy)
+    {
+        lock (_lock)
+        {
+            _rows.Clear();
+            foreach (var row in copy)
+            {
+                _rows[(row.NodeId, row.Address)] = row;
+            }
+        }
+    }
+
     private Task<T> Answer<T>(T answer)
     {
         if (_failures == 0)
@@ -93,6 +115,7 @@ public sealed class MemoryAddressBook : IAddressBook
 public sealed class MemoryDocuments : IGrainStorage
 {
     private readonly ConcurrentDictionary<(string Name, GrainId Grain), (int Etag, string? Json)> _documents = [];
+    private int _writes; // Of all documents: no tag comes again, also when they are restored.
 
     public Task ReadStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
     {
@@ -150,12 +173,28 @@ public sealed class MemoryDocuments : IGrainStorage
                 throw new InconsistentStateException($"{grainId}: another one wrote first", standing.Etag.ToString(null, null), etag);
             }
 
-            _documents[(stateName, grainId)] = (standing.Etag + 1, json);
-            return (standing.Etag + 1).ToString(null, null);
+            _documents[(stateName, grainId)] = (++_writes, json);
+            return _writes.ToString(null, null);
         }
     }
 
     /// <summary>Another one writes: the next compare-and-swap of whoever has read before is lost.</summary>
     public void Touch(string stateName, GrainId grainId) =>
-        _documents.AddOrUpdate((stateName, grainId), _ => throw new InvalidOperationException("no such document"), (_, one) => (one.Etag + 1, one.Json));
+        _documents.AddOrUpdate((stateName, grainId), _ => throw new InvalidOperationException("no such document"), (_, one) => (Interlocked.Increment(ref _writes), one.Json));
+
+    /// <summary>All documents as they are now.</summary>
+    public KeyValuePair<(string Name, GrainId Grain), (int Etag, string? Json)>[] Copy() => [.. _documents];
+
+    /// <summary>They are as they were again.</summary>
+    public void Restore(KeyValuePair<(string Name, GrainId Grain), (int Etag, string? Json)>[] copy)
+    {
+        lock (_documents)
+        {
+            _documents.Clear();
+            foreach (var (key, document) in copy)
+            {
+                _documents[key] = document;
+            }
+        }
+    }
 }

@@ -38,6 +38,13 @@ public sealed class DynamoDbGrainStorageTests(DynamoDbLocal dynamo) : GrainStora
     public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     private protected override IGrainStorage Reopen() => Storage;
+
+    [Fact]
+    public Task A_state_of_before_the_table_was_lost_does_not_fit_a_document_of_afterwards() => A_state_of_before_the_loss_does_not_fit_a_document_of_afterwards(async () =>
+    {
+        await _store.Sdk.DeleteTableAsync(_store.Settings.GrainTable, TestContext.Current.CancellationToken);
+        await _store.OpenAsync();
+    });
 }
 
 /// <summary>Two tables of a test's own.</summary>

@@ -173,6 +173,24 @@ public abstract class GrainStorageContract
         Assert.Equal(text, read.State!.Count);
     }
 
+    /// <summary>A store that is lost, or restored, under a running silo: an activation of before has read the number to which the document comes again.</summary>
+    private protected async Task A_state_of_before_the_loss_does_not_fit_a_document_of_afterwards(Func<Task> loseAsync)
+    {
+        var before = await WriteAsync(1);
+        await Storage.WriteStateAsync("document", Node, before);
+        await loseAsync();
+        var after = await WriteAsync(2);
+        await Storage.WriteStateAsync("document", Node, after);
+
+        before.State = new Document { Count = 3 };
+        await Assert.ThrowsAsync<InconsistentStateException>(() => Storage.WriteStateAsync("document", Node, before));
+        await Assert.ThrowsAsync<InconsistentStateException>(() => Storage.ClearStateAsync("document", Node, before));
+
+        var stored = await ReadAsync(Storage);
+        Assert.Equal((2, after.ETag), (stored.State!.Count, stored.ETag));
+        await Storage.WriteStateAsync("document", Node, after); // Whoever has written it goes on.
+    }
+
     private async Task<GrainState<Document>> WriteAsync(int count)
     {
         var state = new GrainState<Document>(new Document { Count = count, Address = Ip.Parse($"10.0.0.{count}") });

@@ -1,6 +1,7 @@
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Tests.Cluster.Grains;
 using Orleans.Storage;
+using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Storage;
 
@@ -21,4 +22,11 @@ public sealed class MemoryGrainStorageTests : GrainStorageContract
     private protected override IGrainStorage Storage => _documents;
 
     private protected override IGrainStorage Reopen() => _documents;
+
+    [Fact]
+    public Task A_state_of_before_all_was_lost_does_not_fit_a_document_of_afterwards() => A_state_of_before_the_loss_does_not_fit_a_document_of_afterwards(() =>
+    {
+        _documents.Restore([]);
+        return Task.CompletedTask;
+    });
 }
