@@ -48,6 +48,12 @@ public sealed partial class NodeGrain
             }
         }
 
+        if (IsHeld)
+        {
+            _viewedAt = time.GetUtcNow();
+            return; // Of what it shows nothing is used; the first report asks again, if somebody needs it.
+        }
+
         if (_doc.Interfaces.IsEmpty)
         {
             await AdoptAsync(view, view.Instance!);
@@ -105,7 +111,8 @@ public sealed partial class NodeGrain
         }
     }
 
-    /// <summary>The first look: what the interfaces that we manage hold is ours from now on, but what another node of ours still holds.</summary>
+    /// <summary>The first look: what the interfaces that we manage hold is ours from now on, but what another node of ours still holds. When the store
+    /// was older than the node, only what the executor has in its lease is: of all else nobody knows what was under way, so that goes back.</summary>
     private async Task AdoptAsync(InstanceView view, Ec2Instance instance)
     {
         var interfaces = OursIn(view);
@@ -115,14 +122,20 @@ public sealed partial class NodeGrain
             return;
         }
 
-        var report = _report;
-        var others = await HeldByOthersAsync(interfaces);
-        if (_lost || !_doc.Interfaces.IsEmpty || report is null || !ReferenceEquals(_report, report))
+        var (report, isOlder) = (_report!, _doc.LeaseVersion > 0);
+        var others = isOlder ? [.. NotIn(Kept(report), interfaces)] : await HeldByOthersAsync(interfaces);
+        if (_lost || !_doc.Interfaces.IsEmpty || !ReferenceEquals(_report, report))
         {
             return; // Another look has come first; or what the executor has in its lease is not known, and must not be returned.
         }
 
         (_trouble, _looks) = (null, 0);
+        interfaces = WithNotShown(interfaces, report, _doc.LeaseVersion + 1);
+        foreach (var eni in interfaces.Where(eni => isOlder && !report.InterfacesSetUp.Contains(eni.EniId)))
+        {
+            _restsUntil[eni.EniId] = time.GetUtcNow() + DrawsRest; // A detach that is lost may yet come to effect.
+        }
+
         var next = _doc with
         {
             InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = limits.AddressesPerInterface, MaxInterfaces = limits.MaxInterfaces,
@@ -151,15 +164,36 @@ public sealed partial class NodeGrain
                 Blocks = [.. eni.Held.Order().Select(block => new HeldBlock(block))],
             }];
 
+    /// <summary>What the executor has in its lease, or on pods.</summary>
+    private static HashSet<Ip> Kept(NodeReport report) => [.. report.Leased, .. report.Claims.Select(claim => claim.Address)];
+
+    private static ImmutableArray<Block> NotIn(HashSet<Ip> kept, IEnumerable<EniDocument> interfaces) =>
+        [.. from eni in interfaces from held in eni.Blocks where !held.Block.Addresses.Any(kept.Contains) select held.Block];
+
+    /// <summary>With what the executor has and EC2 does not show, because hands have taken it or the look lags behind: asked back at once, else it would
+    /// never leave the lease.</summary>
+    private static ImmutableArray<EniDocument> WithNotShown(ImmutableArray<EniDocument> interfaces, NodeReport report, long version)
+    {
+        var claims = report.Claims.ToDictionary(claim => claim.Address, claim => claim.EniId);
+        foreach (var address in Kept(report).Except(interfaces.SelectMany(eni => eni.Addresses).Select(held => held.Address)).Order())
+        {
+            var eni = interfaces.FirstOrDefault(eni => eni.EniId == claims.GetValueOrDefault(address)) ?? interfaces.FirstOrDefault(eni => eni.SubnetCidr.Contains(address)) ?? interfaces[0];
+            var isLost = claims.TryGetValue(address, out var on) && on != eni.EniId; // Its interface, too, is not shown.
+            interfaces = interfaces.Replace(eni, eni with { Blocks = [.. eni.Blocks.Append(new HeldBlock(new Block(address), version, isLost)).OrderBy(held => held.Block)] });
+        }
+
+        return interfaces;
+    }
+
     /// <summary>What EC2 has given, hands may have taken from another node of ours while a pod of it goes on using it: those blocks are never leased
     /// here. What this node's executor has in its lease stays its own, whatever the ledger says.</summary>
     private async Task<ImmutableHashSet<Block>> HeldByOthersAsync(IEnumerable<EniDocument> interfaces)
     {
-        var leased = _report?.Leased.ToHashSet() ?? [];
+        var kept = _report is { } report ? Kept(report) : [];
         var others = ImmutableHashSet<Block>.Empty;
         foreach (var subnet in interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
         {
-            ImmutableArray<Block> given = [.. from eni in subnet from held in eni.Blocks where !held.Block.Addresses.Any(leased.Contains) select held.Block];
+            var given = NotIn(kept, subnet);
             others = given.IsEmpty ? others : others.Union(await grains.GetGrain<ISubnetGrain>(subnet.Key).HeldByOursAsync(given));
         }
 

@@ -196,6 +196,6 @@ public sealed partial class NodeGrain
         return new BlockState(block, onPods, cooling, isRipe);
     }
 
-    private bool IsFull() => !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni =>
+    private bool IsFull() => !IsHeld && !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni =>
         eni.Blocks.Length >= _doc.SlotsOf(eni.EniId, time.GetUtcNow()) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
 }

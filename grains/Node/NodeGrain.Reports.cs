@@ -28,13 +28,14 @@ public sealed partial class NodeGrain
 
             if (report.LeaseVersion > _doc.LeaseVersion)
             {
-                // The store is older than the node: what it lists may have moved away. Go on above the node's version, from what EC2 shows.
+                // The store is older than the node (ADR 0010): what it lists may have moved away. Go on above the node's version, from what EC2 shows.
                 LogOlderStore(InstanceId, _doc.LeaseVersion, report.LeaseVersion);
                 await StoreAsync(_doc with { LeaseVersion = report.LeaseVersion + 1, Interfaces = [], Intents = [] });
             }
 
             if (!_lost && (_report is null || report.Stamp > _report.Stamp)) // A later one may have come meanwhile.
             {
+                _looks = _report is null ? 0 : _looks; // What looks have shown before was not used.
                 _report = report;
                 _reportAt = time.GetUtcNow();
                 await TakeInAsync(report);

@@ -76,7 +76,7 @@ public sealed partial class NodeGrain
     private async Task PlanAsync()
     {
         var now = time.GetUtcNow();
-        if (_lost || _isEnded || _doc.Interfaces.IsEmpty || IsAhead(_planNotBefore, now))
+        if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty || IsAhead(_planNotBefore, now))
         {
             return;
         }
@@ -147,8 +147,9 @@ public sealed partial class NodeGrain
         };
     }
 
-    /// <summary>Of an intent that is about to be stored; unlike all that this node has ever stored.</summary>
-    private string NewId(NodeDocument document) => $"{InstanceId}/{_doc.Change + 1}.{document.Intents.Length}";
+    /// <summary>Of an intent that is about to be stored; unlike all that this node has ever stored, also when the store has gone back since and its
+    /// numbers come again: EC2 has the ids as tokens.</summary>
+    private string NewId(NodeDocument document) => $"{InstanceId}/{_doc.Change + 1}.{document.Intents.Length}.{random.Next():x}";
 
     /// <summary>Addresses that the executor has left out of its lease at the version that asked for them, or a later one, go back to EC2.</summary>
     private async Task ReturnConsentedAsync()
@@ -222,13 +223,21 @@ public sealed partial class NodeGrain
         var now = time.GetUtcNow();
         foreach (var intent in _doc.Intents.Where(intent => Policy.Provisions || IsForLost(intent))) // What has been begun waits, as it is, until provisioning is on again.
         {
-            var isDue = !_lost && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now);
+            var isDue = !_lost && !IsHeld && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now) && !TakesWhatIsUsed(intent);
             if (isDue && _running.Add(intent.Id))
             {
                 RunAsync(intent, cancellation).Ignore();
             }
         }
     }
+
+    /// <summary>Until the executor has reported, the document may be one of an older store (ADR 0010): nothing is done to EC2 on its word, and its lease
+    /// version stays, which would show that. Nobody reports for an instance that has ended.</summary>
+    private bool IsHeld => _report is null && !_isEnded;
+
+    /// <summary>The executor has consented before it was stored. Should the last report say otherwise all the same, the next one decides.</summary>
+    private bool TakesWhatIsUsed(Intent intent) => intent.Kind is IntentKind.Return or IntentKind.RemoveInterface && !_isEnded
+        && _report is { } report && Kept(report) is var kept && intent.Names.Any(name => name.Addresses.Any(kept.Contains));
 
     /// <summary>Addresses for an interface that hands have taken: it may be on another instance by now.</summary>
     private bool IsForLost(Intent intent) => intent.Kind is IntentKind.Draw or IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.IsLost == true;

@@ -28,6 +28,7 @@ public sealed class LooksTests
         var subnets = await world.Ec2.DescribeSubnetsAsync(GrainWorld.VpcId, TestContext.Current.CancellationToken);
         await ledger.SweptAsync(new SubnetSweep(subnets.First(subnet => subnet.SubnetId == "subnet-a"), [], 0));
         var node = world.Grains.GetGrain<INodeGrain>(id);
+        await new FakeExecutor(node) { Incarnation = 1 }.SyncAsync(); // Before that nothing of a look is used.
         var (waits, released) = (new TaskCompletionSource(), new TaskCompletionSource());
         world.Documents.BeforeWrite = name =>
         {

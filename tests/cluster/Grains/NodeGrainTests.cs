@@ -410,6 +410,7 @@ public sealed class NodeGrainTests
         patience.CancelAfter(TimeSpan.FromSeconds(20));
         while (world.Documents.Read("node", name).Json!.Contains("ghost", StringComparison.Ordinal))
         {
+            await executor.SyncAsync(); // An activation does nothing before it has heard its executor.
             await Task.Delay(100, patience.Token);
         }
 

@@ -1,0 +1,164 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.VpcEmulator.Model;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>The store was lost, or went back to an older day, while no silo ran: what a document says is not what is.</summary>
+public sealed class OlderStoreTests
+{
+    private const int Yesterday = 3; // The lease version that the store went back to.
+    private const int Today = 9; // The executor's.
+    private static readonly TimeSpan LooksTake = TimeSpan.FromSeconds(2); // A batch is open for 250 ms, and an intent is taken up within 50.
+
+    private static readonly Ip Used = Ip.Parse("10.0.0.201");
+
+    /// <summary>A return and a removal of yesterday are over long ago; the address and the interface have come back since, and a pod has them.</summary>
+    [Theory]
+    [InlineData(IntentKind.Return)]
+    [InlineData(IntentKind.RemoveInterface)]
+    public async Task A_taking_of_yesterday_takes_nothing_from_a_pod_of_today(IntentKind kind)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        var id = world.Launch();
+        var (first, second) = world.Ec2.ByHand(vpc =>
+        {
+            var made = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a" });
+            vpc.AttachNetworkInterface(made.Id, id, 1);
+            vpc.AssignPrivateIpAddresses(made.Id, [Used.ToIPAddress()], false);
+            return (vpc.Enis.Single(eni => eni.Attachment is { DeviceIndex: 0 }), made);
+        });
+        Write(world, id, first, intent: new Intent
+        {
+            Id = id + "/1.0", Kind = kind, EniId = second.Id, SubnetId = "subnet-a", Count = 1, DeviceIndex = 1, AttachmentId = second.Attachment!.Id,
+            Names = kind == IntentKind.Return ? [new Block(Used)] : [new Block(Ip.From(second.Addresses[0])), new Block(Used)],
+        });
+
+        await world.Grains.GetGrain<INodeGrain>(id).SummarizeAsync(); // The first activation of today; its executor reports some seconds later.
+        await Task.Delay(LooksTake, TestContext.Current.CancellationToken);
+
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Unassign", StringComparison.Ordinal) || call.StartsWith("Detach", StringComparison.Ordinal));
+        var pod = new Claim(new SandboxKey("pod", "eth0"), new PodName("default", "pod", ""), Used, second.Id, new Stamp(1, 1), 60);
+        var orders = await UntilAsync(world, id, [Used], [pod], [first.Id, second.Id], orders => orders.Lease.Length > 0, "its lease to be known again");
+        Assert.Equal([new LeasedAddress(Used, second.Id)], orders.Lease);
+        Assert.Empty(orders.GiveUp);
+        Assert.Contains(Used, Shown(world, second.Id));
+    }
+
+    /// <summary>Else a few changes raise the document's lease version above the executor's, and nobody sees any more that it is old.</summary>
+    [Fact]
+    public async Task What_has_moved_to_another_node_since_yesterday_is_not_leased_though_much_is_to_be_drawn()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        var id = world.Launch();
+        var first = world.Ec2.ByHand(vpc => vpc.Enis.Single());
+        Write(world, id, first, held: Used);
+        world.Ec2.ByHand(vpc =>
+        {
+            var other = vpc.Launch(new InstanceDescription { Type = "m5.large", Subnet = "subnet-a" });
+            vpc.AssignPrivateIpAddresses(vpc.EnisOf(other).Single().Id, [Used.ToIPAddress()], false);
+            return other;
+        });
+
+        await world.Grains.GetGrain<INodeGrain>(id).SummarizeAsync();
+        await Task.Delay(LooksTake, TestContext.Current.CancellationToken);
+
+        Assert.Equal(Yesterday, Stored(world, id).LeaseVersion);
+        var orders = await UntilAsync(world, id, [], [], [first.Id], orders => orders.Lease.Length >= 4, "4 leased addresses", version: Yesterday + 1);
+        Assert.DoesNotContain(orders.Lease, one => one.Address == Used);
+    }
+
+    /// <summary>It may be on its way out: drawn, or to be returned, by an intent that is lost.</summary>
+    [Fact]
+    public async Task What_EC2_shows_and_the_executor_has_not_is_returned_and_what_the_executor_has_and_EC2_does_not_show_is_asked_back()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        var id = world.Launch();
+        var (doubtful, warm, gone, onPod) = (Ip.Parse("10.0.0.201"), Ip.Parse("10.0.0.202"), Ip.Parse("10.0.0.203"), Ip.Parse("10.0.0.204"));
+        var eni = world.Ec2.ByHand(vpc =>
+        {
+            vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, [doubtful.ToIPAddress(), warm.ToIPAddress()], false);
+            return vpc.Enis.Single();
+        });
+        var pod = new Claim(new SandboxKey("pod", "eth0"), new PodName("default", "pod", ""), onPod, eni.Id, new Stamp(1, 1), 60);
+
+        var orders = await UntilAsync(world, id, [warm, gone, onPod], [pod], [eni.Id], orders =>
+        {
+            Assert.DoesNotContain(orders.Lease, one => one.Address == doubtful);
+            return !orders.Lease.IsEmpty;
+        }, "its lease to be known again");
+
+        Assert.Contains(gone, orders.GiveUp);
+        Assert.DoesNotContain(warm, orders.GiveUp);
+        orders = await UntilAsync(world, id, [warm, onPod], [pod], [eni.Id], orders => !orders.Lease.Any(one => one.Address == gone), "what it has given up to be forgotten");
+        Assert.Contains(orders.Lease, one => one.Address == onPod);
+        Assert.True(SpinWait.SpinUntil(() => !Shown(world, eni.Id).Contains(doubtful), TimeSpan.FromSeconds(20)), "the doubtful one is not returned");
+        Assert.Contains(warm, Shown(world, eni.Id));
+    }
+
+    /// <summary>While EC2 cannot be read, pods start from what the node has.</summary>
+    [Fact]
+    public async Task Until_a_look_has_come_the_executor_is_told_to_spend_its_lease()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        world.Ec2.Fail("DescribeInstances", AwsVpcCni.Grains.Ec2.Ec2Fault.Throttled, times: 1000);
+        var id = world.Launch();
+        var node = world.Grains.GetGrain<INodeGrain>(id);
+        await node.SyncAsync(Report([Used], [], [], 1, Today));
+
+        var reply = await node.AssignAsync(new AssignRequest(new Stamp(2, 2), new SandboxKey("pod", "eth0"), new PodName("default", "pod", ""), []));
+
+        Assert.Equal(ReasonCode.StoreAway, Assert.IsType<AssignReply.NotYet>(reply).Why.Code);
+    }
+
+    private static Ip[] Shown(GrainWorld world, string eniId) => world.Ec2.ByHand(vpc =>
+    {
+        vpc.Advance();
+        return vpc.FindEni(eniId)!.Addresses.Select(Ip.From).ToArray();
+    });
+
+    /// <summary>Reports the same each tenth of a second until the orders are as wanted.</summary>
+    private static async Task<NodeOrders> UntilAsync(GrainWorld world, string id, Ip[] leased, Claim[] claims, string[] setUp, Func<NodeOrders, bool> wanted, string what, long version = Today)
+    {
+        var node = world.Grains.GetGrain<INodeGrain>(id);
+        for (var number = 2; ; number++)
+        {
+            var orders = await node.SyncAsync(Report(leased, claims, setUp, number, version));
+            if (wanted(orders))
+            {
+                return orders;
+            }
+
+            version = Math.Max(version, orders.LeaseVersion);
+            Assert.True(number < 200, $"waited 20 s for {what}; the grain says {orders}");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+
+    private static NodeReport Report(Ip[] leased, Claim[] claims, string[] setUp, long number, long version) => new()
+    {
+        Stamp = new Stamp(2, number), SettledNumber = number, LeaseVersion = version, Leased = [.. leased], Claims = [.. claims], Waiting = [], Freed = [], Ended = [], InterfacesSetUp = [.. setUp],
+    };
+
+    private static NodeDocument Stored(GrainWorld world, string id) => JsonSerializer.Deserialize<NodeDocument>(world.Documents.Read("node", GrainId.Create("node", id)).Json!, DocumentJson.Options)!;
+
+    private static void Write(GrainWorld world, string id, Eni first, Ip? held = null, Intent? intent = null) => world.Documents.Write("node", GrainId.Create("node", id), JsonSerializer.Serialize(new NodeDocument
+    {
+        InstanceType = "m5.large", Zone = "eu-west-1a", AddressesPerInterface = 10, MaxInterfaces = 3, Change = 7, LeaseVersion = Yesterday, Incarnation = 1,
+        Interfaces =
+        [
+            new EniDocument
+            {
+                EniId = first.Id, Mac = first.Mac, DeviceIndex = 0, NetworkCard = 0, SubnetId = "subnet-a", SubnetCidr = Cidr.Parse("10.0.0.0/24"), PrimaryAddress = Ip.From(first.Addresses[0]),
+                AttachmentId = first.Attachment!.Id, Blocks = held is { } address ? [new HeldBlock(new Block(address))] : [],
+            },
+        ],
+        Intents = intent is null ? [] : [intent],
+    }, DocumentJson.Options), null);
+}
