@@ -99,8 +99,7 @@ internal sealed class World
     /// <summary>What this node should hold, as operators and settings have it now.</summary>
     public PoolPolicy PolicyOf(string instanceId)
     {
-        var (json, _) = Store.Documents.Read("cluster", GrainId.Create("cluster", ClusterName));
-        var document = json is null ? null : JsonSerializer.Deserialize<ClusterDocument>(json, DocumentJson.Options);
+        var document = DocumentOf<ClusterDocument>("cluster", ClusterName);
         return document?.Nodes.GetValueOrDefault(instanceId) ?? document?.Pool ?? SettingsFile.ToPolicy();
     }
 
@@ -128,6 +127,36 @@ internal sealed class World
 
     /// <summary>Instances, or all for the empty id, whose provisioning was left to somebody else for a while.</summary>
     public HashSet<string> LeftToHands { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Interfaces of ours that a store which went back does not know: no silo looks for such yet.</summary>
+    public HashSet<string> Forgotten { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The store has gone back. What it does not know any more is forgotten, but for what an executor's lease says.</summary>
+    public void Restored()
+    {
+        Invariants.Restored();
+        Ledgers.Restored();
+        Forgotten.UnionWith(Vpc.Enis.Where(eni => IsOurs(eni) && eni.Attachment is null).Select(eni => eni.Id));
+        foreach (var machine in Machines.Where(one => !one.IsGone))
+        {
+            // When the node is no newer than the document, nothing shows that this one is old: a draw and an interface of its last seconds are as
+            // if hands had added them.
+            var document = DocumentOf<NodeDocument>("node", machine.InstanceId) ?? new NodeDocument();
+            var lease = machine.LeaseOnDisk();
+            foreach (var eni in Vpc.EnisOf(Vpc.FindInstance(machine.InstanceId)!))
+            {
+                if (IsOurs(eni) && document.Eni(eni.Id) is null)
+                {
+                    Forgotten.Add(eni.Id);
+                }
+
+                AddedByHands.UnionWith(eni.Delivered.Skip(1).Select(Ip.From).Where(address => lease?.Slots.ContainsKey(address) != true && !document.Holds(new Core.Addressing.Block(address))));
+            }
+        }
+    }
+
+    public T? DocumentOf<T>(string name, string key)
+        where T : class => Store.Documents.Read(name, GrainId.Create(name, key)).Json is { } json ? JsonSerializer.Deserialize<T>(json, DocumentJson.Options) : null;
 
     /// <summary>Whether what hands have put on its interfaces may be the instance's since.</summary>
     public bool WereHandsTakenIn(string instanceId) => LeftToHands.Contains("") || LeftToHands.Contains(instanceId);

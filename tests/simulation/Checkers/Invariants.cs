@@ -20,6 +20,8 @@ internal sealed class Invariants(World world)
     private readonly Dictionary<string, NodeDocument> _documents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (TimeSpan Since, int Count)> _writes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Ip[]> _drawnByCount = new(StringComparer.Ordinal); // By intent.
+    private readonly HashSet<string> _ofOlderStores = new(StringComparer.Ordinal); // Takings.
+    private readonly HashSet<Ip> _forgotten = [];
     private bool _isDirty;
 
     /// <summary>By hand taken from an interface of ours: all that is promised about them is that nobody else's pod gets them while they are wired.</summary>
@@ -27,6 +29,23 @@ internal sealed class Invariants(World world)
 
     /// <summary>What is drawn for these is as good as taken: only two looks a minute apart show that they are gone.</summary>
     public HashSet<string> DetachedByHands { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The store has gone back. Its takings may be over long ago and are forgotten, when the executor shows that they are old. And that an address
+    /// which hands have taken is on a pod still, nobody but the store knew: another node may get it.</summary>
+    public void Restored()
+    {
+        _documents.Clear();
+        foreach (var machine in world.Machines)
+        {
+            if (world.DocumentOf<NodeDocument>("node", machine.InstanceId) is { } document)
+            {
+                _documents[machine.InstanceId] = document;
+                _ofOlderStores.UnionWith(document.Intents.Select(intent => intent.Id));
+            }
+
+            _forgotten.UnionWith(TakenByHands.Where(address => machine.LeaseOnDisk()?.Slots.ContainsKey(address) == true));
+        }
+    }
 
     /// <summary>Before the step's end everything is looked at once more.</summary>
     public void Changed() => _isDirty = true;
@@ -39,7 +58,7 @@ internal sealed class Invariants(World world)
             Fail($"{address} is wired for {sandbox} of {machine.InstanceId}, whose DEL has succeeded already");
         }
 
-        if (_goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Cooldown - TimeSpan.FromMilliseconds(1))
+        if (!_forgotten.Contains(address) && _goneAt.TryGetValue(address, out var gone) && world.Scheduler.Now - gone < world.Cooldown - TimeSpan.FromMilliseconds(1))
         {
             Fail($"{address} is wired for {sandbox} of {machine.InstanceId} {(world.Scheduler.Now - gone).TotalSeconds:0.0} s after its last link went: the cool-down is {world.Cooldown.TotalSeconds} s");
         }
@@ -139,7 +158,7 @@ internal sealed class Invariants(World world)
         CountWrite(instanceId);
         var before = _documents.GetValueOrDefault(instanceId) ?? new NodeDocument();
         _documents[instanceId] = document;
-        foreach (var taking in before.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface))
+        foreach (var taking in before.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface && !_ofOlderStores.Contains(one.Id)))
         {
             var now = document.Intents.FirstOrDefault(one => one.Id == taking.Id);
             var eni = world.Vpc.FindEni(taking.EniId);
@@ -200,7 +219,7 @@ internal sealed class Invariants(World world)
             foreach (var link in machine.Kernel.Links.Where(link => link.Address is not null))
             {
                 var address = link.Address!.Value;
-                if (!users.TryAdd(address, $"{link.Owner} of {machine.InstanceId}"))
+                if (!users.TryAdd(address, $"{link.Owner} of {machine.InstanceId}") && !_forgotten.Contains(address))
                 {
                     Fail($"{address} is on two pods: {users[address]} and {link.Owner} of {machine.InstanceId}");
                 }

@@ -21,6 +21,16 @@ internal sealed class Ledgers(World world)
         }
     }
 
+    /// <summary>The store has gone back, and the ledgers with it: they learn from EC2 anew.</summary>
+    public void Restored()
+    {
+        _settled.Clear();
+        foreach (var subnet in world.Vpc.Subnets)
+        {
+            _documents[subnet.Id] = world.DocumentOf<SubnetDocument>("subnet", subnet.Id) ?? new SubnetDocument();
+        }
+    }
+
     /// <summary>A ledger as it is written.</summary>
     /// <param name="look">Of EC2, by which; null: by something else.</param>
     public void Stored(string subnetId, SubnetDocument document, SubnetSweep? look)

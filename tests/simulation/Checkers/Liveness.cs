@@ -1,7 +1,5 @@
-using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Grains.Node;
-using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Tests.Simulation.Node;
 using AwsVpcCni.VpcEmulator.Model;
 
@@ -79,8 +77,7 @@ internal sealed class Liveness(World world)
         return MissingOfPool(machine);
     }
 
-    private NodeDocument? DocumentOf(SimMachine machine) =>
-        world.Store.Documents.Read("node", GrainId.Create("node", machine.InstanceId)).Json is { } json ? JsonSerializer.Deserialize<NodeDocument>(json, DocumentJson.Options) : null;
+    private NodeDocument? DocumentOf(SimMachine machine) => world.DocumentOf<NodeDocument>("node", machine.InstanceId);
 
     private string? MissingOfPool(SimMachine machine)
     {
@@ -98,7 +95,7 @@ internal sealed class Liveness(World world)
         // One that hands have detached stays on record while a pod is on it.
         var known = document.Interfaces.Where(eni => !(eni.IsLost && eni.Addresses.Any(held => claimed.Contains(held.Address)))).ToDictionary(eni => eni.EniId, eni => (Ip[])[.. eni.Addresses.Select(held => held.Address)], StringComparer.Ordinal);
         // One that hands have made is ours or theirs as the policy and the first look have it.
-        bool IsOurs(Eni eni) => !world.IsForeign(eni) && (!world.MadeByHands.Contains(eni.Id) || (world.PolicyOf(machine.InstanceId).ManageUntagged && known.ContainsKey(eni.Id)));
+        bool IsOurs(Eni eni) => !world.IsForeign(eni) && (!world.Forgotten.Contains(eni.Id) || known.ContainsKey(eni.Id)) && (!world.MadeByHands.Contains(eni.Id) || (world.PolicyOf(machine.InstanceId).ManageUntagged && known.ContainsKey(eni.Id)));
         var shown = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).Where(IsOurs).ToDictionary(eni => eni.Id, Held, StringComparer.Ordinal);
         if (shown.Count != known.Count || shown.Any(eni => !known.TryGetValue(eni.Key, out var held) || !held.Except(world.Invariants.TakenByHands).Except(world.AddedByHands).Order().SequenceEqual(world.WereHandsTakenIn(machine.InstanceId) ? eni.Value.Except(world.Invariants.TakenByHands).Except(world.AddedByHands) : eni.Value)))
         {
@@ -117,8 +114,8 @@ internal sealed class Liveness(World world)
     }
 
     /// <summary>Every interface that bears our tag belongs to a node that knows it: it goes when the last pod on it has, if hands have detached
-    /// it. Not yet: those of lost instances, which no silo looks after.</summary>
-    private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null
+    /// it. Not yet: those of lost instances and lost stores, which no silo looks after.</summary>
+    private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null && !world.Forgotten.Contains(eni.Id)
             && world.Machines.Exists(one => !one.IsGone && eni.Tags.ContainsValue(one.InstanceId) && DocumentOf(one)?.Eni(eni.Id) is null)) is { } leaked
         ? $"{leaked.Id} ({string.Join(", ", leaked.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}) is attached to nothing: leaked"
         : null;

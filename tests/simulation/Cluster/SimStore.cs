@@ -41,6 +41,14 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
 
     public IAddressBook BookOf() => new RemoteBook(this);
 
+    public StoreCopy Copy() => new(scheduler.Now, Documents.Copy(), Book.Copy());
+
+    public void Restore(StoreCopy copy)
+    {
+        Documents.Restore(copy.Documents);
+        Book.Restore(copy.Rows);
+    }
+
     private Task<T> CallAsync<T>(string what, Func<T> effect, CancellationToken cancellation)
     {
         var slow = faults.Strikes(FaultKind.StoreSlow) ? scheduler.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(600)) : TimeSpan.Zero;
@@ -82,4 +90,11 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
         public Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation) =>
             store.CallAsync($"remove row {nodeId} {address}", () => store.Book.TryRemoveAsync(nodeId, address, default).GetAwaiter().GetResult(), cancellation);
     }
+}
+
+/// <summary>All that the store had at one moment.</summary>
+/// <param name="At">Null: before the beginning.</param>
+internal sealed record StoreCopy(TimeSpan? At, KeyValuePair<(string Name, GrainId Grain), (int Etag, string? Json)>[] Documents, AddressRow[] Rows)
+{
+    public static StoreCopy Nothing { get; } = new(null, [], []);
 }

@@ -21,6 +21,7 @@ internal enum FaultKind
     StoreRefuses,
     StoreAnswerLost,
     StoreSlow,
+    StoreRestored,
 
     // To calls of EC2.
     Throttled,

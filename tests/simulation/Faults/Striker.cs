@@ -16,6 +16,7 @@ internal sealed class Striker(World world)
     private readonly Scheduler _scheduler = world.Scheduler;
     private readonly Swarm _faults = world.Faults;
     private readonly Operators _operators = new(world);
+    private readonly Restores _restores = new(world, activation => Kill(world.Faults, activation));
     private readonly HashSet<(Type, int)> _aims = []; // Awaits of the node's grain at which an activation is to be killed when it first comes there: rare ones would hardly ever be met by chance.
     private readonly HashSet<(Type, int)> _met = [];
     private readonly Hands _hands = new(world.Vpc, new Random(world.Scheduler.Random.Next()));
@@ -35,9 +36,9 @@ internal sealed class Striker(World world)
     public void Heal()
     {
         _faults.Heal();
-        _operators.Settle();
+        _scheduler.After(_restores.Left + Second, _operators.Settle); // It takes silos.
         world.EndLag();
-        world.Silos.Where(silo => !silo.IsUp).ToList().ForEach(world.StartSilo);
+        world.Silos.ForEach(Restart);
         foreach (var machine in world.Machines)
         {
             world.StartExecutor(machine);
@@ -50,13 +51,13 @@ internal sealed class Striker(World world)
         switch (lane.Owner)
         {
             case Activation activation when IsAimed(activation) || _faults.Strikes(FaultKind.ActivationKilled):
-                Kill(activation);
+                Kill(_faults, activation);
                 break;
             case Activation when _faults.Strikes(FaultKind.ActivationStalled):
                 lane.Stall(_scheduler.Between(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(20)));
                 break;
             case Activation { Silo: var silo } when _faults.Strikes(FaultKind.SiloCrashed):
-                world.Transport.Live.Where(one => one.Silo == silo).ToList().ForEach(Kill);
+                world.Transport.Live.Where(one => one.Silo == silo).ToList().ForEach(one => Kill(_faults, one));
                 silo.Life.End();
                 _scheduler.After(_scheduler.Between(Second, 20 * Second), () => Restart(silo));
                 break;
@@ -80,11 +81,11 @@ internal sealed class Striker(World world)
         return true;
     }
 
-    private void Kill(Activation activation)
+    private static void Kill(Swarm faults, Activation activation)
     {
         if (activation.GrainInstance is NodeGrain)
         {
-            _faults.KilledAt.UnionWith(Awaits.Of(activation));
+            faults.KilledAt.UnionWith(Awaits.Of(activation));
         }
 
         activation.Life.End();
@@ -92,7 +93,7 @@ internal sealed class Striker(World world)
 
     private void Restart(SiloNode silo)
     {
-        if (!silo.IsUp)
+        if (!silo.IsUp && _restores.Left == TimeSpan.Zero)
         {
             world.StartSilo(silo);
         }
@@ -119,6 +120,7 @@ internal sealed class Striker(World world)
             _faults.Stir(_faults.Count < Seed.LeastFaults ? 3 : _scheduler.Now > Seed.LongTrouble && world.PodEvents < Seed.LeastPodEvents ? 0.5 : 1);
         }
 
+        _restores.EachSecond();
         if (_faults.Strikes(FaultKind.NeighbourActs))
         {
             world.Neighbour.Act();

@@ -117,7 +117,7 @@ internal sealed class Swarm
 
     /// <summary>What EC2 refuses and people do is not so rare in mild seeds, where whatever follows can come to its end.</summary>
     private static bool IsDecided(FaultKind kind) => kind is FaultKind.NotAuthorized or FaultKind.Ec2NoRoom or FaultKind.Ec2Limit or FaultKind.Ec2Refuses
-        or FaultKind.HandsTake or FaultKind.HandsAdd or FaultKind.HandsDetach or FaultKind.NamesTaken or FaultKind.PolicyChanged;
+        or FaultKind.HandsTake or FaultKind.HandsAdd or FaultKind.HandsDetach or FaultKind.NamesTaken or FaultKind.PolicyChanged or FaultKind.StoreRestored;
 
     /// <summary>At full wildness, each occasion.</summary>
     private static double RateOf(FaultKind kind) => kind switch
@@ -139,6 +139,7 @@ internal sealed class Swarm
         FaultKind.Partition => 0.03,
         FaultKind.StreamCut => 0.03,
         FaultKind.InstanceLost => 0.003,
+        FaultKind.StoreRestored => 0.004,
         FaultKind.Rebooted or FaultKind.PowerCut => 0.005,
         FaultKind.ReadersLag => 0.01,
         FaultKind.ClockJumps => 0.02,
