@@ -91,6 +91,11 @@ public sealed partial class NodeGrain(
                 return Offer(row.Address, request);
             }
 
+            if (_stored.Interfaces.IsEmpty)
+            {
+                return new AssignReply.NotYet(Cause(time.GetUtcNow())); // All is being read anew, and its pod may run.
+            }
+
             // An older ADD of this sandbox, or an address that the executor cannot use: that row has ended.
             await EndAsync(row, time.GetUtcNow());
         }

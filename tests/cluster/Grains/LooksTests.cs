@@ -5,7 +5,6 @@ using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
-using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
 
@@ -24,11 +23,15 @@ public sealed class LooksTests
         var (first, second) = world.Ec2.ByHand(vpc => (vpc.Enis.Single(), vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-b" })));
         var gone = new Block(Ip.Parse("10.0.0.200"));
         Store(world, id, first, second, gone);
-        var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-a");
         var subnets = await world.Ec2.DescribeSubnetsAsync(GrainWorld.VpcId, TestContext.Current.CancellationToken);
-        await ledger.SweptAsync(new SubnetSweep(subnets.First(subnet => subnet.SubnetId == "subnet-a"), [], 0));
         var node = world.Grains.GetGrain<INodeGrain>(id);
         await new FakeExecutor(node) { Incarnation = 1 }.SyncAsync(); // Before that nothing of a look is used.
+        for (var tries = 0; (await world.SubnetAsync()).Used == 0; tries++)
+        {
+            Assert.True(tries < 200, "waited 20 s for the ledger to be read");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+
         var (waits, released) = (new TaskCompletionSource(), new TaskCompletionSource());
         world.Documents.BeforeWrite = name =>
         {

@@ -117,6 +117,22 @@ public sealed class OlderStoreTests
         Assert.Equal(ReasonCode.StoreAway, Assert.IsType<AssignReply.NotYet>(reply).Why.Code);
     }
 
+    /// <summary>Simulation, seed 81: a late duplicate of its ADD ended the row of a pod that ran.</summary>
+    [Fact]
+    public async Task Until_a_look_has_come_no_ADD_ends_a_row()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        world.Ec2.Fail("DescribeInstances", AwsVpcCni.Grains.Ec2.Ec2Fault.Throttled, times: 1000);
+        var id = world.Launch();
+        var (node, sandbox, pod, stamp) = (world.Grains.GetGrain<INodeGrain>(id), new SandboxKey("pod", "eth0"), new PodName("default", "pod", ""), new Stamp(2, 5));
+        await world.Book.TryAssignAsync(new AddressRow { NodeId = id, Address = Used, Sandbox = sandbox, Pod = pod, Stamp = stamp, Since = world.Time.GetUtcNow() }, TestContext.Current.CancellationToken);
+        await node.SyncAsync(Report([Used], [], [], 1, Today));
+
+        await node.AssignAsync(new AssignRequest(stamp, sandbox, pod, []));
+
+        Assert.Null(Assert.Single(await world.Book.ReadNodeAsync(id, TestContext.Current.CancellationToken)).Released);
+    }
+
     private static Ip[] Shown(GrainWorld world, string eniId) => world.Ec2.ByHand(vpc =>
     {
         vpc.Advance();
