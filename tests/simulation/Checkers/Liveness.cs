@@ -92,8 +92,11 @@ internal sealed class Liveness(World world)
         }
 
         var claimed = machine.Executor!.Link.Lease.Claims.Values.ToHashSet();
+        // Of one that hands have detached, or that the policy leaves to others since the store was lost: on record while a pod is on it.
+        bool IsTaken(HeldBlock held) => held.IsLost && claimed.Contains(held.Block.First);
+
         // One that hands have detached stays on record while a pod is on it.
-        var known = document.Interfaces.Where(eni => !(eni.IsLost && eni.Addresses.Any(held => claimed.Contains(held.Address)))).ToDictionary(eni => eni.EniId, eni => (Ip[])[.. eni.Addresses.Select(held => held.Address)], StringComparer.Ordinal);
+        var known = document.Interfaces.Where(eni => !(eni.IsLost && eni.Addresses.Any(held => claimed.Contains(held.Address)))).ToDictionary(eni => eni.EniId, eni => (Ip[])[.. eni.Addresses.Select(held => held.Address).Except(eni.Blocks.Where(IsTaken).Select(held => held.Block.First))], StringComparer.Ordinal);
         // One that hands have made is ours or theirs as the policy and the first look have it.
         bool IsOurs(Eni eni) => !world.IsForeign(eni) && (!world.Forgotten.Contains(eni.Id) || known.ContainsKey(eni.Id)) && (!world.MadeByHands.Contains(eni.Id) || (world.PolicyOf(machine.InstanceId).ManageUntagged && known.ContainsKey(eni.Id)));
         var shown = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).Where(IsOurs).ToDictionary(eni => eni.Id, Held, StringComparer.Ordinal);

@@ -139,7 +139,7 @@ internal sealed class Swarm
         FaultKind.Partition => 0.03,
         FaultKind.StreamCut => 0.03,
         FaultKind.InstanceLost => 0.003,
-        FaultKind.StoreRestored => 0.004,
+        FaultKind.StoreRestored => 0.01,
         FaultKind.Rebooted or FaultKind.PowerCut => 0.005,
         FaultKind.ReadersLag => 0.01,
         FaultKind.ClockJumps => 0.02,
