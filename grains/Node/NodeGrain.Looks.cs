@@ -178,7 +178,7 @@ public sealed partial class NodeGrain
         foreach (var address in Kept(report).Except(interfaces.SelectMany(eni => eni.Addresses).Select(held => held.Address)).Order())
         {
             var eni = interfaces.FirstOrDefault(eni => eni.EniId == claims.GetValueOrDefault(address)) ?? interfaces.FirstOrDefault(eni => eni.SubnetCidr.Contains(address)) ?? interfaces[0];
-            var isLost = claims.TryGetValue(address, out var on) && on != eni.EniId; // Its interface, too, is not shown.
+            var isLost = claims.GetValueOrDefault(address) != eni.EniId; // Its interface is not shown, or not known: no pod may be offered it on this one.
             interfaces = interfaces.Replace(eni, eni with { Blocks = [.. eni.Blocks.Append(new HeldBlock(new Block(address), version, isLost)).OrderBy(held => held.Block)] });
         }
 

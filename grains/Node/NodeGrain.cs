@@ -199,7 +199,9 @@ public sealed partial class NodeGrain(
         }
 
         _use.Wrote(row);
-        return Offer(address, request);
+        return EniOf(address) is null
+            ? new AssignReply.NotYet(Cause(time.GetUtcNow())) // A report has shown meanwhile that the document is old.
+            : Offer(address, request);
     }
 
     private async Task EndAsync(AddressRow row, DateTimeOffset freed)

@@ -96,6 +96,7 @@ public sealed class OlderStoreTests
 
         Assert.Contains(gone, orders.GiveUp);
         Assert.DoesNotContain(warm, orders.GiveUp);
+        Assert.True(Stored(world, id).Interfaces.Single().Blocks.Single(held => held.Block.First == gone).IsLost, "a pod could be offered it here, and it is on nobody knows which interface");
         orders = await UntilAsync(world, id, [warm, onPod], [pod], [eni.Id], orders => !orders.Lease.Any(one => one.Address == gone), "what it has given up to be forgotten");
         Assert.Contains(orders.Lease, one => one.Address == onPod);
         Assert.True(SpinWait.SpinUntil(() => !Shown(world, eni.Id).Contains(doubtful), TimeSpan.FromSeconds(20)), "the doubtful one is not returned");
@@ -131,6 +132,22 @@ public sealed class OlderStoreTests
         await node.AssignAsync(new AssignRequest(stamp, sandbox, pod, []));
 
         Assert.Null(Assert.Single(await world.Book.ReadNodeAsync(id, TestContext.Current.CancellationToken)).Released);
+    }
+
+    /// <summary>Simulation, seed 1085: the executor's report came while the row of an offer was being written, and the grain threw.</summary>
+    [Fact]
+    public async Task An_offer_of_yesterdays_document_is_withdrawn_when_the_report_comes_first()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        world.Ec2.Fail("DescribeInstances", AwsVpcCni.Grains.Ec2.Ec2Fault.Throttled, times: 1000);
+        var id = world.Launch();
+        Write(world, id, world.Ec2.ByHand(vpc => vpc.Enis.Single()), held: Used);
+        var node = world.Grains.GetGrain<INodeGrain>(id);
+        world.Book.BeforeAnswer = _ => node.SyncAsync(Report([], [], [], 1, Today));
+
+        var reply = await node.AssignAsync(new AssignRequest(new Stamp(2, 5), new SandboxKey("pod", "eth0"), new PodName("default", "pod", ""), []));
+
+        Assert.Equal(ReasonCode.StoreAway, Assert.IsType<AssignReply.NotYet>(reply).Why.Code);
     }
 
     private static Ip[] Shown(GrainWorld world, string eniId) => world.Ec2.ByHand(vpc =>
