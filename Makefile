@@ -57,6 +57,7 @@ mutations: ## What must not be missing is taken out, one thing after another: th
 	@scripts/mutations.sh $(NAMES)
 
 soak: $(built-cluster) ## Of three silos on DynamoDB Local one is killed, another stands still, RUNS=n times (10), while pods come and go on 50 nodes; root.
+	@scripts/setup.sh dynamodb
 	@$(cluster) soak $(or $(RUNS),10)
 
 wiring: build $(plugin) ## Netlink, wiring and the emulator's fabric, in namespaces of their own.

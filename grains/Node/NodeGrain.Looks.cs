@@ -115,6 +115,11 @@ public sealed partial class NodeGrain
     /// was older than the node, only what the executor has in its lease is: of all else nobody knows what was under way, so that goes back.</summary>
     private async Task AdoptAsync(InstanceView view, Ec2Instance instance)
     {
+        if (_report is not { } report)
+        {
+            return; // An instance that has ended before its executor was heard: what is in the lease is not known, and must not be returned.
+        }
+
         var interfaces = OursIn(view);
         if (view.Limits is not { } limits || !interfaces.Any(eni => eni.DeviceIndex == 0))
         {
@@ -122,11 +127,11 @@ public sealed partial class NodeGrain
             return;
         }
 
-        var (report, isOlder) = (_report!, _doc.LeaseVersion > 0);
+        var isOlder = _doc.LeaseVersion > 0;
         var others = isOlder ? [.. NotIn(Kept(report), interfaces)] : await HeldByOthersAsync(interfaces);
         if (_lost || !_doc.Interfaces.IsEmpty || !ReferenceEquals(_report, report))
         {
-            return; // Another look has come first; or what the executor has in its lease is not known, and must not be returned.
+            return; // Another look has come first, or a report.
         }
 
         (_trouble, _looks) = (null, 0);
@@ -174,7 +179,7 @@ public sealed partial class NodeGrain
     /// never leave the lease.</summary>
     private static ImmutableArray<EniDocument> WithNotShown(ImmutableArray<EniDocument> interfaces, NodeReport report, long version)
     {
-        var claims = report.Claims.ToDictionary(claim => claim.Address, claim => claim.EniId);
+        var claims = report.Claims.DistinctBy(claim => claim.Address).ToDictionary(claim => claim.Address, claim => claim.EniId);
         foreach (var address in Kept(report).Except(interfaces.SelectMany(eni => eni.Addresses).Select(held => held.Address)).Order())
         {
             var eni = interfaces.FirstOrDefault(eni => eni.EniId == claims.GetValueOrDefault(address)) ?? interfaces.FirstOrDefault(eni => eni.SubnetCidr.Contains(address)) ?? interfaces[0];

@@ -22,15 +22,15 @@ internal sealed partial class Standstill(IClusterMembershipService membership, T
                 LogStood(stood.TotalSeconds);
             }
 
-            isDoubted = isDoubted && !await TryRefreshAsync();
+            isDoubted = isDoubted && !await TryRefreshAsync(stoppingToken);
         }
     }
 
-    private async Task<bool> TryRefreshAsync()
+    private async Task<bool> TryRefreshAsync(CancellationToken stopping)
     {
         try
         {
-            await membership.Refresh();
+            await membership.Refresh(default, stopping).AsTask().WaitAsync(Long, time, stopping); // While it hangs, no other standstill is noticed.
             return true;
         }
         catch (Exception e)

@@ -94,6 +94,7 @@ internal sealed partial class Sender(Func<IAmazonDynamoDB> connect, StoreMetrics
         DeleteItemResponse delete => delete.ConsumedCapacity?.CapacityUnits,
         GetItemResponse get => get.ConsumedCapacity?.CapacityUnits,
         QueryResponse query => query.ConsumedCapacity?.CapacityUnits,
+        ScanResponse scan => scan.ConsumedCapacity?.CapacityUnits,
         TransactWriteItemsResponse write => write.ConsumedCapacity?.Sum(table => table.CapacityUnits),
         TransactGetItemsResponse read => read.ConsumedCapacity?.Sum(table => table.CapacityUnits),
         _ => null, // Of tables: free.

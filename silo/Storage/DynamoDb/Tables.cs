@@ -102,6 +102,7 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
     private async Task ReadyAsync(TableKeys table, TableDescription? found, CancellationToken cancellation)
     {
         var began = time.GetTimestamp();
+        found ??= await FindAsync(table.Table, cancellation);
         while (true)
         {
             if (found is not null && OtherKeys(table, found) is { } wrong)
@@ -119,11 +120,7 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
                 throw new StoreException($"Table {table.Table} is {found?.TableStatus.Value ?? "not there"} for {ActiveDeadline.TotalSeconds:0} s, not ACTIVE. Look at it in DynamoDB's console, then try again.");
             }
 
-            if (found is not null)
-            {
-                await Task.Delay(LookPeriod, time, cancellation);
-            }
-
+            await Task.Delay(LookPeriod, time, cancellation); // Also where it is not shown yet.
             found = await FindAsync(table.Table, cancellation);
         }
     }
