@@ -179,7 +179,7 @@ internal sealed class Striker(World world)
     private void Hands(SimMachine machine)
     {
         var enis = world.Vpc.FindInstance(machine.InstanceId) is { } instance ? world.Vpc.EnisOf(instance).Where(eni => !world.IsForeign(eni)).ToList() : [];
-        if (enis.Count == 0 || _restores.IsUnread)
+        if (enis.Count == 0)
         {
             return;
         }
