@@ -95,45 +95,33 @@ public sealed class SnatTableTests
         Assert.False(vpc.LookAgain());
     }
 
+    /// <summary>By packets and not by a listing, which the kernel may begin between a transaction's number and its effect, so that it has a part of each table.</summary>
     [Fact]
-    public async Task Who_reads_while_it_is_replaced_sees_one_table_or_the_other()
+    public async Task Connections_that_begin_while_it_is_replaced_meet_one_table_or_the_other()
     {
         await using var vpc = await SnatVpc.StartAsync(new());
         PrimaryFacts[] facts = [SnatVpc.Facts, SnatVpc.Facts with { VpcCidrs = SnatVpc.Facts.VpcCidrs.Add(Cidr.Parse("10.20.0.0/16")) }];
-        List<string> whole = [];
-        foreach (var each in facts)
-        {
-            vpc.LookAgain(each);
-            whole.Add(Listed(vpc));
-        }
-
         var isOver = false;
-        var reader = Task.Run(() => vpc.OnNode(() =>
+        var asking = Task.Run(async () =>
         {
-            List<string> seen = [];
+            List<string?> seen = [];
             while (!Volatile.Read(ref isOver))
             {
-                try
-                {
-                    seen.Add(Nft.Run(SnatTable.Listing));
-                }
-                catch (NftException absent)
-                {
-                    seen.Add(absent.Message);
-                }
+                seen.Add(await vpc.SourceSeenAsync(SnatVpc.Second, "udp", "internet", SnatVpc.Internet));
             }
 
             return seen;
-        }));
-        for (var replaced = 0; replaced < 300; replaced++)
+        });
+        for (var replaced = 1; replaced <= 1000; replaced++)
         {
             Assert.True(vpc.LookAgain(facts[replaced % 2]));
         }
 
         Volatile.Write(ref isOver, true);
-        var all = await reader;
-        Assert.Empty(all.Except(whole));
-        Assert.True(all.Count > 100 && all.Distinct().Count() == 2, string.Create(CultureInfo.InvariantCulture, $"{all.Count} looks"));
+        var all = await asking;
+        Assert.All(all, seen => Assert.Equal(SnatVpc.Node.ToString(), seen));
+        Assert.True(all.Count > 100, string.Create(CultureInfo.InvariantCulture, $"{all.Count} connections"));
+        await vpc.AssertNothingWasDroppedAsync();
     }
 
     [Fact]
