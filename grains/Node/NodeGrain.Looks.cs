@@ -205,8 +205,8 @@ public sealed partial class NodeGrain
         return others;
     }
 
-    /// <summary>Where somebody else provisions, what a look shows on interfaces that we manage is taken in: blocks, and whole interfaces. What
-    /// another node of ours still holds is, once that one has let go.</summary>
+    /// <summary>Where somebody else provisions, what a look shows on interfaces that we manage is taken in: blocks, and interfaces as a
+    /// whole. What another node of ours still holds, or this one on another interface, is, once it has been let go.</summary>
     private async Task AbsorbAsync(InstanceView view)
     {
         // An address may be shown in a prefix that has come since: what overlaps with anything of ours is not new.
@@ -214,9 +214,16 @@ public sealed partial class NodeGrain
         bool IsNew(EniDocument eni, HeldBlock held) => !_doc.Holds(held.Block) && !_doc.Intents.Any(intent => IsOf(intent, eni.EniId, held.Block))
             && !known.Any(block => block.Contains(held.Block.First) || held.Block.Contains(block.First));
         bool IsOnItsWay(EniDocument eni) => _doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface);
-        ImmutableArray<EniDocument> NewBut(ImmutableHashSet<Block> others) =>
-            [.. OursIn(view).Where(eni => !IsOnItsWay(eni)).Select(eni => eni with { Blocks = [.. eni.Blocks.Where(held => IsNew(eni, held) && !others.Contains(held.Block))] })
-                .Where(eni => !eni.Blocks.IsEmpty || _doc.Eni(eni.EniId) is null)];
+        ImmutableArray<EniDocument> NewBut(ImmutableHashSet<Block> others)
+        {
+            bool IsFree(EniDocument eni, HeldBlock held) => IsNew(eni, held) && !others.Contains(held.Block);
+            return [.. from eni in OursIn(view)
+                where !IsOnItsWay(eni)
+                let free = eni with { Blocks = [.. eni.Blocks.Where(held => IsFree(eni, held))] }
+                where _doc.Eni(eni.EniId) is null ? free.Blocks.Length == eni.Blocks.Length : !free.Blocks.IsEmpty
+                select free];
+        }
+
         var (change, found) = (_doc.Change, NewBut([]));
         found = NewBut(await HeldByOthersAsync(found));
         if (_lost || change != _doc.Change || found.IsEmpty)

@@ -269,6 +269,34 @@ public sealed class HandsTests
         static Eni PrimaryOf(Vpc vpc, string id) => vpc.EnisOf(vpc.FindInstance(id)!).Single();
     }
 
+    /// <summary>Simulation, seed 397: what it did not bring along was nobody's once provisioning was on again.</summary>
+    [Fact]
+    public async Task Where_somebody_else_provisions_an_interface_with_an_address_that_a_pod_still_has_of_another_one_is_taken_in_whole_once_it_has_ended()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { Provisions = false });
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders.Interfaces.Length == 1, "the node to join");
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.EnisOf(vpc.FindInstance(id)!).Single().Id, 1));
+        await UntilAsync(world, executor, orders => orders.Lease.Length == 1, "what is given");
+        var moved = await executor.AddedAsync("pod");
+        world.Ec2.ByHand(vpc => Take(vpc, moved));
+        var second = world.Ec2.ByHand(vpc =>
+        {
+            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 1 });
+            vpc.AssignPrivateIpAddresses(eni.Id, [moved.ToIPAddress()], false);
+            vpc.AttachNetworkInterface(eni.Id, id, 1);
+            return eni;
+        });
+
+        await UntilAsync(world, executor, orders => orders.GiveUp.Contains(moved), "what is taken to be noticed");
+        Assert.Single((await LookedAsync(world, executor)).Interfaces);
+        await executor.DeletedAsync("pod");
+
+        var orders = await UntilAsync(world, executor, orders => orders.Interfaces.Length == 2, "the interface to be taken in");
+        Assert.Equal(second.Addresses.Skip(1).Select(Ip.From).Order(), orders.Lease.Where(one => one.EniId == second.Id).Select(one => one.Address).Order());
+    }
+
     [Fact]
     public async Task What_is_being_asked_back_when_provisioning_is_turned_off_serves_again()
     {

@@ -34,7 +34,7 @@ public sealed class OlderStoreTests
             vpc.AssignPrivateIpAddresses(made.Id, [Used.ToIPAddress()], false);
             return (vpc.Enis.Single(eni => eni.Attachment is { DeviceIndex: 0 }), made);
         });
-        Write(world, id, first, intent: new Intent
+        Write(world, id, [Document(first)], new Intent
         {
             Id = id + "/1.0", Kind = kind, EniId = second.Id, SubnetId = "subnet-a", Count = 1, DeviceIndex = 1, AttachmentId = second.Attachment!.Id,
             Names = kind == IntentKind.Return ? [new Block(Used)] : [new Block(Ip.From(second.Addresses[0])), new Block(Used)],
@@ -58,7 +58,7 @@ public sealed class OlderStoreTests
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
         var id = world.Launch();
         var first = world.Ec2.ByHand(vpc => vpc.Enis.Single());
-        Write(world, id, first, held: Used);
+        Write(world, id, [Document(first, new HeldBlock(new Block(Used)))]);
         world.Ec2.ByHand(vpc =>
         {
             var other = vpc.Launch(new InstanceDescription { Type = "m5.large", Subnet = "subnet-a" });
@@ -141,13 +141,38 @@ public sealed class OlderStoreTests
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
         world.Ec2.Fail("DescribeInstances", AwsVpcCni.Grains.Ec2.Ec2Fault.Throttled, times: 1000);
         var id = world.Launch();
-        Write(world, id, world.Ec2.ByHand(vpc => vpc.Enis.Single()), held: Used);
+        Write(world, id, [Document(world.Ec2.ByHand(vpc => vpc.Enis.Single()), new HeldBlock(new Block(Used)))]);
         var node = world.Grains.GetGrain<INodeGrain>(id);
         world.Book.BeforeAnswer = _ => node.SyncAsync(Report([], [], [], 1, Today));
 
         var reply = await node.AssignAsync(new AssignRequest(new Stamp(2, 5), new SandboxKey("pod", "eth0"), new PodName("default", "pod", ""), []));
 
         Assert.Equal(ReasonCode.StoreAway, Assert.IsType<AssignReply.NotYet>(reply).Why.Code);
+    }
+
+    /// <summary>Simulation, seed 148: hands took an address of an interface that was being added, another interface of the node drew it, and the return of
+    /// the first one's waited for its executor to give up what it had from the second.</summary>
+    [Fact]
+    public async Task A_return_of_what_another_interface_of_the_node_has_by_now_is_finished()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        var id = world.Launch();
+        var (first, second) = world.Ec2.ByHand(vpc =>
+        {
+            var made = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a" });
+            vpc.AttachNetworkInterface(made.Id, id, 1);
+            var primary = vpc.Enis.Single(eni => eni.Attachment is { DeviceIndex: 0 });
+            vpc.AssignPrivateIpAddresses(primary.Id, [Used.ToIPAddress()], false);
+            return (primary, made);
+        });
+        Write(world, id, [Document(first, new HeldBlock(new Block(Used))), Document(second, new HeldBlock(new Block(Used), Yesterday, IsLost: true))]);
+        world.Ec2.Fail("UnassignPrivateIpAddresses", AwsVpcCni.Grains.Ec2.Ec2Fault.Throttled, times: 3);
+
+        await UntilAsync(world, id, [], [], [first.Id, second.Id], _ => Stored(world, id).Intents is [{ Kind: IntentKind.Return }], "what is lost to be returned", version: Yesterday);
+        var pod = new Claim(new SandboxKey("pod", "eth0"), new PodName("default", "pod", ""), Used, first.Id, new Stamp(1, 1), 60);
+        await UntilAsync(world, id, [Used], [pod], [first.Id, second.Id], _ => Stored(world, id).Intents.IsEmpty, "the return to be finished", version: Yesterday, from: 1000);
+
+        Assert.Contains(Used, Shown(world, first.Id));
     }
 
     private static Ip[] Shown(GrainWorld world, string eniId) => world.Ec2.ByHand(vpc =>
@@ -157,10 +182,10 @@ public sealed class OlderStoreTests
     });
 
     /// <summary>Reports the same each tenth of a second until the orders are as wanted.</summary>
-    private static async Task<NodeOrders> UntilAsync(GrainWorld world, string id, Ip[] leased, Claim[] claims, string[] setUp, Func<NodeOrders, bool> wanted, string what, long version = Today)
+    private static async Task<NodeOrders> UntilAsync(GrainWorld world, string id, Ip[] leased, Claim[] claims, string[] setUp, Func<NodeOrders, bool> wanted, string what, long version = Today, int from = 2)
     {
         var node = world.Grains.GetGrain<INodeGrain>(id);
-        for (var number = 2; ; number++)
+        for (var number = from; ; number++)
         {
             var orders = await node.SyncAsync(Report(leased, claims, setUp, number, version));
             if (wanted(orders))
@@ -169,7 +194,7 @@ public sealed class OlderStoreTests
             }
 
             version = Math.Max(version, orders.LeaseVersion);
-            Assert.True(number < 200, $"waited 20 s for {what}; the grain says {orders}");
+            Assert.True(number < from + 200, $"waited 20 s for {what}; the grain says {orders}");
             await Task.Delay(100, TestContext.Current.CancellationToken);
         }
     }
@@ -181,17 +206,15 @@ public sealed class OlderStoreTests
 
     private static NodeDocument Stored(GrainWorld world, string id) => JsonSerializer.Deserialize<NodeDocument>(world.Documents.Read("node", GrainId.Create("node", id)).Json!, DocumentJson.Options)!;
 
-    private static void Write(GrainWorld world, string id, Eni first, Ip? held = null, Intent? intent = null) => world.Documents.Write("node", GrainId.Create("node", id), JsonSerializer.Serialize(new NodeDocument
+    private static EniDocument Document(Eni eni, params HeldBlock[] blocks) => new()
+    {
+        EniId = eni.Id, Mac = eni.Mac, DeviceIndex = eni.Attachment!.DeviceIndex, NetworkCard = 0, SubnetId = "subnet-a", SubnetCidr = Cidr.Parse("10.0.0.0/24"), PrimaryAddress = Ip.From(eni.Addresses[0]),
+        AttachmentId = eni.Attachment.Id, Blocks = [.. blocks],
+    };
+
+    private static void Write(GrainWorld world, string id, EniDocument[] interfaces, params Intent[] intents) => world.Documents.Write("node", GrainId.Create("node", id), JsonSerializer.Serialize(new NodeDocument
     {
         InstanceType = "m5.large", Zone = "eu-west-1a", AddressesPerInterface = 10, MaxInterfaces = 3, Change = 7, LeaseVersion = Yesterday, Incarnation = 1,
-        Interfaces =
-        [
-            new EniDocument
-            {
-                EniId = first.Id, Mac = first.Mac, DeviceIndex = 0, NetworkCard = 0, SubnetId = "subnet-a", SubnetCidr = Cidr.Parse("10.0.0.0/24"), PrimaryAddress = Ip.From(first.Addresses[0]),
-                AttachmentId = first.Attachment!.Id, Blocks = held is { } address ? [new HeldBlock(new Block(address))] : [],
-            },
-        ],
-        Intents = intent is null ? [] : [intent],
+        Interfaces = [.. interfaces], Intents = [.. intents],
     }, DocumentJson.Options), null);
 }

@@ -13,6 +13,8 @@ internal sealed class Restores(World world, Action<Activation> kill)
     private static readonly TimeSpan LeastAway = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan MostAway = TimeSpan.FromSeconds(90);
 
+    private static readonly TimeSpan ReadAnew = TimeSpan.FromSeconds(60); // By then each node has been, whatever strikes.
+
     private readonly Scheduler _scheduler = world.Scheduler;
     private StoreCopy _copy = StoreCopy.Nothing;
     private int _moments;
@@ -21,6 +23,9 @@ internal sealed class Restores(World world, Action<Activation> kill)
 
     /// <summary>No silo runs until then; zero when they do.</summary>
     public TimeSpan Left => _backAt > _scheduler.Now ? _backAt - _scheduler.Now : TimeSpan.Zero;
+
+    /// <summary>Whether what hands do now only a store could tell that is lost: nodes may not have been read anew yet. ADR 0010 says what comes of it.</summary>
+    public bool IsUnread => _backAt > TimeSpan.Zero && _scheduler.Now < _backAt + ReadAnew;
 
     public void EachSecond()
     {

@@ -117,7 +117,12 @@ internal sealed class Striker(World world)
         _scheduler.After(Second, EachSecond);
         if ((int)_scheduler.Now.TotalSeconds % 60 == 0)
         {
-            _faults.Stir(_faults.Count < Seed.LeastFaults ? 3 : _scheduler.Now > Seed.LongTrouble && world.PodEvents < Seed.LeastPodEvents ? 0.5 : 1);
+            var isSlow = _scheduler.Now > Seed.LongTrouble && world.PodEvents < Seed.LeastPodEvents;
+            _faults.Stir(_faults.Count < Seed.LeastFaults ? 3 : isSlow ? 0.5 : 1);
+            if (isSlow)
+            {
+                _operators.Settle(); // Where provisioning is left to somebody else, each pod waits its deadline out.
+            }
         }
 
         _restores.EachSecond();
@@ -179,7 +184,7 @@ internal sealed class Striker(World world)
     private void Hands(SimMachine machine)
     {
         var enis = world.Vpc.FindInstance(machine.InstanceId) is { } instance ? world.Vpc.EnisOf(instance).Where(eni => !world.IsForeign(eni)).ToList() : [];
-        if (enis.Count == 0)
+        if (enis.Count == 0 || _restores.IsUnread)
         {
             return;
         }
