@@ -206,10 +206,11 @@ public sealed partial class NodeGrain(
 
     private async Task EndAsync(AddressRow row, DateTimeOffset freed)
     {
-        _use.Set(row with { Released = freed }); // Before the await; a store that is away makes the caller ask again.
+        var ended = row with { Released = freed };
+        _use.Set(ended); // Before the await; a store that is away makes the caller ask again.
         try
         {
-            if (!await book.TryReleaseAsync(InstanceId, row.Address, row.Sandbox, row.Stamp, freed, CancellationToken.None))
+            if (!await book.TryReleaseAsync(ended, CancellationToken.None))
             {
                 Lose("the row of " + row.Address + " is not the one that was read");
             }

@@ -4,7 +4,7 @@ using AwsVpcCni.Core.Contracts;
 
 namespace AwsVpcCni.Grains.Storage;
 
-/// <summary>Who holds an address of a node: one row an address, changed by conditional writes only.</summary>
+/// <summary>Who holds an address of a node, one row an address, changed by conditional writes only; and who has had it.</summary>
 /// <remarks>A write is durable before the task ends. Every method throws <see cref="StoreException"/> when the store does not
 /// answer in its time; whether the write happened is then unknown, and the same call again finds out.</remarks>
 public interface IAddressBook
@@ -19,13 +19,22 @@ public interface IAddressBook
     /// answer was lost); else the row that stands there.</returns>
     Task<AddressRow?> TryAssignAsync(AddressRow row, CancellationToken cancellation);
 
-    /// <summary>Marks the row as released, if it is still of this sandbox and not younger than <paramref name="stamp"/>.</summary>
-    /// <returns>True when it is now released (also when it was before); false when there is no such row.</returns>
-    Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation);
+    /// <summary>Writes who has had the address into its history, and then marks the row as released, if it is still of this sandbox and not younger
+    /// than the stamp.</summary>
+    /// <remarks>An assignment that is in the history already stays there as it is: its end was known before.</remarks>
+    /// <param name="ended">With the moment of its release.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <returns>True when the row is now released (also when it was before); false when there is no such row.</returns>
+    Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation);
 
     /// <summary>Takes the row of an address that is returned to EC2 away, if it is released.</summary>
     /// <returns>True when there is no row any more.</returns>
     Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation);
+
+    /// <summary>Who has had the address on any node, and has it no more: what ended at or after <paramref name="from"/>, began at or before
+    /// <paramref name="to"/>, and is not older than the history goes back.</summary>
+    /// <returns>By beginning.</returns>
+    Task<ImmutableArray<AddressRow>> ReadHistoryAsync(Ip address, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellation);
 }
 
 /// <summary>One item of <c>addresses</c>.</summary>

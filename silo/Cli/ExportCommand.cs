@@ -12,7 +12,7 @@ internal static class ExportCommand
     public static Command Create()
     {
         var file = new Argument<string>("file") { Description = "A new file, or - for standard output.", DefaultValueFactory = _ => "-", HelpName = "FILE|-" };
-        var command = new Command("export", "Writes all that the store holds as JSON lines: documents and who holds which address. Stop all silos first.") { file };
+        var command = new Command("export", "Writes all that the store holds as JSON lines: documents, who holds which address and who has had it. Stop all silos first.") { file };
         command.SetAction(async (parsed, cancellation) =>
         {
             await using var parts = CommandParts.OfStore();

@@ -14,7 +14,7 @@ internal static class TablesCommand
     public static Command Create()
     {
         var json = new Option<bool>("--json") { Description = "Write JSON, not a table." };
-        var check = new Command("check", "Says for each table whether it is there, its keys and how it is paid for; for a SQLite file its schema and whether it is whole. Exit code 1 when a silo would not start.") { json };
+        var check = new Command("check", "Says for each table whether it is there, its keys, how it is paid for and how its items expire; for a SQLite file its schema and whether it is whole. Exit code 1 when a silo would not start.") { json };
         check.SetAction(async (parsed, cancellation) =>
         {
             await using var parts = CommandParts.OfStore();
@@ -22,7 +22,7 @@ internal static class TablesCommand
                 ? Write(await Task.WhenAll(Wanted(parts, tables).Select(table => tables.LookAsync(table, cancellation))), parsed.GetValue(json), look => look.Wrong, Show)
                 : Write([DatabaseFile.Look(Storage(parts).Path)], parsed.GetValue(json), look => look.Wrong, Show);
         });
-        var create = new Command("create", "Makes the tables that are missing, with on-demand capacity, and waits until they can be used.");
+        var create = new Command("create", "Makes the tables that are missing, with on-demand capacity, waits until they can be used, and lets the history expire.");
         create.SetAction(async (_, cancellation) =>
         {
             await using var parts = CommandParts.OfStore();
@@ -64,7 +64,7 @@ internal static class TablesCommand
 
     private static void Show(TableLook[] looks) => Output.WriteTable(
         looks, Console.Out,
-        ("TABLE", look => look.Table), ("STATE", look => look.State ?? "missing"), ("KEYS", look => look.Keys), ("BILLING", look => look.Billing));
+        ("TABLE", look => look.Table), ("STATE", look => look.State ?? "missing"), ("KEYS", look => look.Keys), ("BILLING", look => look.Billing), ("EXPIRES", look => look.Expires));
 
     private static void Show(FileLook[] looks) => Output.WriteTable(
         looks, Console.Out,

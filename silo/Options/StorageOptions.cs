@@ -29,6 +29,13 @@ public sealed class StorageOptions : IValidatableObject
     [RegularExpression(TableName, ErrorMessage = "Storage:AddressTable is no table name of DynamoDB (3 to 255 of a-z A-Z 0-9 _ . -); correct Storage__AddressTable.")]
     public string AddressTable { get; set; } = "addresses";
 
+    /// <summary>The table of who has had an address. Two clusters must not share it. Default <c>address-history</c>.</summary>
+    [RegularExpression(TableName, ErrorMessage = "Storage:HistoryTable is no table name of DynamoDB (3 to 255 of a-z A-Z 0-9 _ . -); correct Storage__HistoryTable.")]
+    public string HistoryTable { get; set; } = "address-history";
+
+    /// <summary>How long it is kept who has had an address; 1 hour to 400 days. Default 30 days.</summary>
+    public TimeSpan HistoryKept { get; set; } = TimeSpan.FromDays(30);
+
     /// <summary>The table of documents, in the layout of Orleans' own provider. Two clusters must not share it. Default <c>OrleansGrainState</c>.</summary>
     [RegularExpression(TableName, ErrorMessage = "Storage:GrainTable is no table name of DynamoDB (3 to 255 of a-z A-Z 0-9 _ . -); correct Storage__GrainTable.")]
     public string GrainTable { get; set; } = "OrleansGrainState";
@@ -59,9 +66,14 @@ public sealed class StorageOptions : IValidatableObject
             yield return new($"Storage:ServiceUrl '{ServiceUrl}' is no http(s) URL; correct Storage__ServiceUrl or leave it unset.");
         }
 
-        foreach (var shared in new[] { AddressTable, GrainTable, MembershipTable }.GroupBy(table => table).Where(tables => tables.Count() > 1))
+        foreach (var shared in new[] { AddressTable, HistoryTable, GrainTable, MembershipTable }.GroupBy(table => table).Where(tables => tables.Count() > 1))
         {
-            yield return new($"Storage:AddressTable, Storage:GrainTable and Storage:MembershipTable have the name {shared.Key} more than once; give each its own.");
+            yield return new($"Storage:AddressTable, Storage:HistoryTable, Storage:GrainTable and Storage:MembershipTable have the name {shared.Key} more than once; give each its own.");
+        }
+
+        if (HistoryKept < TimeSpan.FromHours(1) || HistoryKept > TimeSpan.FromDays(400))
+        {
+            yield return new($"Storage:HistoryKept is {HistoryKept}; it must be 1 hour to 400 days, such as Storage__HistoryKept=30.00:00:00.");
         }
 
         foreach (var (name, value) in new[] { (nameof(AttemptDeadline), AttemptDeadline), (nameof(DocumentDeadline), DocumentDeadline) })

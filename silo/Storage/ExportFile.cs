@@ -15,18 +15,19 @@ namespace AwsVpcCni.Silo.Storage;
 internal sealed record ExportHeader(int Format, string Cluster, string Provider, DateTimeOffset At);
 
 /// <summary>The last line of an export: how many of each kind are before it.</summary>
-internal sealed record ExportCounts(long Documents, long Addresses)
+internal sealed record ExportCounts(long Documents, long Addresses, long History = 0)
 {
     /// <summary>With one more.</summary>
     public ExportCounts Plus(StoreRecord record) => record switch
     {
         StoreRecord.Document => this with { Documents = Documents + 1 },
         StoreRecord.Address => this with { Addresses = Addresses + 1 },
+        StoreRecord.History => this with { History = History + 1 },
         _ => throw new InvalidOperationException($"A record of the kind {record.GetType().Name} is counted nowhere."),
     };
 
     /// <inheritdoc/>
-    public override string ToString() => $"{Documents} documents and {Addresses} rows of addresses";
+    public override string ToString() => $"{Documents} documents, {Addresses} rows of addresses and {History} of their history";
 }
 
 /// <summary>An export: JSON lines, each an object with one property, which names its kind. <c>header</c>, then records, then <c>end</c>.</summary>
@@ -34,8 +35,8 @@ internal sealed record ExportCounts(long Documents, long Addresses)
 /// that a format does not have is refused, so whoever adds one counts <see cref="Format"/> up; documents alone are free.</remarks>
 internal static class ExportFile
 {
-    /// <summary>What we write, and the newest that we read.</summary>
-    public const int Format = 1;
+    /// <summary>What we write, and the newest that we read. Format 1 is the same without history.</summary>
+    public const int Format = 2;
 
     // Readable, and one line: nothing in it is for a browser.
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
@@ -79,7 +80,7 @@ internal static class ExportFile
     public static async IAsyncEnumerable<StoreRecord> ReadAsync(Stream input, [EnumeratorCancellation] CancellationToken cancellation)
     {
         using var reader = new StreamReader(input, Utf8, detectEncodingFromByteOrderMarks: false, leaveOpen: true);
-        await ReadHeaderAsync(reader, cancellation);
+        var format = (await ReadHeaderAsync(reader, cancellation)).Format;
         var counts = new ExportCounts(0, 0);
         for (var number = 2L; ; number++)
         {
@@ -99,7 +100,10 @@ internal static class ExportFile
             {
                 "document" => Read<DocumentLine>(value, number).ToRecord(),
                 "address" => new StoreRecord.Address(Read<AddressRow>(value, number)),
-                _ => throw NotUnderstood(number, $"no line of format {Format} is of the kind '{kind}'"),
+                "history" when format > 1 => Read<AddressRow>(value, number) is { Released: not null } ended
+                    ? new StoreRecord.History(ended)
+                    : throw NotUnderstood(number, "what is history has an end, and this has none"),
+                _ => throw NotUnderstood(number, $"no line of format {format} is of the kind '{kind}'"),
             };
             counts = counts.Plus(record);
             yield return record;
@@ -170,6 +174,7 @@ internal static class ExportFile
             {
                 StoreRecord.Document document => Line("document", DocumentLine.Of(document)),
                 StoreRecord.Address address => Line("address", address.Row),
+                StoreRecord.History history => Line("history", history.Row),
                 _ => throw new InvalidOperationException($"A record of the kind {record.GetType().Name} has no line."),
             };
         }

@@ -25,6 +25,13 @@ internal abstract record StoreRecord
         /// <inheritdoc/>
         public override string ToString() => $"row {Row.Address} of {Row.NodeId}";
     }
+
+    /// <summary>Who has had an address, and until when.</summary>
+    public sealed record History(AddressRow Row) : StoreRecord
+    {
+        /// <inheritdoc/>
+        public override string ToString() => $"history of {Row.Address} since {Row.Since:O}";
+    }
 }
 
 /// <summary>All that a store holds, for <c>ipam export</c> and <c>ipam import</c>. No silo may run on it meanwhile: where one can be seen, both refuse.</summary>

@@ -20,7 +20,8 @@ internal sealed class DynamoDbChecks(Sender sender, Tables tables, IOptions<Stor
         List<(TableKeys Table, string[] Actions)> wanted =
         [
             (tables.OfStore[0], ["Query", "PutItem", "UpdateItem", "DeleteItem"]),
-            (tables.OfStore[1], ["GetItem", "UpdateItem"]),
+            (tables.OfStore[1], ["DescribeTimeToLive", "Query", "PutItem"]),
+            (tables.OfStore[2], ["GetItem", "UpdateItem"]),
         ];
         if (network.Value.Clustering == SiloNetworkOptions.DynamoDb)
         {
@@ -45,7 +46,9 @@ internal sealed class DynamoDbChecks(Sender sender, Tables tables, IOptions<Stor
         var name = $"table {look.Table}";
         return look switch
         {
-            { Wrong: null } => new Finding(name, Outcome.Ok, $"{look.State}, {look.Billing}"),
+            { Wrong: null, Expires: Tables.Grows } when options.Value.CreateTables => new Finding(
+                name, Outcome.NotCheckable, $"{look.State}, {look.Billing}. Its items do not expire: the silo turns that on at its start (Storage:CreateTables), for which its role needs dynamodb:UpdateTimeToLive on it. `silo ipam tables create` does it now."),
+            { Wrong: null } => new Finding(name, Outcome.Ok, $"{look.State}, {look.Billing}{(look.Expires is { } expires ? $", Time to Live {expires}" : "")}"),
             { IsMissing: true } when options.Value.CreateTables => new Finding(
                 name, Outcome.NotCheckable, $"There is none: the silo makes it at its start (Storage:CreateTables), for which its role needs dynamodb:CreateTable on it. `silo ipam tables create` makes it now."),
             _ => new Finding(name, Outcome.Failed, look.Wrong),
@@ -75,6 +78,7 @@ internal sealed class DynamoDbChecks(Sender sender, Tables tables, IOptions<Stor
                     {
                         TableName = table.Table, Key = key, ConditionExpression = never, UpdateExpression = "SET doctor = :nobody", ExpressionAttributeValues = new() { [":nobody"] = Nobody },
                     }, ends)),
+                "DescribeTimeToLive" => SendAsync((sdk, ends) => sdk.DescribeTimeToLiveAsync(table.Table, ends)),
                 "DeleteItem" => SendAsync((sdk, ends) => sdk.DeleteItemAsync(new DeleteItemRequest { TableName = table.Table, Key = key, ConditionExpression = never }, ends)),
                 _ => throw new InvalidOperationException($"No way to try {action}."),
             });

@@ -3,7 +3,6 @@ using Amazon.DynamoDBv2;
 using Amazon.DynamoDBv2.Model;
 using Amazon.Runtime;
 using AwsVpcCni.Core.Addressing;
-using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
 using Microsoft.Extensions.Options;
@@ -11,7 +10,7 @@ using Microsoft.Extensions.Options;
 namespace AwsVpcCni.Silo.Storage.DynamoDb;
 
 /// <summary>The items of <c>addresses</c>: each change is one conditional write of one item of less than 1 KB, so of one write unit.</summary>
-internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> options) : IAddressBook
+internal sealed class AddressBook(Sender sender, AddressHistory history, IOptions<StorageOptions> options) : IAddressBook
 {
     private readonly string _table = options.Value.AddressTable;
     private readonly TimeSpan _deadline = options.Value.AttemptDeadline;
@@ -65,26 +64,28 @@ internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> option
     }
 
     /// <inheritdoc/>
-    public Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation)
+    public async Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation)
     {
+        var what = $"release {ended.Address} of {ended.NodeId} from {ended.Sandbox}";
+        await history.AddAsync(what, ended, cancellation);
         var request = new UpdateItemRequest
         {
             TableName = _table,
-            Key = AddressItem.Key(nodeId, address),
+            Key = AddressItem.Key(ended.NodeId, ended.Address),
             UpdateExpression = "SET released = if_not_exists(released, :released)",
             ConditionExpression = "container = :container AND ifname = :ifname AND (incarnation < :incarnation OR (incarnation = :incarnation AND #number <= :number))",
             ExpressionAttributeNames = new() { ["#number"] = "number" }, // A word of DynamoDB's own.
             ExpressionAttributeValues = new()
             {
-                [":released"] = AddressItem.S(AddressItem.Text(released)),
-                [":container"] = AddressItem.S(sandbox.ContainerId),
-                [":ifname"] = AddressItem.S(sandbox.IfName),
-                [":incarnation"] = AddressItem.N(stamp.Incarnation),
-                [":number"] = AddressItem.N(stamp.Number),
+                [":released"] = AddressItem.S(AddressItem.Text(ended.Released!.Value)),
+                [":container"] = AddressItem.S(ended.Sandbox.ContainerId),
+                [":ifname"] = AddressItem.S(ended.Sandbox.IfName),
+                [":incarnation"] = AddressItem.N(ended.Stamp.Incarnation),
+                [":number"] = AddressItem.N(ended.Stamp.Number),
             },
             ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
         };
-        return TryAsync($"release {address} of {nodeId} from {sandbox}", "UpdateItem", (sdk, ends) => sdk.UpdateItemAsync(request, ends), cancellation);
+        return await TryAsync(what, "UpdateItem", (sdk, ends) => sdk.UpdateItemAsync(request, ends), cancellation);
     }
 
     /// <inheritdoc/>
@@ -99,6 +100,10 @@ internal sealed class AddressBook(Sender sender, IOptions<StorageOptions> option
         };
         return TryAsync($"remove the row of {address} of {nodeId}", "DeleteItem", (sdk, ends) => sdk.DeleteItemAsync(request, ends), cancellation);
     }
+
+    /// <inheritdoc/>
+    public Task<ImmutableArray<AddressRow>> ReadHistoryAsync(Ip address, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellation) =>
+        history.ReadAsync(address, from, to, cancellation);
 
     private async Task<bool> TryAsync<TAnswer>(string what, string action, Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send, CancellationToken cancellation)
         where TAnswer : AmazonWebServiceResponse

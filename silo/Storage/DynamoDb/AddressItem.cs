@@ -6,7 +6,7 @@ using AwsVpcCni.Grains.Storage;
 
 namespace AwsVpcCni.Silo.Storage.DynamoDb;
 
-/// <summary>One row as an item of <c>addresses</c>. Pure.</summary>
+/// <summary>One row as an item of <c>addresses</c>, or of <c>address-history</c>. Pure.</summary>
 internal static class AddressItem
 {
     /// <summary>The instance.</summary>
@@ -15,9 +15,12 @@ internal static class AddressItem
     /// <summary>The address as text.</summary>
     public const string RangeKey = "address";
 
+    /// <summary>When it was assigned.</summary>
+    public const string Since = "since";
+
     private static readonly HashSet<string> Names =
     [
-        HashKey, RangeKey, "container", "ifname", "pod_namespace", "pod_name", "pod_uid", "incarnation", "number", "since", "released",
+        HashKey, RangeKey, "container", "ifname", "pod_namespace", "pod_name", "pod_uid", "incarnation", "number", Since, "released",
     ];
 
     /// <summary>Its keys.</summary>
@@ -35,7 +38,7 @@ internal static class AddressItem
             ["pod_uid"] = S(row.Pod.Uid),
             ["incarnation"] = N(row.Stamp.Incarnation),
             ["number"] = N(row.Stamp.Number),
-            ["since"] = S(Text(row.Since)),
+            [Since] = S(Text(row.Since)),
         };
         if (row.Released is { } released)
         {
@@ -59,7 +62,7 @@ internal static class AddressItem
                 Sandbox = new SandboxKey(item["container"].S, item["ifname"].S),
                 Pod = new PodName(item["pod_namespace"].S, item["pod_name"].S, item["pod_uid"].S),
                 Stamp = new Stamp(Number(item["incarnation"]), Number(item["number"])),
-                Since = Time(item["since"].S),
+                Since = Time(item[Since].S),
                 Released = item.TryGetValue("released", out var released) ? Time(released.S) : null,
             };
         }
@@ -67,12 +70,13 @@ internal static class AddressItem
         {
             throw new StoreException(
                 $"Table {table}: the item of {item.GetValueOrDefault(HashKey)?.S}, {item.GetValueOrDefault(RangeKey)?.S} is none of ours ({e.Message}). "
-                + "Something else has written it; delete it, or set Storage:AddressTable to a table of this silo's own.", e);
+                + "Something else has written it; delete it, or set Storage:AddressTable and Storage:HistoryTable to tables of this silo's own.", e);
         }
     }
 
     /// <summary>What an item has beyond a row: a newer silo's; null: nothing.</summary>
-    public static string? Unknown(Dictionary<string, AttributeValue> item) => item.Keys.FirstOrDefault(name => !Names.Contains(name));
+    /// <param name="also">The attribute that an item of this table has besides.</param>
+    public static string? Unknown(Dictionary<string, AttributeValue> item, string? also = null) => item.Keys.FirstOrDefault(name => name != also && !Names.Contains(name));
 
     /// <summary>A text.</summary>
     public static AttributeValue S(string text) => new(text);

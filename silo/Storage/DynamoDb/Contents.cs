@@ -9,9 +9,9 @@ using Orleans.Configuration;
 
 namespace AwsVpcCni.Silo.Storage.DynamoDb;
 
-/// <summary>All that the two tables hold. A silo that runs on them is seen by its row in the membership table, if it has one.</summary>
+/// <summary>All that the tables of the store hold. A silo that runs on them is seen by its row in the membership table, if it has one.</summary>
 internal sealed class Contents(
-    Sender sender, Tables tables, MembershipTable membership, ImportMark mark, GrainStorage documents, IOptions<StorageOptions> options, IOptions<SiloNetworkOptions> network, TimeProvider time)
+    Sender sender, Tables tables, MembershipTable membership, ImportMark mark, GrainStorage documents, AddressHistory history, IOptions<StorageOptions> options, IOptions<SiloNetworkOptions> network, TimeProvider time)
     : IStoreContents
 {
     private const int WritesAtOnce = 8;
@@ -41,14 +41,14 @@ internal sealed class Contents(
             }
         }
 
-        await foreach (var item in ScanAsync(options.Value.AddressTable, cancellation))
+        await foreach (var row in RowsAsync(options.Value.AddressTable, null, cancellation))
         {
-            if (AddressItem.Unknown(item) is { } unknown)
-            {
-                throw new StoreException($"Table {options.Value.AddressTable} has an item with the attribute {unknown}, which this silo does not know and would lose. Export with the newer silo that has written it.");
-            }
+            yield return new StoreRecord.Address(row);
+        }
 
-            yield return new StoreRecord.Address(AddressItem.Read(item, options.Value.AddressTable));
+        await foreach (var ended in RowsAsync(options.Value.HistoryTable, AddressHistory.Expires, cancellation))
+        {
+            yield return new StoreRecord.History(ended);
         }
 
         await RefuseRunningAsync("export", cancellation); // One that has started meanwhile.
@@ -133,6 +133,7 @@ internal sealed class Contents(
         {
             StoreRecord.Document document => (options.Value.GrainTable, documents.Item(document, etag, importId), (Func<Dictionary<string, AttributeValue>, bool>)(stands => documents.IsOf(stands, document, importId))),
             StoreRecord.Address address => (options.Value.AddressTable, AddressItem.Write(address.Row), stands => AddressItem.Unknown(stands) is null && AddressItem.Read(stands, options.Value.AddressTable) == address.Row),
+            StoreRecord.History ended => (options.Value.HistoryTable, history.Item(ended.Row), stands => AddressItem.Unknown(stands, AddressHistory.Expires) is null && AddressItem.Read(stands, options.Value.HistoryTable) == ended.Row),
             _ => throw new InvalidOperationException($"A record of the kind {record.GetType().Name} has no table."),
         };
         var request = new PutItemRequest
@@ -153,6 +154,19 @@ internal sealed class Contents(
             {
                 throw new StoreException($"Table {table} has another {record} than the export: a silo runs on these tables, or it is in the export twice. Stop all silos, delete the tables, import again.", e);
             }
+        }
+    }
+
+    private async IAsyncEnumerable<AddressRow> RowsAsync(string table, string? also, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await foreach (var item in ScanAsync(table, cancellation))
+        {
+            if (AddressItem.Unknown(item, also) is { } unknown)
+            {
+                throw new StoreException($"Table {table} has an item with the attribute {unknown}, which this silo does not know and would lose. Export with the newer silo that has written it.");
+            }
+
+            yield return AddressItem.Read(item, table);
         }
     }
 

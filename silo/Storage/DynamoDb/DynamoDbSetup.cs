@@ -12,7 +12,7 @@ namespace AwsVpcCni.Silo.Storage.DynamoDb;
 /// <summary>The parts of the store in DynamoDB.</summary>
 internal static class DynamoDbSetup
 {
-    /// <summary>Documents and rows in one table each.</summary>
+    /// <summary>Documents, rows and history in one table each.</summary>
     public static IServiceCollection AddDynamoDbStorage(this IServiceCollection services) => services
         .AddSingleton<StoreMetrics>()
         .AddSingleton(parts =>
@@ -21,6 +21,7 @@ internal static class DynamoDbSetup
             config.HttpClientFactory = parts.GetService<HttpClientFactory>();
             return ActivatorUtilities.CreateInstance<Sender>(parts, () => (IAmazonDynamoDB)new AmazonDynamoDBClient(config));
         })
+        .AddSingleton<AddressHistory>()
         .AddSingleton<IAddressBook, AddressBook>()
         .AddSingleton<ImportMark>()
         .AddSingleton<Tables>()

@@ -9,20 +9,25 @@ using Microsoft.Extensions.Options;
 namespace AwsVpcCni.Silo.Storage.DynamoDb;
 
 /// <summary>A table of the store, with its keys; both are strings.</summary>
-internal sealed record TableKeys(string Table, string Hash, string Range);
+/// <param name="Expires">The attribute by whose time DynamoDB deletes items; null: they stay.</param>
+internal sealed record TableKeys(string Table, string Hash, string Range, string? Expires = null);
 
 /// <summary>A table as DynamoDB shows it.</summary>
 /// <param name="Table">Its name.</param>
 /// <param name="State">DynamoDB's word; null: there is none, or it is not shown.</param>
 /// <param name="Keys">Kind, name and type of each.</param>
 /// <param name="Billing">On demand, or how many units it has.</param>
+/// <param name="Expires">By which attribute items expire, in a table whose items should; null: they stay.</param>
 /// <param name="Wrong">Why a silo would not start on it, and what to do; null when it would.</param>
 /// <param name="IsMissing">Whether there is no such table.</param>
-internal sealed record TableLook(string Table, string? State, string? Keys, string? Billing, string? Wrong, bool IsMissing = false);
+internal sealed record TableLook(string Table, string? State, string? Keys, string? Billing, string? Expires, string? Wrong, bool IsMissing = false);
 
 /// <summary>The tables are there, with the keys that we use; else they are made where that is allowed.</summary>
 internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMark mark, IOptions<StorageOptions> options, TimeProvider time, ILogger<Tables> log) : IStore
 {
+    /// <summary>Where items should expire and do not.</summary>
+    public const string Grows = "off: it only grows";
+
     // One call about a table; DynamoDB makes one within seconds, and a minute says that it does not.
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ActiveDeadline = TimeSpan.FromMinutes(1);
@@ -30,10 +35,11 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
 
     private static readonly Ip NoAddress = Ip.Parse("0.0.0.0");
 
-    /// <summary>Those of rows and documents.</summary>
+    /// <summary>Those of rows, of their history, and of documents.</summary>
     public ImmutableArray<TableKeys> OfStore =>
     [
         new(options.Value.AddressTable, AddressItem.HashKey, AddressItem.RangeKey),
+        new(options.Value.HistoryTable, AddressItem.RangeKey, AddressItem.Since, AddressHistory.Expires),
         new(options.Value.GrainTable, GrainStorage.HashKey, GrainStorage.RangeKey),
     ];
 
@@ -61,7 +67,7 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
     {
         if (options.Value.CreateTables)
         {
-            await CreateAsync(table, cancellation);
+            await MakeAsync(table, cancellation);
         }
         else if (await FindAsync(table.Table, cancellation) is { } found)
         {
@@ -71,16 +77,24 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
         {
             throw new StoreException($"DynamoDB has no table {table.Table} here, and Storage:CreateTables is false. Make it with the hash key {table.Hash} (S) and the range key {table.Range} (S) (`silo ipam tables create` does), or correct its name, Storage:Region or Storage:ServiceUrl.");
         }
+
+        try
+        {
+            await ExpireAsync(table, options.Value.CreateTables, cancellation);
+        }
+        catch (StoreException e)
+        {
+            LogGrows(table.Table, e.Message); // No reason not to serve pods.
+        }
     }
 
-    /// <summary>Makes the table where there is none.</summary>
+    /// <summary>Makes the table where there is none, and lets its items expire.</summary>
     /// <returns>Whether it was made, and not there before.</returns>
     /// <exception cref="StoreException">It is not in order, or cannot be made; and what to do.</exception>
     public async Task<bool> CreateAsync(TableKeys table, CancellationToken cancellation)
     {
-        var found = await FindAsync(table.Table, cancellation);
-        var made = found is null && await TryMakeAsync(table, cancellation);
-        await ReadyAsync(table, found, cancellation);
+        var made = await MakeAsync(table, cancellation);
+        await ExpireAsync(table, true, cancellation);
         return made;
     }
 
@@ -90,12 +104,66 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
         try
         {
             return await FindAsync(table.Table, cancellation) is { } found
-                ? new TableLook(table.Table, found.TableStatus.Value, string.Join(", ", Keys(found)), Billing(found), OtherKeys(table, found) ?? NotActive(table, found))
-                : new TableLook(table.Table, null, null, null, $"There is no table {table.Table} here. `silo ipam tables create` makes it; or correct its name, Storage:Region or Storage:ServiceUrl.", IsMissing: true);
+                ? new TableLook(
+                    table.Table, found.TableStatus.Value, string.Join(", ", Keys(found)), Billing(found), await ShowExpiryAsync(table, cancellation), OtherKeys(table, found) ?? NotActive(table, found))
+                : new TableLook(table.Table, null, null, null, null, $"There is no table {table.Table} here. `silo ipam tables create` makes it; or correct its name, Storage:Region or Storage:ServiceUrl.", IsMissing: true);
         }
         catch (StoreException e)
         {
-            return new TableLook(table.Table, null, null, null, e.Message);
+            return new TableLook(table.Table, null, null, null, null, e.Message);
+        }
+    }
+
+    private async Task<string?> ShowExpiryAsync(TableKeys table, CancellationToken cancellation)
+    {
+        try
+        {
+            return table.Expires is null ? null : await ExpiresAsync(table, cancellation) ? $"by {table.Expires}" : Grows;
+        }
+        catch (StoreException)
+        {
+            return "not known";
+        }
+    }
+
+    private async Task<bool> MakeAsync(TableKeys table, CancellationToken cancellation)
+    {
+        var found = await FindAsync(table.Table, cancellation);
+        var made = found is null && await TryMakeAsync(table, cancellation);
+        await ReadyAsync(table, found, cancellation);
+        return made;
+    }
+
+    /// <exception cref="StoreException">Its items should expire, and are not known to.</exception>
+    private async Task ExpireAsync(TableKeys table, bool mayChange, CancellationToken cancellation)
+    {
+        if (table.Expires is not null && !await ExpiresAsync(table, cancellation) && !(mayChange && await TryExpireAsync(table, cancellation)))
+        {
+            throw new StoreException($"Time to Live of table {table.Table} is off, or by another attribute than {table.Expires}. Turn it on (`silo ipam tables create` does where it is off).");
+        }
+    }
+
+    private async Task<bool> ExpiresAsync(TableKeys table, CancellationToken cancellation)
+    {
+        var found = await sender.SendAsync(
+            new TableCall($"look how items of table {table.Table} expire", table.Table, "DescribeTimeToLive"), CallDeadline, (sdk, ends) => sdk.DescribeTimeToLiveAsync(table.Table, ends), cancellation);
+        return found.TimeToLiveDescription is { } expiry && expiry.AttributeName == table.Expires
+            && (expiry.TimeToLiveStatus == TimeToLiveStatus.ENABLED || expiry.TimeToLiveStatus == TimeToLiveStatus.ENABLING);
+    }
+
+    private async Task<bool> TryExpireAsync(TableKeys table, CancellationToken cancellation)
+    {
+        var request = new UpdateTimeToLiveRequest { TableName = table.Table, TimeToLiveSpecification = new() { AttributeName = table.Expires, Enabled = true } };
+        try
+        {
+            await sender.SendAsync(
+                new TableCall($"let items of table {table.Table} expire (Storage:CreateTables)", table.Table, "UpdateTimeToLive"), CallDeadline,
+                (sdk, ends) => sdk.UpdateTimeToLiveAsync(request, ends), cancellation);
+            return true;
+        }
+        catch (StoreException e) when (e.InnerException is AmazonDynamoDBException { ErrorCode: "ValidationException" })
+        {
+            return await ExpiresAsync(table, cancellation); // Another silo has just done it; or it expires by another attribute.
         }
     }
 
@@ -182,4 +250,7 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
 
     [LoggerMessage(EventId = 3411, Level = LogLevel.Information, Message = "Table {Table} was not there and is made, with on-demand capacity.")]
     private partial void LogMade(string table);
+
+    [LoggerMessage(EventId = 3412, Level = LogLevel.Warning, Message = "Table {Table} is not known to expire, so it only grows: {Why}")]
+    private partial void LogGrows(string table, string why);
 }

@@ -9,10 +9,10 @@ using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Storage.Sqlite;
 
-/// <summary>The rows of <c>addresses</c>: each change is one conditional statement.</summary>
-internal sealed class AddressBook(Database database, IOptions<StorageOptions> options) : IAddressBook
+/// <summary>The rows of <c>addresses</c>, each change one conditional statement, and of <c>history</c>.</summary>
+internal sealed class AddressBook(Database database, IOptions<StorageOptions> options, TimeProvider time) : IAddressBook
 {
-    /// <summary>Of the table, as <see cref="Row"/> reads them.</summary>
+    /// <summary>Of both tables, as <see cref="Row"/> reads them.</summary>
     public const string Columns =
         "node, address, container, ifname, pod_namespace, pod_name, pod_uid, incarnation, number, since, released";
 
@@ -20,6 +20,9 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
         "$node, $address, $container, $ifname, $namespace, $name, $uid, $incarnation, $number, $since, $released";
 
     private readonly TimeSpan _deadline = options.Value.AttemptDeadline;
+
+    // What ended before is too old.
+    private DateTimeOffset Kept => time.GetUtcNow() - options.Value.HistoryKept;
 
     /// <inheritdoc/>
     public async Task<ImmutableArray<AddressRow>> ReadNodeAsync(string nodeId, CancellationToken cancellation)
@@ -37,18 +40,8 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
         database.RunAsync($"assign {row.Address} of {row.NodeId} to {row.Sandbox}", _deadline, session => Assign(session, row), cancellation);
 
     /// <inheritdoc/>
-    public Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation) =>
-        database.RunAsync(
-            $"release {address} of {nodeId} from {sandbox}", _deadline,
-            session => session.Execute(
-                """
-                UPDATE addresses SET released = coalesce(released, $released)
-                WHERE node = $node AND address = $address AND container = $container AND ifname = $ifname
-                  AND (incarnation, number) <= ($incarnation, $number)
-                """,
-                ("$released", Text(released)), ("$node", nodeId), ("$address", address.ToString()), ("$container", sandbox.ContainerId),
-                ("$ifname", sandbox.IfName), ("$incarnation", stamp.Incarnation), ("$number", stamp.Number)) == 1,
-            cancellation);
+    public Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation) =>
+        database.RunAsync($"release {ended.Address} of {ended.NodeId} from {ended.Sandbox}", _deadline, session => Release(session, ended), cancellation);
 
     /// <inheritdoc/>
     public Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation) =>
@@ -63,9 +56,24 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
             },
             cancellation);
 
+    /// <inheritdoc/>
+    public async Task<ImmutableArray<AddressRow>> ReadHistoryAsync(Ip address, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellation)
+    {
+        var kept = Kept;
+        return [.. await database.RunAsync(
+            $"read the history of {address}", options.Value.DocumentDeadline,
+            session => session.Query(
+                $"SELECT {Columns} FROM history WHERE address = $address AND since <= $to AND released >= $from ORDER BY since", Row,
+                ("$address", address.ToString()), ("$to", Text(to)), ("$from", Text(from > kept ? from : kept))),
+            cancellation)];
+    }
+
     /// <summary>A row of an import, released or not.</summary>
     /// <returns>How many rows it has made: one.</returns>
     public static int Insert(Session session, AddressRow row) => session.Execute($"INSERT INTO addresses ({Columns}) VALUES ({Values})", Of(row));
+
+    /// <summary>The same for one that has ended.</summary>
+    public static int InsertEnded(Session session, AddressRow ended) => session.Execute($"INSERT INTO history ({Columns}) VALUES ({Values})", Of(ended));
 
     /// <summary>A row of a query for <see cref="Columns"/>.</summary>
     public static AddressRow Row(SqliteDataReader row) => new()
@@ -98,6 +106,22 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
 
         var stands = Find(session, row.NodeId, row.Address)!;
         return stands.Stamp == row.Stamp && stands.Sandbox == row.Sandbox ? null : stands;
+    }
+
+    private bool Release(Session session, AddressRow ended)
+    {
+        session.Execute($"INSERT INTO history ({Columns}) VALUES ({Values}) ON CONFLICT DO NOTHING", Of(ended));
+        // As much of what is too old goes with each as keeps the file from growing; a second one, so that a shorter time is reached, too.
+        session.Execute(
+            "DELETE FROM history WHERE (address, since) IN (SELECT address, since FROM history WHERE released < $kept ORDER BY released LIMIT 2)", ("$kept", Text(Kept)));
+        return session.Execute(
+            """
+            UPDATE addresses SET released = coalesce(released, $released)
+            WHERE node = $node AND address = $address AND container = $container AND ifname = $ifname
+              AND (incarnation, number) <= ($incarnation, $number)
+            """,
+            ("$released", Text(ended.Released!.Value)), ("$node", ended.NodeId), ("$address", ended.Address.ToString()), ("$container", ended.Sandbox.ContainerId),
+            ("$ifname", ended.Sandbox.IfName), ("$incarnation", ended.Stamp.Incarnation), ("$number", ended.Stamp.Number)) == 1;
     }
 
     private static AddressRow? Find(Session session, string nodeId, Ip address) =>

@@ -37,6 +37,12 @@ internal sealed class Contents(IOptions<StorageOptions> options) : IStoreContent
             cancellation.ThrowIfCancellationRequested();
             yield return new StoreRecord.Address(address);
         }
+
+        foreach (var ended in session.Stream($"SELECT {AddressBook.Columns} FROM history ORDER BY address, since", AddressBook.Row))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            yield return new StoreRecord.History(ended);
+        }
     }
 
     /// <inheritdoc/>
@@ -51,7 +57,7 @@ internal sealed class Contents(IOptions<StorageOptions> options) : IStoreContent
     {
         using var file = DatabaseFile.Open(_path);
         using var session = new Session(file.Connection);
-        var found = session.Query("SELECT (SELECT count(*) FROM documents) + (SELECT count(*) FROM addresses)", row => row.GetInt64(0)).Single();
+        var found = session.Query("SELECT (SELECT count(*) FROM documents) + (SELECT count(*) FROM addresses) + (SELECT count(*) FROM history)", row => row.GetInt64(0)).Single();
         if (found > 0)
         {
             throw new StoreException($"{_path}: not empty ({found} documents and rows), and an import goes into an empty store only. Set Storage:Path to a new file, or move this one and its -wal and -shm files away.");
@@ -89,6 +95,7 @@ internal sealed class Contents(IOptions<StorageOptions> options) : IStoreContent
                     "INSERT INTO documents (name, grain, version, body) VALUES ($name, $grain, 1, $body)",
                     ("$name", document.Name), ("$grain", document.Grain), ("$body", document.Body)),
                 StoreRecord.Address address => AddressBook.Insert(session, address.Row),
+                StoreRecord.History history => AddressBook.InsertEnded(session, history.Row),
                 _ => throw new InvalidOperationException($"A record of the kind {record.GetType().Name} has no table."),
             };
         }

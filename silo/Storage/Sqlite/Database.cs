@@ -39,7 +39,8 @@ internal sealed partial class Database : IDisposable
     /// <summary>Runs <paramref name="work"/> in a transaction; the task ends after its commit.</summary>
     /// <param name="what">What is tried, with its ids; for the error.</param>
     /// <param name="deadline">For all: the wait in the queue, the work, the commit.</param>
-    /// <param name="work">At most one statement that changes something. Its exception is the task's.</param>
+    /// <param name="work">Its statements share the transaction with other requests': when one fails, what those before it have changed stays. Its
+    /// exception is the task's.</param>
     /// <exception cref="StoreException">No room in the queue, out of time, or SQLite refused.</exception>
     public async Task<T> RunAsync<T>(string what, TimeSpan deadline, Func<Session, T> work, CancellationToken cancellation)
     {

@@ -47,6 +47,17 @@ internal sealed class DatabaseFile : IDisposable
         INSERT INTO probe VALUES (1, 0);
         """;
 
+    // Not part of the version: a silo from before it was there has no use for it, and does it no harm.
+    private const string History =
+        """
+        CREATE TABLE IF NOT EXISTS history (
+            address TEXT NOT NULL, since TEXT NOT NULL, node TEXT NOT NULL, container TEXT NOT NULL, ifname TEXT NOT NULL,
+            pod_namespace TEXT NOT NULL, pod_name TEXT NOT NULL, pod_uid TEXT NOT NULL,
+            incarnation INTEGER NOT NULL, number INTEGER NOT NULL, released TEXT NOT NULL,
+            PRIMARY KEY (address, since)) STRICT, WITHOUT ROWID;
+        CREATE INDEX IF NOT EXISTS history_released ON history (released);
+        """;
+
     private readonly FileStream _ownership;
 
     private DatabaseFile(FileStream ownership, SqliteConnection connection)
@@ -79,6 +90,8 @@ internal sealed class DatabaseFile : IDisposable
             {
                 Execute(connection, $"BEGIN IMMEDIATE; {Schema} PRAGMA application_id = {ApplicationId}; PRAGMA user_version = {SchemaVersion}; COMMIT;");
             }
+
+            Execute(connection, History);
 
             // The -wal file goes with the last connection, and comes back empty. While it grows, each commit waits for the file system
             // to note its new size too: a quarter to a fifth of its time. So it is grown once, to where SQLite starts over in it.

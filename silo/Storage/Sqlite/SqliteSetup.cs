@@ -8,7 +8,7 @@ namespace AwsVpcCni.Silo.Storage.Sqlite;
 /// <summary>The embedded store's parts.</summary>
 internal static class SqliteSetup
 {
-    /// <summary>Documents and rows in one SQLite file.</summary>
+    /// <summary>Documents, rows and history in one SQLite file.</summary>
     public static IServiceCollection AddSqliteStorage(this IServiceCollection services) => services
         .AddSingleton(parts => Database.Open(
             parts.GetRequiredService<IOptions<StorageOptions>>().Value.Path, parts.GetRequiredService<TimeProvider>(), parts.GetRequiredService<ILogger<Database>>()))

@@ -29,18 +29,19 @@ public sealed class DynamoDbChecksTests(DynamoDbLocal dynamo) : IAsyncLifetime
 
         Assert.All(findings, finding => Assert.Equal(Outcome.Ok, finding.Outcome));
         Assert.Equal(
-            ["table", "Query", "PutItem", "UpdateItem", "DeleteItem", "table", "GetItem", "UpdateItem", "table", "Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem"],
+            ["table", "Query", "PutItem", "UpdateItem", "DeleteItem", "table", "DescribeTimeToLive", "Query", "PutItem", "table", "GetItem", "UpdateItem", "table", "Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem"],
             findings.Select(finding => finding.Check.Split(' ')[0].Replace("dynamodb:", "", StringComparison.Ordinal)));
-        foreach (var table in new[] { _store.Settings.AddressTable, _store.Settings.GrainTable, _store.Settings.MembershipTable })
+        foreach (var table in new[] { _store.Settings.AddressTable, _store.Settings.HistoryTable, _store.Settings.GrainTable, _store.Settings.MembershipTable })
         {
             Assert.Equal(0, (await _store.Sdk.ScanAsync(new ScanRequest(table), Cancellation)).Count);
         }
     }
 
     [Theory]
-    [InlineData("Query", 2)]
+    [InlineData("DescribeTimeToLive", 1)]
+    [InlineData("Query", 3)]
     [InlineData("GetItem", 2)]
-    [InlineData("PutItem", 2)]
+    [InlineData("PutItem", 3)]
     [InlineData("UpdateItem", 3)]
     [InlineData("DeleteItem", 2)]
     public async Task An_action_that_the_role_may_not_is_named_and_the_others_are_not(string action, int tables)
@@ -67,8 +68,24 @@ public sealed class DynamoDbChecksTests(DynamoDbLocal dynamo) : IAsyncLifetime
 
         _store.Settings.CreateTables = false;
         findings = await _store.Checks().LookAsync(Cancellation).ToListAsync(Cancellation);
-        Assert.Equal(3, findings.Count(finding => finding.Outcome == Outcome.Failed));
+        Assert.Equal(4, findings.Count(finding => finding.Outcome == Outcome.Failed));
         Assert.Contains("`silo ipam tables create` makes it", findings[0].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_history_that_only_grows_is_told_with_what_the_silo_will_do_and_is_no_failure()
+    {
+        await MakeTablesAsync();
+        await _store.MakeHistoryThatGrowsAsync();
+
+        var finding = Assert.Single(await _store.Checks().LookAsync(Cancellation).Where(finding => finding.Outcome != Outcome.Ok).ToListAsync(Cancellation));
+        Assert.Equal(($"table {_store.Settings.HistoryTable}", Outcome.NotCheckable), (finding.Check, finding.Outcome));
+        Assert.Contains("needs dynamodb:UpdateTimeToLive", finding.Text, StringComparison.Ordinal);
+
+        _store.Settings.CreateTables = false;
+        Assert.Contains(
+            await _store.Checks().LookAsync(Cancellation).ToListAsync(Cancellation),
+            finding => finding.Outcome == Outcome.Ok && finding.Text.EndsWith("Time to Live off: it only grows", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -83,7 +100,7 @@ public sealed class DynamoDbChecksTests(DynamoDbLocal dynamo) : IAsyncLifetime
         File.Delete(key);
 
         Assert.Equal((1, ""), (doctor.ExitCode, doctor.Errors));
-        Assert.Equal(8, doctor.Lines.Count(line => line.StartsWith("ok table", StringComparison.Ordinal) || line.StartsWith("ok dynamodb:", StringComparison.Ordinal)));
+        Assert.Equal(12, doctor.Lines.Count(line => line.StartsWith("ok table", StringComparison.Ordinal) || line.StartsWith("ok dynamodb:", StringComparison.Ordinal)));
         Assert.StartsWith("FAILED ec2:DescribeSubnets", Assert.Single(doctor.Lines, line => line.StartsWith("FAILED", StringComparison.Ordinal)), StringComparison.Ordinal);
         Assert.Contains(doctor.Lines, line => line.StartsWith("ok clock 0 s", StringComparison.Ordinal) || line.StartsWith("ok clock 1 s", StringComparison.Ordinal));
     }

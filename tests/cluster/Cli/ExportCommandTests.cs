@@ -13,6 +13,12 @@ public sealed class ExportCommandTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("avc-export-");
 
+    private static AddressRow Row { get; } = new()
+    {
+        NodeId = "i-1", Address = Ip.Parse("10.0.0.9"), Sandbox = new SandboxKey("c", "eth0"), Pod = new PodName("default", "web", "uid"), Stamp = new Stamp(1, 2),
+        Since = new DateTimeOffset(2026, 11, 25, 12, 0, 0, TimeSpan.Zero),
+    };
+
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -23,13 +29,13 @@ public sealed class ExportCommandTests : IDisposable
         await FillAsync("first.db");
 
         var file = await new Ipam(In("first.db")).RunAsync("export", In("all.jsonl"));
-        Assert.Equal((0, "", "2 documents and 1 rows of addresses of cluster test exported.\n"), (file.ExitCode, file.Output, file.Errors));
+        Assert.Equal((0, "", "2 documents, 1 rows of addresses and 1 of their history of cluster test exported.\n"), (file.ExitCode, file.Output, file.Errors));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, new FileInfo(In("all.jsonl")).UnixFileMode);
         var pipe = await new Ipam(In("first.db")).RunAsync("export");
         var exported = await File.ReadAllTextAsync(In("all.jsonl"), Cancellation);
         Assert.Equal(exported.Split('\n')[1..], pipe.Output.Split('\n')[1..]); // But for the time in the header.
 
-        Assert.Equal("2 documents and 1 rows of addresses of cluster test imported.\n", (await new Ipam(In("second.db")).RunAsync("import", In("all.jsonl"))).Errors);
+        Assert.Equal("2 documents, 1 rows of addresses and 1 of their history of cluster test imported.\n", (await new Ipam(In("second.db")).RunAsync("import", In("all.jsonl"))).Errors);
         Assert.Equal(0, (await new Ipam(In("third.db")).RunWithInputAsync(pipe.Output, "import", "-")).ExitCode);
         Assert.Equal(0, (await new Ipam(In("fourth.db")).RunWithInputAsync(pipe.Output, "import", "/dev/stdin")).ExitCode);
         foreach (var copy in new[] { "second.db", "third.db", "fourth.db" })
@@ -47,16 +53,16 @@ public sealed class ExportCommandTests : IDisposable
         var other = await new Ipam(In("new.db")).With("Cluster__Name", "prod").RunWithInputAsync(exported, "import");
         Assert.Equal((1, "silo: The export is of cluster test, and Cluster:Name is prod: interfaces are told apart by it. Set Cluster__Name=test, or give this cluster's export.\n"), (other.ExitCode, other.Errors));
         var cut = await new Ipam(In("new.db")).RunWithInputAsync(exported[..exported.IndexOf("{\"end\"", StringComparison.Ordinal)], "import");
-        Assert.StartsWith("silo: The export ends after line 4, and not with its closing line: it was cut.", cut.Errors, StringComparison.Ordinal);
-        var newer = await new Ipam(In("new.db")).RunWithInputAsync(exported.Replace("\"format\":1", "\"format\":2", StringComparison.Ordinal), "import");
-        Assert.StartsWith("silo: The export was written by a newer silo (format 2; this one knows 1).", newer.Errors, StringComparison.Ordinal);
+        Assert.StartsWith("silo: The export ends after line 5, and not with its closing line: it was cut.", cut.Errors, StringComparison.Ordinal);
+        var newer = await new Ipam(In("new.db")).RunWithInputAsync(exported.Replace("\"format\":2", "\"format\":3", StringComparison.Ordinal), "import");
+        Assert.StartsWith("silo: The export was written by a newer silo (format 3; this one knows 2).", newer.Errors, StringComparison.Ordinal);
         var none = await new Ipam(In("new.db")).RunAsync("import", In("nowhere.jsonl"));
         Assert.Contains("nowhere.jsonl: cannot be read", none.Errors, StringComparison.Ordinal);
         Assert.All([other, cut, newer, none], ended => Assert.Equal(1, ended.ExitCode));
         Assert.False(File.Exists(In("new.db")));
 
         var filled = await new Ipam(In("first.db")).RunWithInputAsync(exported, "import");
-        Assert.Contains("first.db: not empty (3 documents and rows), and an import goes into an empty store only.", filled.Errors, StringComparison.Ordinal);
+        Assert.Contains("first.db: not empty (4 documents and rows), and an import goes into an empty store only.", filled.Errors, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -80,11 +86,8 @@ public sealed class ExportCommandTests : IDisposable
         {
             new StoreRecord.Document("node/i-1", "node", """{"schema":1}"""),
             new StoreRecord.Document("vpc/vpc-1", "vpc", """{"schema":1,"nodes":["i-1"]}"""),
-            new StoreRecord.Address(new AddressRow
-            {
-                NodeId = "i-1", Address = Ip.Parse("10.0.0.9"), Sandbox = new SandboxKey("c", "eth0"), Pod = new PodName("default", "web", "uid"), Stamp = new Stamp(1, 2),
-                Since = new DateTimeOffset(2026, 11, 25, 12, 0, 0, TimeSpan.Zero),
-            }),
+            new StoreRecord.Address(Row),
+            new StoreRecord.History(Row with { Pod = new PodName("default", "before", "uid"), Since = Row.Since.AddHours(-2), Released = Row.Since.AddHours(-1) }),
         }.ToAsyncEnumerable(),
         Cancellation);
 }

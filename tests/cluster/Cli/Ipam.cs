@@ -31,6 +31,7 @@ internal sealed class Ipam
         _settings["Storage__Provider"] = StorageOptions.DynamoDb;
         _settings["Storage__ServiceUrl"] = store.ServiceUrl!;
         _settings["Storage__AddressTable"] = store.AddressTable;
+        _settings["Storage__HistoryTable"] = store.HistoryTable;
         _settings["Storage__GrainTable"] = store.GrainTable;
         _settings["Storage__MembershipTable"] = store.MembershipTable;
         _settings["Storage__AttemptDeadline"] = _settings["Storage__DocumentDeadline"] = "00:00:10"; // Not about time.

@@ -54,9 +54,13 @@ public sealed class MovingTests(DynamoDbLocal dynamo) : IAsyncLifetime
         {
             NodeId = Node, Address = Ip.Parse("10.0.0.9"), Sandbox = new SandboxKey("c", "eth0"), Pod = new PodName("default", "web", "uid"), Stamp = new Stamp(1, 1), Since = TimeProvider.System.GetUtcNow(),
         };
+        var ended = row with { Pod = new PodName("default", "before", "uid"), Since = row.Since.AddHours(-2), Released = row.Since.AddHours(-1) };
         using (var database = Database.Open(FilePath, TimeProvider.System))
         {
-            Assert.Null(await new Silo.Storage.Sqlite.AddressBook(database, SqliteFile.Options).TryAssignAsync(row, Cancellation));
+            var book = new Silo.Storage.Sqlite.AddressBook(database, SqliteFile.Options, TimeProvider.System);
+            Assert.Null(await book.TryAssignAsync(ended with { Released = null }, Cancellation));
+            Assert.True(await book.TryReleaseAsync(ended, Cancellation));
+            Assert.Null(await book.TryAssignAsync(row, Cancellation));
         }
 
         using var http = dynamo.Http();
@@ -81,6 +85,7 @@ public sealed class MovingTests(DynamoDbLocal dynamo) : IAsyncLifetime
         Assert.Contains("exported", recipe.Errors, StringComparison.Ordinal);
         Assert.Contains("imported", recipe.Errors, StringComparison.Ordinal);
         Assert.Equal(row, Assert.Single(await _store.Book().ReadNodeAsync(Node, Cancellation)));
+        Assert.Equal([ended], await _store.Book().ReadHistoryAsync(row.Address, ended.Since, row.Since, Cancellation));
 
         await StartAsync(Tool(), http);
         Assert.Equal(before.Policy, await PolicyAsync(http));

@@ -20,29 +20,44 @@ public sealed class TablesCommandTests(DynamoDbLocal dynamo) : IAsyncLifetime
     [Fact]
     public async Task Check_names_each_missing_table_create_makes_them_and_a_second_create_finds_them()
     {
-        var (addresses, grains, silos) = (_store.Settings.AddressTable, _store.Settings.GrainTable, _store.Settings.MembershipTable);
+        var (addresses, history, grains, silos) = (_store.Settings.AddressTable, _store.Settings.HistoryTable, _store.Settings.GrainTable, _store.Settings.MembershipTable);
         var tool = Tool.With("Silo__Clustering", "dynamodb");
 
         var before = await tool.RunAsync("tables", "check");
         Assert.Equal(1, before.ExitCode);
-        Assert.All([addresses, grains, silos], table => Assert.Contains(
+        Assert.All([addresses, history, grains, silos], table => Assert.Contains(
             $"silo: There is no table {table} here. `silo ipam tables create` makes it", before.Errors, StringComparison.Ordinal));
 
         var made = await tool.RunAsync("tables", "create");
         Assert.Equal((0, ""), (made.ExitCode, made.Errors));
-        Assert.Equal([addresses, grains, silos], made.Lines.Select(line => line.Split(": made")[0]));
+        Assert.Equal([addresses, history, grains, silos], made.Lines.Select(line => line.Split(": made")[0]));
         Assert.All((await tool.RunAsync("tables", "create")).Lines, line => Assert.EndsWith(": was there", line, StringComparison.Ordinal));
 
         var after = await tool.RunAsync("tables", "check");
         Assert.Equal((0, ""), (after.ExitCode, after.Errors));
         Assert.Contains("HASH node S, RANGE address S", after.Output, StringComparison.Ordinal);
-        Assert.Equal(3, after.Lines.Count(line => line.Contains("ACTIVE", StringComparison.Ordinal) && line.EndsWith("on demand", StringComparison.Ordinal)));
+        Assert.Equal(3, after.Lines.Count(line => line.Contains("ACTIVE", StringComparison.Ordinal) && line.EndsWith("on demand -", StringComparison.Ordinal)));
+        Assert.EndsWith("HASH address S, RANGE since S on demand by expires", after.Lines[2], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_history_that_only_grows_is_shown_no_reason_not_to_start_and_create_lets_it_expire()
+    {
+        await Tool.RunAsync("tables", "create");
+        await _store.MakeHistoryThatGrowsAsync();
+
+        var before = await Tool.RunAsync("tables", "check");
+        Assert.Equal((0, ""), (before.ExitCode, before.Errors));
+        Assert.EndsWith("on demand off: it only grows", before.Lines[2], StringComparison.Ordinal);
+
+        Assert.Equal(0, (await Tool.RunAsync("tables", "create")).ExitCode);
+        Assert.EndsWith("on demand by expires", (await Tool.RunAsync("tables", "check")).Lines[2], StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task The_table_of_silos_is_asked_for_only_where_there_are_several()
     {
-        Assert.Equal(2, (await Tool.RunAsync("tables", "create")).Lines.Count);
+        Assert.Equal(3, (await Tool.RunAsync("tables", "create")).Lines.Count);
         Assert.Equal(0, (await Tool.RunAsync("tables", "check")).ExitCode);
         Assert.DoesNotContain(_store.Settings.MembershipTable, (await _store.Sdk.ListTablesAsync(Cancellation)).TableNames);
     }
@@ -59,7 +74,7 @@ public sealed class TablesCommandTests(DynamoDbLocal dynamo) : IAsyncLifetime
         Assert.Contains("\"wrong\": \"Table ", twisted.Output, StringComparison.Ordinal);
 
         var away = await Tool.With("Storage__ServiceUrl", "http://127.0.0.1:9").RunAsync("tables", "check");
-        Assert.Equal((1, 2), (away.ExitCode, away.Errors.Split("no whole answer from DynamoDB").Length - 1));
+        Assert.Equal((1, 3), (away.ExitCode, away.Errors.Split("no whole answer from DynamoDB").Length - 1));
     }
 }
 

@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
-using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Storage;
 using Orleans.Storage;
 
@@ -13,6 +12,7 @@ public sealed class MemoryAddressBook : IAddressBook
 {
     private readonly Lock _lock = new();
     private readonly SortedDictionary<(string NodeId, Ip Address), AddressRow> _rows = [];
+    private readonly SortedDictionary<(Ip Address, DateTimeOffset Since), AddressRow> _history = [];
     private int _failures;
 
     /// <summary>The next writes take effect, and their answers are lost.</summary>
@@ -49,16 +49,17 @@ public sealed class MemoryAddressBook : IAddressBook
         return null;
     }
 
-    public Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation)
+    public Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation)
     {
         lock (_lock)
         {
-            if (_rows.GetValueOrDefault((nodeId, address)) is not { } row || row.Sandbox != sandbox || row.Stamp > stamp)
+            _history.TryAdd((ended.Address, ended.Since), ended);
+            if (_rows.GetValueOrDefault((ended.NodeId, ended.Address)) is not { } row || row.Sandbox != ended.Sandbox || row.Stamp > ended.Stamp)
             {
                 return Task.FromResult(false);
             }
 
-            _rows[(nodeId, address)] = row with { Released = row.Released ?? released };
+            _rows[(ended.NodeId, ended.Address)] = row with { Released = row.Released ?? ended.Released };
             return Answer(true);
         }
     }
@@ -74,6 +75,14 @@ public sealed class MemoryAddressBook : IAddressBook
 
             _rows.Remove((nodeId, address));
             return Answer(true);
+        }
+    }
+
+    public Task<ImmutableArray<AddressRow>> ReadHistoryAsync(Ip address, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            return Task.FromResult<ImmutableArray<AddressRow>>([.. _history.Values.Where(row => row.Address == address && row.Released >= from && row.Since <= to)]);
         }
     }
 

@@ -13,12 +13,14 @@ namespace AwsVpcCni.Tests.Cluster.Iam;
 [Collection(nameof(DynamoDbLocal))]
 public sealed class DynamoDbPolicyTests(DynamoDbLocal dynamo) : IAsyncLifetime
 {
-    private static readonly DateTimeOffset Noon = new(2026, 11, 25, 12, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset Yesterday = TimeProvider.System.GetUtcNow().AddDays(-1); // The history goes back from now.
 
     private static readonly AddressRow Row = new()
     {
-        NodeId = "i-1", Address = Ip.Parse("10.0.0.9"), Sandbox = new SandboxKey("a", "eth0"), Pod = new PodName("default", "a", "uid"), Stamp = new Stamp(1, 1), Since = Noon,
+        NodeId = "i-1", Address = Ip.Parse("10.0.0.9"), Sandbox = new SandboxKey("a", "eth0"), Pod = new PodName("default", "a", "uid"), Stamp = new Stamp(1, 1), Since = Yesterday,
     };
+
+    private static readonly AddressRow Ended = Row with { Released = Yesterday.AddMinutes(1) };
 
     private readonly DynamoDbStore _store = new(dynamo);
 
@@ -37,9 +39,10 @@ public sealed class DynamoDbPolicyTests(DynamoDbLocal dynamo) : IAsyncLifetime
 
         var book = Watched.Of<IAddressBook>(_store.Book());
         Assert.Null(await book.TryAssignAsync(Row, Cancellation));
-        Assert.True(await book.TryReleaseAsync(Row.NodeId, Row.Address, Row.Sandbox, Row.Stamp, Noon, Cancellation));
+        Assert.True(await book.TryReleaseAsync(Ended, Cancellation));
         Assert.True(await book.TryRemoveAsync(Row.NodeId, Row.Address, Cancellation));
         Assert.Empty(await book.ReadNodeAsync(Row.NodeId, Cancellation));
+        Assert.Equal([Ended], await book.ReadHistoryAsync(Row.Address, Yesterday, Yesterday, Cancellation));
 
         var documents = Watched.Of<IGrainStorage>(_store.Documents());
         var state = new GrainState<List<int>>([1]);
@@ -55,7 +58,7 @@ public sealed class DynamoDbPolicyTests(DynamoDbLocal dynamo) : IAsyncLifetime
         Assert.True(await membership.UpdateRowAsync(entry, tag, (await membership.ReadAllAsync(Cancellation)).Version.Next(), Cancellation));
         await membership.UpdateIAmAliveAsync(entry, Cancellation);
         Assert.Empty(await new GatewayList(_store.Membership()).GetGateways());
-        await membership.CleanupDefunctSiloEntriesAsync(Noon.AddYears(1), Cancellation);
+        await membership.CleanupDefunctSiloEntriesAsync(Yesterday.AddYears(1), Cancellation);
         await membership.DeleteMembershipTableEntriesAsync("test", Cancellation);
 
         Watched.AssertAllCalled(tables);
@@ -70,7 +73,7 @@ public sealed class DynamoDbPolicyTests(DynamoDbLocal dynamo) : IAsyncLifetime
     {
         await _store.Membership().InitializeMembershipTable(true);
         var contents = Watched.Of<IStoreContents>(_store.Contents());
-        StoreRecord[] records = [new StoreRecord.Document("node/i-1", "document", "{}"), new StoreRecord.Address(Row)];
+        StoreRecord[] records = [new StoreRecord.Document("node/i-1", "document", "{}"), new StoreRecord.Address(Row), new StoreRecord.History(Ended)];
         contents.Check(records[0]);
         await contents.FillAsync("import", records.ToAsyncEnumerable(), Cancellation);
         Assert.Equal(records, await contents.ReadAsync(Cancellation).ToArrayAsync(Cancellation));
@@ -120,5 +123,21 @@ public sealed class DynamoDbPolicyTests(DynamoDbLocal dynamo) : IAsyncLifetime
         await _store.OpenAsync();
         await _store.Tables(way).OpenAsync(Cancellation);
         Assert.Empty(await _store.Book(way).ReadNodeAsync("i-1", Cancellation));
+    }
+
+    [Theory]
+    [InlineData("LetHistoryExpire")]
+    [InlineData("History")] // Nor does it see then whether it expires.
+    public async Task Without_the_grant_to_let_the_history_expire_the_silo_starts(string statement)
+    {
+        var copy = Repository.PolicyWithout(Repository.DynamoDbPolicy, statement);
+        var way = _store.OpenWay(copy);
+        File.Delete(copy);
+
+        await _store.Tables(way).OpenAsync(Cancellation);
+
+        Assert.Equal(["AccessDeniedException"], way.Refusals);
+        Assert.Null((await _store.Sdk.DescribeTimeToLiveAsync(_store.Settings.HistoryTable, Cancellation)).TimeToLiveDescription?.AttributeName);
+        Assert.Contains("the silo's role may not dynamodb:", (await Assert.ThrowsAsync<StoreException>(() => _store.Tables(way).CreateAsync(_store.Tables().OfStore[1], Cancellation))).Message, StringComparison.Ordinal);
     }
 }

@@ -75,6 +75,7 @@ internal sealed partial class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore 
             ["Storage__Provider"] = StorageOptions.DynamoDb,
             ["Storage__ServiceUrl"] = store.Settings.ServiceUrl!,
             ["Storage__AddressTable"] = store.Settings.AddressTable,
+            ["Storage__HistoryTable"] = store.Settings.HistoryTable,
             ["Storage__GrainTable"] = store.Settings.GrainTable,
             ["Storage__MembershipTable"] = store.Settings.MembershipTable,
             // Three processes and a Java that has just started, on a machine that may be busy: these tests are not about the store's time.

@@ -12,6 +12,9 @@ public abstract class AddressBookContract
     private static readonly DateTimeOffset Noon = new(2026, 11, 25, 12, 0, 0, 123, TimeSpan.Zero);
     private static readonly Ip Address = Ip.Parse("10.0.0.9");
 
+    // The history goes back from now.
+    private static readonly DateTimeOffset Today = new(TimeProvider.System.GetUtcNow().UtcDateTime.Date.AddDays(-1), TimeSpan.Zero);
+
     private protected abstract IAddressBook Book { get; }
 
     /// <summary>A book that has nothing of the first one's memory, only what that stored.</summary>
@@ -104,7 +107,7 @@ public abstract class AddressBookContract
     {
         await Book.TryAssignAsync(Row(Address, "a", 5), Cancellation);
 
-        Assert.False(await Book.TryReleaseAsync(Node, Address, new SandboxKey(container, "eth0"), new Stamp(incarnation, number), Noon, Cancellation));
+        Assert.False(await ReleaseAsync(container, new Stamp(incarnation, number), Noon));
         Assert.Null(Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)).Released);
     }
 
@@ -117,7 +120,7 @@ public abstract class AddressBookContract
     {
         await Book.TryAssignAsync(Row(Address, "a", 1) with { Stamp = new Stamp(incarnation, number) }, Cancellation);
 
-        Assert.True(await Book.TryReleaseAsync(Node, Address, new SandboxKey("a", "eth0"), new Stamp(endIncarnation, endNumber), Noon, Cancellation));
+        Assert.True(await ReleaseAsync("a", new Stamp(endIncarnation, endNumber), Noon));
     }
 
     [Fact]
@@ -186,8 +189,46 @@ public abstract class AddressBookContract
         Assert.Equal((1, Takers * Turns), (most, turns));
     }
 
+    [Fact]
+    public async Task Who_has_had_an_address_is_told_also_after_its_row_has_gone()
+    {
+        var first = Row(Address, "a", 1) with { Since = Today.AddTicks(7), Released = Today.AddMinutes(1) };
+        var second = Row(Address, "b", 3) with { NodeId = "i-0000000000000002", Since = Today.AddMinutes(2), Released = Today.AddMinutes(3) };
+        foreach (var ended in new[] { first, second })
+        {
+            Assert.Null(await Book.TryAssignAsync(ended with { Released = null }, Cancellation));
+            Assert.True(await Book.TryReleaseAsync(ended, Cancellation));
+            Assert.True(await Book.TryRemoveAsync(ended.NodeId, Address, Cancellation));
+        }
+
+        Assert.Equal([first, second], await Reopen().ReadHistoryAsync(Address, Today, Today.AddHours(1), Cancellation));
+        Assert.Equal([first], await Book.ReadHistoryAsync(Address, Today, Today.AddSeconds(119), Cancellation));
+        Assert.Equal([first], await Book.ReadHistoryAsync(Address, Today.AddMinutes(1), Today.AddMinutes(1), Cancellation)); // Both ends belong to it.
+        Assert.Equal([second], await Book.ReadHistoryAsync(Address, Today.AddSeconds(61), Today.AddMinutes(2), Cancellation));
+        Assert.Empty(await Book.ReadHistoryAsync(Address, Today.AddSeconds(61), Today.AddSeconds(119), Cancellation));
+        Assert.Empty(await Book.ReadHistoryAsync(Ip.Parse("10.0.0.90"), Today, Today.AddHours(1), Cancellation));
+    }
+
+    [Fact]
+    public async Task The_first_end_of_an_assignment_stands_in_the_history_and_one_that_is_not_in_the_book_is_written_all_the_same()
+    {
+        var row = Row(Address, "a", 1) with { Since = Today };
+        var ended = row with { Released = Today.AddMinutes(1) };
+        await Book.TryAssignAsync(row, Cancellation);
+        await Book.TryReleaseAsync(ended, Cancellation);
+        await Book.TryReleaseAsync(ended with { Released = Today.AddMinutes(9) }, Cancellation);
+        Assert.Equal([ended], await Book.ReadHistoryAsync(Address, Today, Today.AddHours(1), Cancellation));
+
+        var lost = Row(Ip.Parse("10.0.0.10"), "b", 1) with { Since = Today, Released = Today.AddMinutes(1) };
+        Assert.False(await Book.TryReleaseAsync(lost, Cancellation));
+        Assert.Equal([lost], await Book.ReadHistoryAsync(lost.Address, Today, Today.AddHours(1), Cancellation));
+    }
+
     private Task<bool> ReleaseAsync(string container, long number, DateTimeOffset released) =>
-        Book.TryReleaseAsync(Node, Address, new SandboxKey(container, "eth0"), new Stamp(1, number), released, Cancellation);
+        ReleaseAsync(container, new Stamp(1, number), released);
+
+    private Task<bool> ReleaseAsync(string container, Stamp stamp, DateTimeOffset released) =>
+        Book.TryReleaseAsync(Row(Address, container, 0) with { Stamp = stamp, Released = released }, Cancellation);
 
     private static AddressRow Row(Ip address, string container, long number) => new()
     {

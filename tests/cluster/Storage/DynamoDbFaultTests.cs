@@ -8,7 +8,7 @@ using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Storage;
 
-/// <summary>What is DynamoDB's own: answers that are lost, pages, cost, limits, tables.</summary>
+/// <summary>What is DynamoDB's own: answers that are lost, pages, limits, tables.</summary>
 [Collection(nameof(DynamoDbLocal))]
 public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
 {
@@ -36,13 +36,13 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
         Way.Next(StoreFault.CutAfter);
         Assert.Null(await book.TryAssignAsync(Row(), Cancellation));
         Assert.Equal(Row(), Assert.Single(await _store.Book().ReadNodeAsync(Node, Cancellation)));
-        Way.Next(StoreFault.CutAfter);
+        Way.Next(StoreFault.CutAfter); // The history's.
         Assert.True(await ReleaseAsync(book));
         Assert.Equal(Noon, Assert.Single(await _store.Book().ReadNodeAsync(Node, Cancellation)).Released);
         Way.Next(StoreFault.CutAfter);
         Assert.True(await book.TryRemoveAsync(Node, Address, Cancellation));
 
-        Assert.Equal(6, Way.Sends); // No read: the failed condition brings the item along.
+        Assert.Equal(7, Way.Sends); // No read: the failed condition brings the item along.
         Assert.Empty(await _store.Book().ReadNodeAsync(Node, Cancellation));
     }
 
@@ -108,30 +108,16 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_change_of_a_row_costs_one_write_unit_with_the_longest_names_too()
+    public async Task All_pages_of_a_history_are_read_also_behind_those_on_which_nothing_is_asked_for()
     {
-        var (book, row) = (_store.Book(), Row() with
+        var first = TimeProvider.System.GetUtcNow().AddDays(-1);
+        var ended = Enumerable.Range(0, 5).Select(number => Row() with { Since = first.AddHours(number), Released = first.AddHours(number).AddMinutes(1) }).ToArray();
+        foreach (var row in ended)
         {
-            Address = Ip.Parse("fd00:1111:2222:3333:4444:5555:6666:7777"),
-            Sandbox = new SandboxKey(new string('c', 64), new string('i', 15)), // A runtime's id; IFNAMSIZ - 1.
-            Pod = new PodName(new string('n', 63), new string('p', 253), new string('u', 36)), // Kubernetes' DNS label and subdomain; a UID.
-            Stamp = new Stamp(long.MaxValue, long.MaxValue),
-        });
-        for (var others = 1; others <= 20; others++) // Whatever the node has.
-        {
-            await book.TryAssignAsync(Row() with { Address = Ip.Parse($"10.0.1.{others}") }, Cancellation);
+            await _store.Book().TryReleaseAsync(row, Cancellation);
         }
 
-        var units = _store.CountCapacity(out var listener);
-        using (listener)
-        {
-            await book.TryAssignAsync(row, Cancellation);
-            await book.TryReleaseAsync(row.NodeId, row.Address, row.Sandbox, row.Stamp, Noon, Cancellation);
-            await book.TryRemoveAsync(row.NodeId, row.Address, Cancellation);
-            await book.ReadNodeAsync(Node, Cancellation);
-        }
-
-        Assert.Equal(new Dictionary<string, double> { ["PutItem"] = 1, ["UpdateItem"] = 1, ["DeleteItem"] = 1, ["Query"] = 1 }, units);
+        Assert.Equal(ended[2..], await _store.BookWithSmallPages().ReadHistoryAsync(Address, ended[2].Since, ended[4].Since, Cancellation));
     }
 
     [Fact]
@@ -192,6 +178,38 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_end_whose_history_is_written_and_whose_release_is_not_ends_again_with_the_first_time()
+    {
+        var row = Row() with { Since = TimeProvider.System.GetUtcNow().AddDays(-1) }; // What is too old DynamoDB may delete.
+        var released = row.Since.AddHours(1);
+        await _store.Book().TryAssignAsync(row, Cancellation);
+        Way.Always = call => call.Operation == "UpdateItem" ? StoreFault.CutBefore : null;
+        await Assert.ThrowsAsync<StoreException>(() => _store.Book(Way).TryReleaseAsync(row with { Released = released }, Cancellation));
+        Assert.Null(Assert.Single(await _store.Book().ReadNodeAsync(Node, Cancellation)).Released);
+
+        Assert.True(await _store.Book().TryReleaseAsync(row with { Released = released.AddMinutes(1) }, Cancellation));
+        var item = Assert.Single((await _store.Sdk.ScanAsync(new ScanRequest(_store.Settings.HistoryTable), Cancellation)).Items);
+        Assert.Equal(($"{released.UtcDateTime:O}", $"{released.AddDays(30).ToUnixTimeSeconds()}"), (item["released"].S, item["expires"].N));
+    }
+
+    [Fact]
+    public async Task The_history_expires_also_in_a_table_that_was_there_before_us()
+    {
+        Assert.Equal("expires", await ExpiresByAsync());
+
+        await _store.MakeHistoryThatGrowsAsync();
+        _store.Settings.CreateTables = false; // Nothing of a table may be changed: the silo starts, and warns.
+        await _store.OpenAsync();
+        Assert.Null(await ExpiresByAsync());
+        _store.Settings.CreateTables = true;
+        await Task.WhenAll(_store.OpenAsync().AsTask(), _store.OpenAsync().AsTask());
+        Assert.Equal("expires", await ExpiresByAsync());
+
+        async Task<string?> ExpiresByAsync() =>
+            (await _store.Sdk.DescribeTimeToLiveAsync(_store.Settings.HistoryTable, Cancellation)).TimeToLiveDescription?.AttributeName;
+    }
+
+    [Fact]
     public async Task Of_silos_that_make_the_tables_at_once_all_start()
     {
         await DeleteTablesAsync();
@@ -224,7 +242,7 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
             $"Table {_store.Settings.GrainTable} has other keys (HASH GrainReference S, RANGE GrainType S) than the hash key node (S) and the range key address (S).", error.Message, StringComparison.Ordinal);
     }
 
-    private static Task<bool> ReleaseAsync(AddressBook book) => book.TryReleaseAsync(Node, Address, Row().Sandbox, new Stamp(1, 2), Noon, Cancellation);
+    private static Task<bool> ReleaseAsync(AddressBook book) => book.TryReleaseAsync(Row() with { Stamp = new Stamp(1, 2), Released = Noon }, Cancellation);
 
     private async Task<GrainState<Document>> ReadAsync()
     {
@@ -236,6 +254,7 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
     private async Task DeleteTablesAsync()
     {
         await _store.Sdk.DeleteTableAsync(_store.Settings.AddressTable, Cancellation);
+        await _store.Sdk.DeleteTableAsync(_store.Settings.HistoryTable, Cancellation);
         await _store.Sdk.DeleteTableAsync(_store.Settings.GrainTable, Cancellation);
     }
 

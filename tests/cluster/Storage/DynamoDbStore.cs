@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Amazon.DynamoDBv2;
+using Amazon.DynamoDBv2.Model;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Cli.Doctor;
 using AwsVpcCni.Silo.Options;
@@ -47,7 +48,7 @@ public sealed class DynamoDbGrainStorageTests(DynamoDbLocal dynamo) : GrainStora
     });
 }
 
-/// <summary>Two tables of a test's own.</summary>
+/// <summary>Tables of a test's own.</summary>
 internal sealed class DynamoDbStore : IAsyncDisposable
 {
     private static int s_stores;
@@ -64,7 +65,7 @@ internal sealed class DynamoDbStore : IAsyncDisposable
         var name = $"test-{Environment.ProcessId}-{Interlocked.Increment(ref s_stores)}";
         Settings = new StorageOptions
         {
-            Provider = StorageOptions.DynamoDb, Region = DynamoDbProxy.Region, AddressTable = $"{name}-addresses", GrainTable = $"{name}-grains",
+            Provider = StorageOptions.DynamoDb, Region = DynamoDbProxy.Region, AddressTable = $"{name}-addresses", HistoryTable = $"{name}-history", GrainTable = $"{name}-grains",
             MembershipTable = $"{name}-silos",
             // Far above what a busy test machine needs: these tests are not about time.
             AttemptDeadline = TimeSpan.FromSeconds(30), DocumentDeadline = TimeSpan.FromSeconds(30),
@@ -101,9 +102,9 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     public Tables Tables(DynamoDbProxy? way = null) =>
         new(Sender(way), Book(way), new ImportMark(Sender(way), Options), Options, TimeProvider.System, NullLogger<Tables>.Instance);
 
-    public AddressBook Book(DynamoDbProxy? way = null) => new(Sender(way), Options);
+    public AddressBook Book(DynamoDbProxy? way = null) => Book(Sender(way));
 
-    public AddressBook BookWithSmallPages() => new(Sender(_dynamo.ConnectWithSmallPages(Settings, Way.Url)), Options);
+    public AddressBook BookWithSmallPages() => Book(Sender(_dynamo.ConnectWithSmallPages(Settings, Way.Url)));
 
     public MembershipTable Membership(DynamoDbProxy? way = null) => new(Sender(way), Tables(way), Options, Cluster);
 
@@ -114,7 +115,7 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     {
         var sender = Sender(_dynamo.ConnectWithSmallPages(Settings, MovingWay.Url));
         return new Contents(
-            sender, Tables(MovingWay), Membership(MovingWay), new ImportMark(sender, Options), new GrainStorage(sender, Options, Cluster), Options,
+            sender, Tables(MovingWay), Membership(MovingWay), new ImportMark(sender, Options), new GrainStorage(sender, Options, Cluster), History(sender), Options,
             Microsoft.Extensions.Options.Options.Create(new SiloNetworkOptions()), TimeProvider.System);
     }
 
@@ -148,15 +149,27 @@ internal sealed class DynamoDbStore : IAsyncDisposable
         return units;
     }
 
+    /// <summary>The history's table anew, as somebody else makes it: nothing in it expires.</summary>
+    public async Task MakeHistoryThatGrowsAsync()
+    {
+        await Sdk.DeleteTableAsync(Settings.HistoryTable, TestContext.Current.CancellationToken);
+        await Sdk.CreateTableAsync(
+            new CreateTableRequest
+            {
+                TableName = Settings.HistoryTable, BillingMode = BillingMode.PAY_PER_REQUEST,
+                KeySchema = [new("address", KeyType.HASH), new("since", KeyType.RANGE)], AttributeDefinitions = [new("address", ScalarAttributeType.S), new("since", ScalarAttributeType.S)],
+            }, TestContext.Current.CancellationToken);
+    }
+
     public async ValueTask DisposeAsync()
     {
-        foreach (var table in new[] { Settings.AddressTable, Settings.GrainTable, Settings.MembershipTable })
+        foreach (var table in new[] { Settings.AddressTable, Settings.HistoryTable, Settings.GrainTable, Settings.MembershipTable })
         {
             try
             {
                 await _sdk.DeleteTableAsync(table);
             }
-            catch (Amazon.DynamoDBv2.Model.ResourceNotFoundException)
+            catch (ResourceNotFoundException)
             {
                 // The test has not made it.
             }
@@ -171,6 +184,10 @@ internal sealed class DynamoDbStore : IAsyncDisposable
 
         Metrics.Dispose();
     }
+
+    private AddressBook Book(Sender sender) => new(sender, History(sender), Options);
+
+    private AddressHistory History(Sender sender) => new(sender, Options, TimeProvider.System);
 
     private Sender Sender(DynamoDbProxy? way) => Sender(way is null ? _silos : _dynamo.Connect(Settings, way.Url));
 

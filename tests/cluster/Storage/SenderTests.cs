@@ -109,7 +109,7 @@ public sealed class SenderTests : IAsyncDisposable
         var made = 0;
         using var sender = new Sender(
             () => ++made == 1 ? throw new AmazonClientException("Failed to resolve AWS credentials.") : Client(), _metrics, _time, new Jitter(0));
-        var book = new AddressBook(sender, Microsoft.Extensions.Options.Options.Create(Settings));
+        var book = Book(sender);
 
         var error = await Assert.ThrowsAsync<StoreException>(() => book.TryRemoveAsync("i-1", Ip.Parse("10.0.0.9"), TestContext.Current.CancellationToken));
         Assert.Contains("no credentials that DynamoDB takes (Failed to resolve AWS credentials.)", error.Message, StringComparison.Ordinal);
@@ -119,12 +119,18 @@ public sealed class SenderTests : IAsyncDisposable
         Assert.False(await book.TryRemoveAsync("i-1", Ip.Parse("10.0.0.9"), TestContext.Current.CancellationToken));
     }
 
+    private AddressBook Book(Sender sender)
+    {
+        var options = Microsoft.Extensions.Options.Options.Create(Settings);
+        return new AddressBook(sender, new AddressHistory(sender, options, _time), options);
+    }
+
     private Task<bool> RemoveAsync(double jitter = 0) => RemoveUntilAsync(TestContext.Current.CancellationToken, jitter);
 
     private async Task<bool> RemoveUntilAsync(CancellationToken cancellation, double jitter = 0)
     {
         using var sender = new Sender(Client, _metrics, _time, new Jitter(jitter));
-        return await new AddressBook(sender, Microsoft.Extensions.Options.Options.Create(Settings)).TryRemoveAsync("i-1", Ip.Parse("10.0.0.9"), cancellation);
+        return await Book(sender).TryRemoveAsync("i-1", Ip.Parse("10.0.0.9"), cancellation);
     }
 
     private AmazonDynamoDBClient Client() => new(new BasicAWSCredentials(DynamoDbProxy.AccessKey, "y"), DynamoDbSetup.Config(Settings));

@@ -10,7 +10,7 @@ public sealed class SqliteAddressBookTests : AddressBookContract, IDisposable
 {
     private readonly SqliteFile _file = new();
 
-    private protected override IAddressBook Book => new AddressBook(_file.Database, SqliteFile.Options);
+    private protected override IAddressBook Book => new AddressBook(_file.Database, SqliteFile.Options, TimeProvider.System);
 
     public void Dispose() => _file.Dispose();
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
@@ -17,8 +16,6 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
 {
     private const string Import = "import-1";
     private static readonly DateTimeOffset Noon = new(2026, 11, 25, 12, 0, 0, TimeSpan.Zero);
-
-    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("avc-contents-");
     private readonly List<DynamoDbStore> _dynamoStores = [];
@@ -47,7 +44,7 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
     {
         var seed = Environment.TickCount;
         TestContext.Current.SendDiagnosticMessage("seed {0}", seed);
-        var records = Draw(new Random(seed));
+        var records = StoreRecords.Draw(new Random(seed));
         var (first, second) = (New(from), New(to));
         await first.FillAsync(Import, records.ToAsyncEnumerable(), Cancellation);
 
@@ -59,6 +56,8 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
         var read = await second.ReadAsync(Cancellation).ToListAsync(Cancellation);
         Assert.True(
             records.OfType<StoreRecord.Address>().ToHashSet().SetEquals(read.OfType<StoreRecord.Address>()), $"seed {seed}: rows");
+        Assert.True(
+            records.OfType<StoreRecord.History>().ToHashSet().SetEquals(read.OfType<StoreRecord.History>()), $"seed {seed}: history");
         var bodies = read.OfType<StoreRecord.Document>().ToDictionary(document => (document.Grain, document.Name), document => document.Body);
         Assert.Equal(records.OfType<StoreRecord.Document>().Count(), bodies.Count);
         Assert.All(records.OfType<StoreRecord.Document>(), document => Assert.True(
@@ -71,10 +70,10 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
     public async Task Grains_find_what_was_imported_and_write_on(string provider)
     {
         var store = New(provider);
-        await store.FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation);
+        await store.FillAsync(Import, StoreRecords.Some().ToAsyncEnumerable(), Cancellation);
         using var database = provider == "sqlite" ? Database.Open(Path.Combine(_folder.FullName, $"{_files}.db"), TimeProvider.System) : null;
         IGrainStorage storage = database is null ? _dynamoStores[^1].Documents() : new Sqlite.GrainStorage(database, SqliteFile.Options);
-        IAddressBook book = database is null ? _dynamoStores[^1].Book() : new Sqlite.AddressBook(database, SqliteFile.Options);
+        IAddressBook book = database is null ? _dynamoStores[^1].Book() : new Sqlite.AddressBook(database, SqliteFile.Options, TimeProvider.System);
 
         var state = new GrainState<Document>();
         await storage.ReadStateAsync("document", GrainId.Create("node", "i-1"), state);
@@ -83,7 +82,9 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
         await storage.WriteStateAsync("document", GrainId.Create("node", "i-1"), state);
         await storage.WriteStateAsync("document", GrainId.Create("node", "i-1"), state);
 
-        Assert.Equal(((StoreRecord.Address)Some()[1]).Row, Assert.Single(await book.ReadNodeAsync("i-1", Cancellation)));
+        Assert.Equal(((StoreRecord.Address)StoreRecords.Some()[1]).Row, Assert.Single(await book.ReadNodeAsync("i-1", Cancellation)));
+        var ended = ((StoreRecord.History)StoreRecords.Some()[2]).Row;
+        Assert.Equal([ended], await book.ReadHistoryAsync(ended.Address, ended.Since, ended.Since, Cancellation));
     }
 
     [Fact]
@@ -99,7 +100,7 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
         }
 
         await store.Sdk.DeleteTableAsync(store.Settings.GrainTable, Cancellation);
-        await store.Contents().FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation);
+        await store.Contents().FillAsync(Import, StoreRecords.Some().ToAsyncEnumerable(), Cancellation);
         var state = new GrainState<Document>();
         await store.Documents().ReadStateAsync("document", grain, state);
         foreach (var _ in Enumerable.Range(0, 4))
@@ -134,27 +135,36 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
     [Theory]
     [InlineData("sqlite", 0, "not empty")]
     [InlineData("sqlite", 1, "not empty")]
+    [InlineData("sqlite", 2, "not empty")]
     [InlineData("dynamodb", 0, "-grains is not empty")]
     [InlineData("dynamodb", 1, "-addresses is not empty")]
+    [InlineData("dynamodb", 2, "-history is not empty")]
     public async Task A_store_with_anything_in_it_is_refused_and_left_as_it_is(string provider, int has, string said)
     {
         var store = New(provider);
-        await store.FillAsync(Import, new[] { Some()[has] }.ToAsyncEnumerable(), Cancellation);
+        await store.FillAsync(Import, new[] { StoreRecords.Some()[has] }.ToAsyncEnumerable(), Cancellation);
 
-        var refused = await Assert.ThrowsAsync<StoreException>(() => store.FillAsync("import-2", Draw(new Random(1)).ToAsyncEnumerable(), Cancellation));
+        var refused = await Assert.ThrowsAsync<StoreException>(() => store.FillAsync("import-2", StoreRecords.Draw(new Random(1)).ToAsyncEnumerable(), Cancellation));
         Assert.Contains(said, refused.Message, StringComparison.Ordinal);
         Assert.Contains("an empty store only", refused.Message, StringComparison.Ordinal);
-        Assert.Equal(Some()[has], Assert.Single(await store.ReadAsync(Cancellation).ToListAsync(Cancellation)));
-        await Assert.ThrowsAsync<StoreException>(() => store.FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation)); // It has ended, the same one too.
+        Assert.Equal(StoreRecords.Some()[has], Assert.Single(await store.ReadAsync(Cancellation).ToListAsync(Cancellation)));
+        await Assert.ThrowsAsync<StoreException>(() => store.FillAsync(Import, StoreRecords.Some().ToAsyncEnumerable(), Cancellation)); // It has ended, the same one too.
     }
 
     [Theory]
-    [InlineData("sqlite")]
-    [InlineData("dynamodb")]
-    public async Task A_record_that_comes_twice_is_refused(string provider)
+    [InlineData("sqlite", 0)]
+    [InlineData("dynamodb", 0)]
+    [InlineData("sqlite", 2)]
+    [InlineData("dynamodb", 2)]
+    public async Task A_record_that_comes_twice_is_refused(string provider, int number)
     {
-        var twice = Some()[0] as StoreRecord.Document;
-        StoreRecord[] records = [twice!, twice! with { Body = """{"count":9}""" }];
+        var twice = StoreRecords.Some()[number];
+        StoreRecord[] records = [twice, twice switch
+        {
+            StoreRecord.Document document => document with { Body = """{"count":9}""" },
+            StoreRecord.History history => history with { Row = history.Row with { Released = Noon.AddDays(1) } },
+            _ => throw new InvalidOperationException("no such record"),
+        }];
 
         Assert.Contains("twice", (await Assert.ThrowsAsync<StoreException>(() => New(provider).FillAsync(Import, records.ToAsyncEnumerable(), Cancellation))).Message, StringComparison.Ordinal);
     }
@@ -164,18 +174,18 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
     {
         var store = New("sqlite");
 
-        await Assert.ThrowsAsync<IOException>(() => store.FillAsync(Import, Interrupted(Draw(new Random(2)), 30), Cancellation));
+        await Assert.ThrowsAsync<IOException>(() => store.FillAsync(Import, Interrupted(StoreRecords.Draw(new Random(2)), 30), Cancellation));
 
         Assert.Empty(await store.ReadAsync(Cancellation).ToListAsync(Cancellation));
-        await store.FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation);
-        Assert.Equal(Some(), await store.ReadAsync(Cancellation).ToListAsync(Cancellation));
+        await store.FillAsync(Import, StoreRecords.Some().ToAsyncEnumerable(), Cancellation);
+        Assert.Equal(StoreRecords.Some(), await store.ReadAsync(Cancellation).ToListAsync(Cancellation));
     }
 
     [Fact]
     public async Task An_interrupted_import_into_DynamoDB_keeps_silos_and_exports_away_until_the_same_one_has_come_to_its_end()
     {
         var store = NewDynamoDb();
-        var records = Draw(new Random(3));
+        var records = StoreRecords.Draw(new Random(3));
         await Assert.ThrowsAsync<IOException>(() => store.Contents().FillAsync(Import, Interrupted(records, 30), Cancellation));
 
         foreach (var refused in new[]
@@ -199,6 +209,7 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
+    [InlineData(2)]
     public async Task What_a_silo_has_written_meanwhile_is_found(int number)
     {
         var store = NewDynamoDb();
@@ -207,13 +218,18 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
         {
             await store.Documents().WriteStateAsync("document", GrainId.Create("node", "i-1"), new GrainState<Document>(new Document { Count = 7 })); // The same, and yet another write.
         }
+        else if (number == 2)
+        {
+            var ended = ((StoreRecord.History)StoreRecords.Some()[2]).Row;
+            await store.Book().TryReleaseAsync(ended with { Released = ended.Released!.Value.AddSeconds(1) }, Cancellation);
+        }
         else
         {
-            await store.Book().TryAssignAsync(((StoreRecord.Address)Some()[1]).Row with { Stamp = new Stamp(9, 9), Released = null }, Cancellation);
+            await store.Book().TryAssignAsync(((StoreRecord.Address)StoreRecords.Some()[1]).Row with { Stamp = new Stamp(9, 9), Released = null }, Cancellation);
         }
 
-        var refused = await Assert.ThrowsAsync<StoreException>(() => store.Contents().FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation));
-        Assert.Contains($"has another {Some()[number]} than the export: a silo runs on these tables", refused.Message, StringComparison.Ordinal);
+        var refused = await Assert.ThrowsAsync<StoreException>(() => store.Contents().FillAsync(Import, StoreRecords.Some().ToAsyncEnumerable(), Cancellation));
+        Assert.Contains($"has another {StoreRecords.Some()[number]} than the export: a silo runs on these tables", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -245,7 +261,7 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
         Assert.True(await membership.InsertRow(silo, (await membership.ReadAll()).Version.Next()));
 
         var export = await Record.ExceptionAsync(() => store.Contents().ReadAsync(Cancellation).ToListAsync(Cancellation).AsTask());
-        var import = await Record.ExceptionAsync(() => store.Contents().FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation));
+        var import = await Record.ExceptionAsync(() => store.Contents().FillAsync(Import, StoreRecords.Some().ToAsyncEnumerable(), Cancellation));
 
         Assert.Equal((seen, seen), (export is StoreException, import is StoreException));
         if (seen)
@@ -267,7 +283,7 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
         foreach (var refused in new[]
         {
             await Assert.ThrowsAsync<StoreException>(() => Of(path).ReadAsync(Cancellation).ToListAsync(Cancellation).AsTask()),
-            await Assert.ThrowsAsync<StoreException>(() => Of(path).FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation)),
+            await Assert.ThrowsAsync<StoreException>(() => Of(path).FillAsync(Import, StoreRecords.Some().ToAsyncEnumerable(), Cancellation)),
         })
         {
             Assert.Contains("another silo has it", refused.Message, StringComparison.Ordinal);
@@ -278,55 +294,27 @@ public sealed class StoreContentsTests(DynamoDbLocal dynamo) : IAsyncLifetime
     public async Task What_we_would_lose_or_do_not_know_is_not_exported()
     {
         var store = NewDynamoDb();
-        await store.Contents().FillAsync(Import, Some().ToAsyncEnumerable(), Cancellation);
-        var row = AwsVpcCni.Silo.Storage.DynamoDb.AddressItem.Write(((StoreRecord.Address)Some()[1]).Row);
+        await store.Contents().FillAsync(Import, StoreRecords.Some().ToAsyncEnumerable(), Cancellation);
+        var row = AwsVpcCni.Silo.Storage.DynamoDb.AddressItem.Write(((StoreRecord.Address)StoreRecords.Some()[1]).Row);
         row["of_a_later_silo"] = new("x");
         await store.Sdk.PutItemAsync(store.Settings.AddressTable, row, Cancellation);
-        Assert.Contains("has an item with the attribute of_a_later_silo", await WhyNotAsync(), StringComparison.Ordinal);
+        Assert.Contains($"{store.Settings.AddressTable} has an item with the attribute of_a_later_silo", await WhyNotAsync(), StringComparison.Ordinal);
+
+        row.Remove("of_a_later_silo");
+        row["expires"] = new() { N = "1" }; // The history has it, rows have not.
+        await store.Sdk.PutItemAsync(store.Settings.AddressTable, row, Cancellation);
+        Assert.Contains($"{store.Settings.AddressTable} has an item with the attribute expires", await WhyNotAsync(), StringComparison.Ordinal);
+
+        row.Remove("expires");
+        await store.Sdk.PutItemAsync(store.Settings.AddressTable, row, Cancellation);
+        row["of_a_later_silo"] = new("x");
+        await store.Sdk.PutItemAsync(store.Settings.HistoryTable, row, Cancellation);
+        Assert.Contains($"{store.Settings.HistoryTable} has an item with the attribute of_a_later_silo", await WhyNotAsync(), StringComparison.Ordinal);
 
         await store.Sdk.PutItemAsync(store.Settings.GrainTable, new() { ["GrainReference"] = new("other_node/i-1"), ["GrainType"] = new("document") }, Cancellation);
         Assert.Contains("is of another service than aws-vpc-cni", await WhyNotAsync(), StringComparison.Ordinal);
 
         async Task<string> WhyNotAsync() => (await Assert.ThrowsAsync<StoreException>(() => store.Contents().ReadAsync(Cancellation).ToListAsync(Cancellation).AsTask())).Message;
-    }
-
-    private static List<StoreRecord> Some() =>
-    [
-        new StoreRecord.Document("node/i-1", "document", """{"count":7}"""),
-        new StoreRecord.Address(new AddressRow
-        {
-            NodeId = "i-1", Address = Ip.Parse("10.0.0.9"), Sandbox = new SandboxKey("c", "eth0"), Pod = new PodName("default", "web", "uid"), Stamp = new Stamp(1, 2), Since = Noon, Released = Noon.AddSeconds(1),
-        }),
-    ];
-
-    // 60 grains with a document or two each, in which are fields that nobody knows, and up to 5 rows.
-    private static List<StoreRecord> Draw(Random random)
-    {
-        List<StoreRecord> records = [];
-        string Text() => string.Concat(Enumerable.Range(0, random.Next(12)).Select(_ => random.Next(5) == 0 ? char.ConvertFromUtf32(random.Next(1, 0xD800)) : $"{(char)random.Next('a', 'z')}"));
-        for (var grain = 0; grain < 60; grain++)
-        {
-            var id = $"i-{grain:x17}";
-            foreach (var name in new[] { "node", "other" }.Take(random.Next(1, 3)))
-            {
-                var body = JsonSerializer.Serialize(
-                    new Dictionary<string, object?> { ["schema"] = 1, [$"unknown{random.Next()}"] = new object?[] { Text(), random.NextInt64(), random.NextDouble(), null, true }, ["text"] = Text() },
-                    random.Next(2) == 0 ? s_indented : null);
-                records.Add(new StoreRecord.Document($"node/{id}", name, body));
-            }
-
-            for (var row = random.Next(6); row > 0; row--)
-            {
-                var since = Noon.AddTicks(random.NextInt64(1L << 40));
-                records.Add(new StoreRecord.Address(new AddressRow
-                {
-                    NodeId = id, Address = random.Next(2) == 0 ? Ip.Parse($"10.0.{grain}.{row}") : Ip.Parse($"fd00::{grain:x}:{row:x}"), Sandbox = new SandboxKey($"c{random.Next()}", "eth0"),
-                    Pod = new PodName(Text(), Text(), Text()), Stamp = new Stamp(random.NextInt64(), random.NextInt64()), Since = since, Released = random.Next(2) == 0 ? null : since.AddTicks(random.Next()),
-                }));
-            }
-        }
-
-        return records;
     }
 
     private static async IAsyncEnumerable<StoreRecord> Interrupted(IEnumerable<StoreRecord> records, int after)

@@ -75,13 +75,13 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
         public Task<AddressRow?> TryAssignAsync(AddressRow row, CancellationToken cancellation) =>
             store.CallAsync($"row {row.NodeId} {row.Address} {row.Sandbox}", () => store.Book.TryAssignAsync(row, default).GetAwaiter().GetResult(), cancellation);
 
-        public Task<bool> TryReleaseAsync(string nodeId, Ip address, SandboxKey sandbox, Stamp stamp, DateTimeOffset released, CancellationToken cancellation) =>
-            store.CallAsync($"release {nodeId} {address} {sandbox} {stamp.Incarnation}.{stamp.Number}", () =>
+        public Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation) =>
+            store.CallAsync($"release {ended.NodeId} {ended.Address} {ended.Sandbox} {ended.Stamp.Incarnation}.{ended.Stamp.Number}", () =>
             {
-                var isReleased = store.Book.TryReleaseAsync(nodeId, address, sandbox, stamp, released, default).GetAwaiter().GetResult();
+                var isReleased = store.Book.TryReleaseAsync(ended, default).GetAwaiter().GetResult();
                 if (isReleased)
                 {
-                    store.Released?.Invoke(nodeId, address, sandbox);
+                    store.Released?.Invoke(ended.NodeId, ended.Address, ended.Sandbox);
                 }
 
                 return isReleased;
@@ -89,6 +89,9 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
 
         public Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation) =>
             store.CallAsync($"remove row {nodeId} {address}", () => store.Book.TryRemoveAsync(nodeId, address, default).GetAwaiter().GetResult(), cancellation);
+
+        public Task<ImmutableArray<AddressRow>> ReadHistoryAsync(Ip address, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellation) =>
+            store.CallAsync($"history of {address}", () => store.Book.ReadHistoryAsync(address, from, to, default).GetAwaiter().GetResult(), cancellation);
     }
 }
 

@@ -22,15 +22,20 @@ public sealed class ExportFileTests
         {
             NodeId = "i-1", Address = Ip.Parse("fd00::9"), Sandbox = new SandboxKey("c2", "eth0"), Pod = new PodName("", "", ""), Stamp = new Stamp(2, 8), Since = Noon, Released = Noon.AddHours(1),
         }),
+        new StoreRecord.History(new AddressRow
+        {
+            NodeId = "i-2", Address = Ip.Parse("fd00::9"), Sandbox = new SandboxKey("c3", "eth0"), Pod = new PodName("default", "old", "u"), Stamp = new Stamp(1, 1), Since = Noon.AddHours(-2), Released = Noon.AddHours(-1),
+        }),
     ];
 
     private const string Written =
         """
-        {"header":{"format":1,"cluster":"test","provider":"sqlite","at":"2026-11-25T12:00:00+00:00"}}
+        {"header":{"format":2,"cluster":"test","provider":"sqlite","at":"2026-11-25T12:00:00+00:00"}}
         {"document":{"grain":"node/i-1","name":"node","body":{"schema":1,"ofALaterSilo":[1.50,12345678901234567890],"name":"café <\n"}}}
         {"address":{"nodeId":"i-1","address":"10.0.0.9","sandbox":{"containerId":"c1","ifName":"eth0"},"pod":{"namespace":"default","name":"web","uid":"u"},"stamp":{"incarnation":2,"number":7},"since":"2026-11-25T12:00:00.0000007+00:00"}}
         {"address":{"nodeId":"i-1","address":"fd00::9","sandbox":{"containerId":"c2","ifName":"eth0"},"pod":{"namespace":"","name":"","uid":""},"stamp":{"incarnation":2,"number":8},"since":"2026-11-25T12:00:00+00:00","released":"2026-11-25T13:00:00+00:00"}}
-        {"end":{"documents":1,"addresses":2}}
+        {"history":{"nodeId":"i-2","address":"fd00::9","sandbox":{"containerId":"c3","ifName":"eth0"},"pod":{"namespace":"default","name":"old","uid":"u"},"stamp":{"incarnation":1,"number":1},"since":"2026-11-25T10:00:00+00:00","released":"2026-11-25T11:00:00+00:00"}}
+        {"end":{"documents":1,"addresses":2,"history":1}}
 
         """;
 
@@ -47,10 +52,22 @@ public sealed class ExportFileTests
     }
 
     [Fact]
+    public async Task A_file_of_format_1_which_has_no_history_is_read() =>
+        Assert.Equal(
+            [new StoreRecord.Document("node/i-1", "node", "{}"), Records[1]],
+            await ReadAsync(
+                """
+                {"header":{"format":1,"cluster":"test","provider":"sqlite","at":"2026-11-25T12:00:00+00:00"}}
+                {"document":{"grain":"node/i-1","name":"node","body":{}}}
+                {"address":{"nodeId":"i-1","address":"10.0.0.9","sandbox":{"containerId":"c1","ifName":"eth0"},"pod":{"namespace":"default","name":"web","uid":"u"},"stamp":{"incarnation":2,"number":7},"since":"2026-11-25T12:00:00.0000007+00:00"}}
+                {"end":{"documents":1,"addresses":1}}
+                """));
+
+    [Fact]
     public async Task The_header_tells_whose_it_is()
     {
         using var file = new MemoryStream(Encoding.UTF8.GetBytes(Written));
-        Assert.Equal(new ExportHeader(1, "test", "sqlite", Noon), await ExportFile.ReadHeaderAsync(file, Cancellation));
+        Assert.Equal(new ExportHeader(2, "test", "sqlite", Noon), await ExportFile.ReadHeaderAsync(file, Cancellation));
     }
 
     [Fact]
@@ -75,15 +92,18 @@ public sealed class ExportFileTests
     }
 
     [Theory]
-    [InlineData("\"format\":1", "\"format\":2,\"new\":true", "The export was written by a newer silo (format 2; this one knows 1). Import it with that silo's `ipam`.")]
+    [InlineData("\"format\":2", "\"format\":3,\"new\":true", "The export was written by a newer silo (format 3; this one knows 2). Import it with that silo's `ipam`.")]
     [InlineData("\"header\"", "\"head\"", "This is no export: its first line is no header.")]
-    [InlineData("{\"document\"", "{\"history\"", "Line 2 of the export cannot be understood (no line of format 1 is of the kind 'history').")]
+    [InlineData("{\"document\"", "{\"event\"", "Line 2 of the export cannot be understood (no line of format 2 is of the kind 'event').")]
+    [InlineData("\"format\":2", "\"format\":1", "Line 5 of the export cannot be understood (no line of format 1 is of the kind 'history').")]
+    [InlineData(",\"released\":\"2026-11-25T11:00:00+00:00\"", "", "Line 5 of the export cannot be understood (what is history has an end, and this has none).")]
     [InlineData("\"released\"", "\"ended\"", "Line 4 of the export cannot be understood (The JSON property 'ended'")]
     [InlineData("\"nodeId\":\"i-1\",\"address\":\"10", "\"address\":\"10", "Line 3 of the export cannot be understood (JSON deserialization for type")]
     [InlineData("10.0.0.9", "10.0.0.999", "Line 3 of the export cannot be understood (")]
     [InlineData("\"name\":\"node\"", "\"name\":null", "Line 2 of the export cannot be understood (")]
     [InlineData("café", "caf\u0001", "Line 2 of the export cannot be understood (")]
-    [InlineData("\"addresses\":2", "\"addresses\":3", "The export says that it has 1 documents and 3 rows of addresses, and it has 1 documents and 2 rows of addresses")]
+    [InlineData("\"addresses\":2", "\"addresses\":3", "The export says that it has 1 documents, 3 rows of addresses and 1 of their history, and it has 1 documents, 2 rows of addresses and 1 of their history")]
+    [InlineData(",\"history\":1", "", "The export says that it has 1 documents, 2 rows of addresses and 0 of their history, and it has 1 documents, 2 rows of addresses and 1 of their history")]
     public async Task What_is_not_understood_is_named_with_its_line(string part, string by, string said) =>
         Assert.StartsWith(said, (await Assert.ThrowsAsync<InvalidDataException>(() => ReadAsync(Written.Replace(part, by, StringComparison.Ordinal)))).Message, StringComparison.Ordinal);
 
