@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
 using Orleans.Concurrency;
@@ -94,9 +95,11 @@ public readonly record struct UsedAddress([property: Id(0)] Ip Address, [propert
 /// <param name="Free">Neither used nor kept by AWS.</param>
 /// <param name="ReadAt">When EC2 was last read; null for never. UTC.</param>
 /// <param name="FreePrefixes">Whole /28s among the free ones.</param>
+/// <param name="Dry">When nothing will be free; null while there is too little of a past to tell.</param>
 [GenerateSerializer, Immutable]
 public sealed record SubnetSummary(
     [property: Id(0)] string SubnetId, [property: Id(1)] string? Zone, [property: Id(2)] Cidr? Cidr, [property: Id(3)] long Size,
     [property: Id(4)] int Used, [property: Id(5)] int Leased, [property: Id(6)] int OnPods, [property: Id(7)] int Warm,
     [property: Id(8)] int Cooling, [property: Id(9)] int Reserved, [property: Id(10)] int Others, [property: Id(11)] long Free,
-    [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt, [property: Id(14)] int FreePrefixes);
+    [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt, [property: Id(14)] int FreePrefixes,
+    [property: Id(15)] DryTime? Dry = null);

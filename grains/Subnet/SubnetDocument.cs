@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 
 namespace AwsVpcCni.Grains.Subnet;
@@ -32,6 +33,9 @@ public sealed record SubnetDocument
 
     /// <summary>Changes that a sweep may not have seen yet, or that a late message of before could undo: the last of each address.</summary>
     public ImmutableArray<RecentChange> Recent { get; init; } = [];
+
+    /// <summary>How much was used until now; with what is set aside.</summary>
+    public UsageHistory Usage { get; init; } = new();
 
     /// <summary>What a newer silo wrote and this one does not know.</summary>
     [JsonExtensionData]

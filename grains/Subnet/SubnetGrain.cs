@@ -181,7 +181,9 @@ public sealed partial class SubnetGrain(
         }
 
         var next = doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Recent = recent };
-        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length;
+        next = next with { Usage = next.Usage.With(now, Room(cidr) - Free(Taken(next with { Reservations = Standing(next) }))) };
+        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length
+            || doc.Usage.LastSlot != next.Usage.LastSlot;
         if (isNews)
         {
             await StoreAsync(next);
@@ -196,16 +198,26 @@ public sealed partial class SubnetGrain(
     public Task<SubnetSummary> SummarizeAsync()
     {
         var doc = document.State with { Reservations = Standing(document.State) };
-        var used = doc.Subnet is null ? 0 : Used(doc).Count;
+        var taken = doc.Subnet is null ? null : Taken(doc);
+        var free = taken is null ? 0 : Free(taken);
         var held = _shares.Values.SelectMany(share => share.Held).ToHashSet();
         var others = _lastUsed.Count(one => !held.Contains(one.Address) && (one.InstanceId is null || !_shares.ContainsKey(one.InstanceId)));
         return Task.FromResult(new SubnetSummary(
-            SubnetId, doc.Subnet?.Zone, doc.Subnet?.Cidr, doc.Subnet?.Cidr.Size ?? 0, used, held.Count,
+            SubnetId, doc.Subnet?.Zone, doc.Subnet?.Cidr, doc.Subnet?.Cidr.Size ?? 0, doc.Subnet is null ? 0 : Used(doc).Count, held.Count,
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
-            doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, doc.Subnet is null ? 0 : Free(Taken(doc)),
+            doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, free,
             _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt,
-            doc.Subnet is null ? 0 : AddressNamer.ChoosePrefixes(doc.Subnet.Cidr, Taken(doc).Contains, int.MaxValue).Length));
+            taken is null ? 0 : AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length, taken is null ? null : DryIn(doc, taken.Subnet, free)));
     }
+
+    private DryTime? DryIn(SubnetDocument doc, Cidr subnet, int free)
+    {
+        var used = Room(subnet) - free;
+        return ExhaustionForecast.Of(doc.Usage.With(time.GetUtcNow(), used), used, Room(subnet));
+    }
+
+    /// <summary>Addresses that AWS does not keep.</summary>
+    private static int Room(Cidr subnet) => (int)subnet.Size - 5;
 
     /// <summary>As far as a ledger that has restarted has heard and read it again.</summary>
     private ImmutableArray<SubnetHolder> LargestHolders()

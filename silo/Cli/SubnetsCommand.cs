@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Globalization;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Subnet;
 
 namespace AwsVpcCni.Silo.Cli;
@@ -21,5 +23,22 @@ internal static class SubnetsCommand
         ("SUBNET", subnet => subnet.SubnetId), ("ZONE", subnet => subnet.Zone), ("CIDR", subnet => subnet.Cidr), ("SIZE", subnet => subnet.Size),
         ("USED", subnet => subnet.Used), ("LEASED", subnet => subnet.Leased), ("ON-PODS", subnet => subnet.OnPods), ("WARM", subnet => subnet.Warm),
         ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free), ("WHOLE-/28", subnet => subnet.FreePrefixes),
-        ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
+        ("DRY", subnet => Dry(subnet.Dry)), ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
+
+    /// <summary>The median, and between what eight in ten lie.</summary>
+    internal static string? Dry(DryTime? time) => time switch
+    {
+        null => null,
+        { Median: { Ticks: 0 } } => "now",
+        { Early: null } => "not within 7 days",
+        _ => $"{In(time.Median)} ({In(time.Early)} to {In(time.Late)})",
+    };
+
+    private static string In(TimeSpan? time) => time switch
+    {
+        null => "over 7 d",
+        { TotalHours: < 1 } => string.Create(CultureInfo.InvariantCulture, $"{time.Value.TotalMinutes:0} min"),
+        { TotalDays: < 1 } => string.Create(CultureInfo.InvariantCulture, $"{time.Value.TotalHours:0.0} h"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{time.Value.TotalDays:0.0} d"),
+    };
 }

@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using Xunit;
 
@@ -151,6 +153,30 @@ public sealed class SubnetGrainTests
         await ledger.SweptAsync(old);
 
         Assert.Equal(free, (await ledger.SummarizeAsync()).Free);
+    }
+
+    /// <summary>Each half hour ten addresses more: when all are used is told, and the document has it for the next activation.</summary>
+    [Fact]
+    public async Task When_it_runs_dry_is_told_from_what_looks_have_shown()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        world.Ec2.Fail("DescribeNetworkInterfaces", Ec2Fault.NotAuthorized, times: 1000); // It is read when the test says so, only.
+        var (ledger, free) = await ReadAsync(world);
+        Assert.Null((await ledger.SummarizeAsync()).Dry);
+
+        var used = 0;
+        while (used < 100)
+        {
+            world.Time.Shift(TimeSpan.FromMinutes(30));
+            used += 10;
+            await ledger.SweptAsync(await SweepAsync(world, await ledger.ChangeNumberAsync(), [.. Enumerable.Range(100, used).Select(offset => Ip.Parse("10.0.0.0") + offset)]));
+        }
+
+        var told = (await ledger.SummarizeAsync()).Dry!;
+        var expected = TimeSpan.FromMinutes(3 * (free - used));
+        Assert.Equal((expected, expected, expected), (told.Early!.Value, told.Median!.Value, told.Late!.Value));
+        var stored = JsonSerializer.Deserialize<SubnetDocument>(world.Documents.Read("subnet", GrainId.Create("subnet", "subnet-a")).Json!, DocumentJson.Options)!;
+        Assert.Equal(Enumerable.Range(0, 11).Select(slot => 10 * slot), stored.Usage.Most);
     }
 
     /// <summary>One-way: it has come when the ledger counts it.</summary>
