@@ -19,7 +19,7 @@ internal sealed class Ipam
         ["Ec2__VpcId"] = "vpc-0123456789abcdef0",
     };
 
-    private readonly string? _netns;
+    private readonly DynamoDbLocal? _dynamo;
 
     /// <summary>On a SQLite file.</summary>
     public Ipam(string path) => _settings["Storage__Path"] = path;
@@ -27,7 +27,7 @@ internal sealed class Ipam
     /// <summary>On DynamoDB Local, in its namespace.</summary>
     public Ipam(DynamoDbLocal dynamo, StorageOptions store)
     {
-        _netns = dynamo.NetworkNamespacePath();
+        _dynamo = dynamo;
         _settings["Storage__Provider"] = StorageOptions.DynamoDb;
         _settings["Storage__ServiceUrl"] = store.ServiceUrl!;
         _settings["Storage__AddressTable"] = store.AddressTable;
@@ -66,14 +66,16 @@ internal sealed class Ipam
         return RunAsync(start, "");
     }
 
-    /// <summary>A silo with the same settings, not an `ipam`. Its log goes to a file.</summary>
-    public Process StartSilo(string log) => Process.Start(Prepare(["sh", "-c", "exec \"$1\" >>\"$2\" 2>&1 </dev/null", "sh", Silo, log]))!;
+    /// <summary>A silo with the same settings, not an `ipam`, in DynamoDB's namespace. Its log goes to a file.</summary>
+    public Process StartSilo(string log) => Process.Start(WithSettings(_dynamo!.Inside(log, Silo)))!;
 
     private static string Silo { get; } = Path.Combine(AppContext.BaseDirectory, "silo");
 
-    private ProcessStartInfo Prepare(string[] words)
+    private ProcessStartInfo Prepare(string[] words) =>
+        WithSettings(_dynamo is null ? new ProcessStartInfo(words[0], words[1..]) : new ProcessStartInfo("nsenter", [$"--net={_dynamo.NetworkNamespacePath()}", .. words]));
+
+    private ProcessStartInfo WithSettings(ProcessStartInfo start)
     {
-        var start = _netns is null ? new ProcessStartInfo(words[0], words[1..]) : new ProcessStartInfo("nsenter", [$"--net={_netns}", .. words]);
         foreach (var (name, value) in _settings)
         {
             start.Environment[name] = value;

@@ -12,8 +12,8 @@ internal sealed class Answers(INodeApi api) : INodeApi
 
     public string? Silo => api.Silo;
 
-    /// <summary>What the last ADD was answered, or why it was not; one that was given up is not counted.</summary>
-    public string LastAssign { get; private set; } = "";
+    /// <summary>Which ADD was answered last, and what; or why it was not. One that was given up is not counted.</summary>
+    public (SandboxKey Sandbox, string Said) LastAssign { get; private set; }
 
     /// <summary>The longest time from a call that got no answer, or got it late, to the next answer, since this was taken last.</summary>
     public TimeSpan TakeLongest()
@@ -31,12 +31,12 @@ internal sealed class Answers(INodeApi api) : INodeApi
         try
         {
             var reply = await api.AssignAsync(request, cancellation);
-            LastAssign = $"{reply}";
+            LastAssign = (request.Sandbox, $"{reply}");
             return reply;
         }
         catch (NodeApiException e)
         {
-            LastAssign = e.Message;
+            LastAssign = (request.Sandbox, e.Message);
             throw;
         }
     });

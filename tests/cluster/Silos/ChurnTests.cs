@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using AwsVpcCni.Tests.Cluster.Storage;
 using Xunit;
 
@@ -26,8 +25,8 @@ public sealed class ChurnTests(DynamoDbLocal dynamo)
 
     internal static Churn Start(Fleet fleet, double addsPerSecond = AddsPerSecond)
     {
-        var seed = Environment.GetEnvironmentVariable("TEST_SEED") is { Length: > 0 } given ? int.Parse(given, null) : RandomNumberGenerator.GetInt32(int.MaxValue);
-        TestContext.Current.SendDiagnosticMessage("TEST_SEED={0}", seed);
+        var seed = Seed.Take();
+        TestContext.Current.SendDiagnosticMessage("{0}={1}", Seed.Variable, seed);
         var churn = new Churn(fleet.Nodes, addsPerSecond, seed);
         churn.Start();
         return churn;

@@ -24,25 +24,29 @@ internal sealed class Ec2Process : IAsyncDisposable
     {
         var (file, log) = (Path.Combine(folder.FullName, "vpc.json"), Path.Combine(folder.FullName, "ec2.txt"));
         await File.WriteAllTextAsync(file, JsonSerializer.Serialize(vpc, JsonSerializerOptions.Web), cancellation);
-        var process = Process.Start(new ProcessStartInfo("nsenter",
-        [
-            $"--net={dynamo.NetworkNamespacePath()}", "sh", "-c", "exec \"$1\" run --vpc \"$2\" --listen \"$3\" --policy \"$5\" >\"$4\" 2>&1 </dev/null",
-            "sh", Path.Combine(AppContext.BaseDirectory, "vpc-emulator"), file, Endpoint, log, $"{DynamoDbProxy.AccessKey}={Repository.Ec2Policy}",
-        ]))!;
+        var process = Process.Start(dynamo.Inside(
+            log, Path.Combine(AppContext.BaseDirectory, "vpc-emulator"), "run", "--vpc", file, "--listen", Endpoint, "--policy", $"{DynamoDbProxy.AccessKey}={Repository.Ec2Policy}"))!;
         var ec2 = new Ec2Process(process, dynamo.Http());
-        var began = TimeProvider.System.GetTimestamp();
-        while (!(File.Exists(log) && (await File.ReadAllTextAsync(log, cancellation)).Contains("ready at", StringComparison.Ordinal)))
+        try
         {
-            if (process.HasExited || TimeProvider.System.GetElapsedTime(began) > SiloProcesses.Patience)
+            var began = TimeProvider.System.GetTimestamp();
+            for (var said = ""; !said.Contains("ready at", StringComparison.Ordinal); await Task.Delay(50, cancellation))
             {
-                await ec2.DisposeAsync();
-                throw new InvalidOperationException($"The emulator does not come up: {await File.ReadAllTextAsync(log, cancellation)}");
+                var hasExited = process.HasExited;
+                said = File.Exists(log) ? await File.ReadAllTextAsync(log, cancellation) : "";
+                if (hasExited || TimeProvider.System.GetElapsedTime(began) > SiloProcesses.Patience)
+                {
+                    throw new InvalidOperationException($"The emulator does not come up: {said}");
+                }
             }
 
-            await Task.Delay(50, cancellation);
+            return ec2;
         }
-
-        return ec2;
+        catch
+        {
+            await ec2.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>All of the VPC now.</summary>

@@ -90,18 +90,14 @@ internal sealed class Fleet : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        using var stop = _stop;
+        await using var store = Store;
+        await using var ec2 = _ec2;
+        await using var silos = Silos;
+        using var http = _http;
         await _stop.CancelAsync();
         await _watching;
-        foreach (var node in Nodes)
-        {
-            await node.DisposeAsync();
-        }
-
-        _http.Dispose();
-        await Silos.DisposeAsync();
-        await _ec2.DisposeAsync();
-        await Store.DisposeAsync();
-        _stop.Dispose();
+        await Task.WhenAll(Nodes.Select(node => node.DisposeAsync().AsTask())); // Whatever one of them throws, the rest ends too.
     }
 
     private async Task JoinAsync(DynamoDbLocal dynamo, string[] ids, int silosCount, CancellationToken cancellation)
@@ -134,21 +130,32 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>Each second: what is on a pod is, in EC2, on an interface of that pod's node.</summary>
     private async Task WatchAsync()
     {
-        while (!_stop.IsCancellationRequested)
+        try
         {
-            var before = Register.Now();
-            var state = await _ec2.StateAsync(CancellationToken.None);
-            var after = Register.Now();
-            var nodeOf = state.Interfaces.SelectMany(eni => eni.Addresses, (eni, address) => (eni.Instance, address)).ToDictionary(one => one.address, one => one.Instance);
-            foreach (var (address, held) in before.Where(one => after.GetValueOrDefault(one.Key) == one.Value))
+            while (!_stop.IsCancellationRequested)
             {
-                if (nodeOf.GetValueOrDefault(address.ToString()) is var node && node != held.Node)
-                {
-                    Register.Refute($"{address} is on {held}, and EC2 has it on {node ?? "no node"}");
-                }
+                await WatchOnceAsync();
+                await Task.Delay(TimeSpan.FromSeconds(1), _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
+        }
+        catch (Exception e)
+        {
+            Register.Refute($"EC2 is not watched any more: {e}"); // Whatever it is, the test must not go on as if it were.
+        }
+    }
 
-            await Task.Delay(TimeSpan.FromSeconds(1), _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    private async Task WatchOnceAsync()
+    {
+        var before = Register.Now();
+        var state = await _ec2.StateAsync(CancellationToken.None);
+        var after = Register.Now();
+        var nodeOf = state.Interfaces.SelectMany(eni => eni.Addresses, (eni, address) => (eni.Instance, address)).ToDictionary(one => one.address, one => one.Instance);
+        foreach (var (address, held) in before.Where(one => after.GetValueOrDefault(one.Key) == one.Value))
+        {
+            if (nodeOf.GetValueOrDefault(address.ToString()) is var node && node != held.Node)
+            {
+                Register.Refute($"{address} is on {held}, and EC2 has it on {node ?? "no node"}");
+            }
         }
     }
 

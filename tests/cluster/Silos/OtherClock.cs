@@ -44,6 +44,7 @@ internal sealed class OtherClock : IDisposable
         compiler.WaitForExit();
         if (compiler.ExitCode != 0)
         {
+            _folder.Delete(recursive: true);
             throw new InvalidOperationException("gcc has not made the clock.");
         }
 

@@ -30,7 +30,7 @@ internal sealed partial class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore 
     /// <summary>A silo's node API.</summary>
     public static Uri DoorOf(int number) => new($"http://127.0.0.1:{21000 + number}");
 
-    /// <summary>All that the silos of this number have logged.</summary>
+    /// <summary>What the silo of this number has logged: the one that was started last.</summary>
     public string LogOf(int number) => Path.Combine(Folder.FullName, $"silo{number}.log");
 
     public string TokenOf(string instanceId) => NodeTokens.Issue(_key, "aws-vpc-cni", instanceId, TimeProvider.System.GetUtcNow(), TimeSpan.FromHours(12));
@@ -58,12 +58,7 @@ internal sealed partial class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore 
     {
         var key = Path.Combine(Folder.FullName, "key.pub");
         File.WriteAllText(key, _key.ExportSubjectPublicKeyInfoPem());
-        var start = new ProcessStartInfo(
-            "nsenter",
-            [
-                $"--net={dynamo.NetworkNamespacePath()}", "sh", "-c", "exec \"$1\" >>\"$2\" 2>&1 </dev/null",
-                "sh", Path.Combine(AppContext.BaseDirectory, "silo"), LogOf(number),
-            ]);
+        var start = dynamo.Inside(LogOf(number), Path.Combine(AppContext.BaseDirectory, "silo"));
         var all = new Dictionary<string, string>
         {
             ["AWS_ACCESS_KEY_ID"] = DynamoDbProxy.AccessKey,

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using AwsVpcCni.Tests.Cluster.Storage;
 
 namespace AwsVpcCni.Tests.Cluster.Silos;
@@ -11,8 +10,8 @@ internal static class Soak
     /// <returns>0 when no ADD has failed, no address was on two pods, and the books agree.</returns>
     public static async Task<int> RunAsync(int runs)
     {
-        var seed = Environment.GetEnvironmentVariable("TEST_SEED") is { Length: > 0 } given ? int.Parse(given, CultureInfo.InvariantCulture) : RandomNumberGenerator.GetInt32(int.MaxValue);
-        Console.WriteLine($"TEST_SEED={seed}");
+        var seed = Seed.Take();
+        Console.WriteLine($"{Seed.Variable}={seed}");
         var dynamo = new DynamoDbLocal();
         await dynamo.InitializeAsync();
         List<Episode> kills = [], stops = [];

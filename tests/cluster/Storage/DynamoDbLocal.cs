@@ -67,6 +67,23 @@ public sealed class DynamoDbLocal : IAsyncLifetime
         return $"/proc/{_process!.Id}/ns/net";
     }
 
+    /// <summary>A program in that namespace, which is killed when this process ends, however it does.</summary>
+    /// <param name="log">What it says goes there, in place of what was there.</param>
+    public ProcessStartInfo Inside(string log, params string[] words) => new("nsenter",
+    [
+        // A shell beside it waits for the end of its input, and dies with the program. The input is this process's, or is closed when that forgets the program.
+        $"--net={NetworkNamespacePath()}", "sh", "-c",
+        """
+        exec 3<&0
+        setpriv --pdeathsig KILL sh -c 'read -r _; kill -KILL "$1"' sh $$ <&3 &
+        log=$1
+        shift
+        exec "$@" >"$log" 2>&1 </dev/null 3<&-
+        """,
+        "sh", log, .. words,
+    ])
+    { RedirectStandardInput = true };
+
     /// <summary>HTTP inside that namespace.</summary>
     public HttpClient Http() => new(new SocketsHttpHandler { ConnectCallback = ConnectAsync });
 
