@@ -120,7 +120,7 @@ public sealed partial class NodeGrain
         {
             var unread = _trouble ?? new Reason(ReasonCode.NodeStarting, $"{InstanceId}: the node has just joined, and EC2 has not been read yet.");
             return _doc.LeaseVersion == 0 ? unread // Else the node has a lease, and spends it meanwhile.
-                : new Reason(ReasonCode.StoreAway, $"{InstanceId}: the store was lost or is older than the node, so what the node has is read from EC2 again. {_trouble?.Text}");
+                : new Reason(ReasonCode.StoreAway, $"{InstanceId}: the store was lost or is older than the node, so what the node has is read from EC2 again.{(_trouble is { } trouble ? " " + trouble.Text : "")}");
         }
 
         if (IsFull())
