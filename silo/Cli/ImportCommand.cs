@@ -39,8 +39,9 @@ internal static class ImportCommand
             input.Position = 0;
             var importId = $"import-{Convert.ToHexStringLower((await SHA256.HashDataAsync(input, cancellation)).AsSpan(0, 8))}";
             input.Position = 0;
-            await contents.FillAsync(importId, ExportFile.ReadAsync(input, cancellation), cancellation);
-            await Console.Error.WriteLineAsync($"{counts} of cluster {cluster} imported.");
+            await Console.Error.WriteLineAsync(await contents.FillAsync(importId, ExportFile.ReadAsync(input, cancellation), cancellation)
+                ? $"{counts} of cluster {cluster} imported."
+                : $"This import has come to its end before: {counts} of cluster {cluster}. Nothing is changed.");
             return 0;
         });
         return command;

@@ -54,9 +54,11 @@ internal static class SiloSettings
     public static IReadOnlyList<string> Errors(IConfiguration configuration, params IReadOnlyList<string> sections)
     {
         var reading = VpcCniEnvironment.Read(configuration);
-        configuration = new ConfigurationBuilder().AddInMemoryCollection(Taken(configuration)).AddConfiguration(configuration).Build();
+        // What is not asked for is left out: its values may be such that nothing can be bound to them.
+        configuration = new ConfigurationBuilder().AddInMemoryCollection(Taken(configuration).Concat(configuration.AsEnumerable())
+            .Where(setting => setting.Value is not null && !Sections.Keys.Any(section => !IsAsked(section) && setting.Key.StartsWith($"{section}:", StringComparison.OrdinalIgnoreCase)))).Build();
         using var parts = new ServiceCollection().AddSingleton(configuration).AddSiloOptions().BuildServiceProvider();
-        IEnumerable<string> unknown = [.. reading.Errors, .. Sections.Where(section => sections is [] || sections.Contains(section.Key)).SelectMany(section => UnknownNames(section.Key, section.Value, configuration))];
+        IEnumerable<string> unknown = [.. sections is [] ? reading.Errors : [], .. Sections.Where(section => IsAsked(section.Key)).SelectMany(section => UnknownNames(section.Key, section.Value, configuration))];
         try
         {
             parts.GetRequiredService<IStartupValidator>().Validate();
@@ -74,6 +76,8 @@ internal static class SiloSettings
         {
             return [.. unknown, e.Message]; // The binder's, which stops it: the value, the setting and the form that it must have.
         }
+
+        bool IsAsked(string section) => sections is [] || sections.Contains(section);
     }
 
     private static IEnumerable<KeyValuePair<string, string?>> Taken(IConfiguration configuration) =>

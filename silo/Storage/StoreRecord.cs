@@ -52,6 +52,7 @@ internal interface IStoreContents
     /// <param name="importId">The same for the same records: by it an import that was interrupted is known again.</param>
     /// <param name="records">Each has passed <see cref="Check"/>.</param>
     /// <param name="cancellation">Ends it.</param>
+    /// <returns>False: this import has come to its end before, and nothing is changed.</returns>
     /// <exception cref="StoreException">A silo runs on it, it is not empty, or does not answer; and what to do.</exception>
-    Task FillAsync(string importId, IAsyncEnumerable<StoreRecord> records, CancellationToken cancellation);
+    Task<bool> FillAsync(string importId, IAsyncEnumerable<StoreRecord> records, CancellationToken cancellation);
 }

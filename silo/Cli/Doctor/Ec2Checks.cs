@@ -14,7 +14,7 @@ namespace AwsVpcCni.Silo.Cli.Doctor;
 internal sealed class Ec2Checks(IEc2 ec2, IEc2 dry, ClusterSettings settings)
 {
     private const string NoInstance = "i-00000000000000000";
-    private const int Tries = 5; // A policy may allow changes of the cluster's instances only, and we don't know which are.
+    private const int Tries = 5; // A policy may allow some subnets only, and changes of the cluster's instances only, and we don't know which those are.
 
     private static readonly Ec2Action[] WithoutDryRun = [Ec2Action.AssignPrivateIpAddresses, Ec2Action.UnassignPrivateIpAddresses];
 
@@ -41,17 +41,21 @@ internal sealed class Ec2Checks(IEc2 ec2, IEc2 dry, ClusterSettings settings)
         ImmutableArray<Ec2Interface> attached =
         [
             .. _interfaces.Where(eni => eni.Attachment is { InstanceId.Length: > 0, AttachmentId.Length: > 0 })
-                .OrderByDescending(eni => eni.Tags.GetValueOrDefault(NodeGrain.ClusterTag) == settings.ClusterName).DistinctBy(eni => eni.Attachment!.InstanceId).Take(Tries),
+                .OrderByDescending(IsOurs).DistinctBy(eni => eni.Attachment!.InstanceId).Take(Tries),
         ];
         yield return (await ReadAsync(Ec2Action.DescribeInstances, async () =>
             $"{(await ec2.DescribeInstancesAsync([.. attached.Select(eni => eni.Attachment!.InstanceId).DefaultIfEmpty(NoInstance)], cancellation)).Length} of {attached.Length} asked for")).Finding;
         yield return (await ReadAsync(Ec2Action.DescribeInstanceTypes, async () =>
             $"{(await ec2.DescribeInstanceTypesAsync(["m5.large"], cancellation)).Length} of 1 asked for")).Finding;
 
-        yield return await AskAsync(Ec2Action.CreateNetworkInterface, _subnets.Take(1), subnet => $"in {subnet.SubnetId}, with its tags (ec2:CreateTags)", subnet => CreateAsync(subnet, attached, cancellation));
+        yield return await AskAsync(
+            Ec2Action.CreateNetworkInterface, [.. _subnets.Take(Tries)], subnet => $"in {subnet.SubnetId}, with its tags (ec2:CreateTags)", subnet => CreateAsync(subnet, attached, cancellation),
+            _subnets.Length <= Tries ? null : $"{Tries} of {_subnets.Length} subnets were tried, and the policy may allow others.");
         foreach (var action in OfInterfaces)
         {
-            yield return await AskAsync(action, attached, eni => $"{eni.EniId} of {eni.Attachment!.InstanceId}", eni => ChangeAsync(action, eni, cancellation));
+            yield return await AskAsync(
+                action, attached, eni => $"{eni.EniId} of {eni.Attachment!.InstanceId}", eni => ChangeAsync(action, eni, cancellation),
+                attached.Any(IsOurs) ? null : $"None of the {attached.Length} that were tried has this cluster's tag, and the policy may allow the cluster's only.");
         }
 
         foreach (var action in WithoutDryRun)
@@ -71,8 +75,10 @@ internal sealed class Ec2Checks(IEc2 ec2, IEc2 dry, ClusterSettings settings)
     private async Task<string> InterfacesAsync(CancellationToken cancellation)
     {
         _interfaces = (await ec2.DescribeInterfacesAsync(new Ec2InterfaceQuery { VpcId = settings.VpcId }, null, cancellation)).Interfaces;
-        return $"{_interfaces.Length} on the first page, {_interfaces.Count(eni => eni.Tags.GetValueOrDefault(NodeGrain.ClusterTag) == settings.ClusterName)} of them this cluster's by tag";
+        return $"{_interfaces.Length} on the first page, {_interfaces.Count(IsOurs)} of them this cluster's by tag";
     }
+
+    private bool IsOurs(Ec2Interface eni) => eni.Tags.GetValueOrDefault(NodeGrain.ClusterTag) == settings.ClusterName;
 
     // As a node's grain would; the address is the first that a subnet gives to anybody.
     private Task<Ec2Interface> CreateAsync(Ec2Subnet subnet, ImmutableArray<Ec2Interface> attached, CancellationToken cancellation) => dry.CreateInterfaceAsync(
@@ -103,7 +109,8 @@ internal sealed class Ec2Checks(IEc2 ec2, IEc2 dry, ClusterSettings settings)
         }
     }
 
-    private static async Task<Finding> AskAsync<T>(Ec2Action action, IEnumerable<T> targets, Func<T, string> about, Func<T, Task> ask)
+    /// <param name="whyNotAll">Why one that was not tried may be allowed when all of these are refused; null: none may.</param>
+    private static async Task<Finding> AskAsync<T>(Ec2Action action, ImmutableArray<T> targets, Func<T, string> about, Func<T, Task> ask, string? whyNotAll)
     {
         var name = $"ec2:{action}";
         Ec2Exception? refusal = null;
@@ -127,6 +134,7 @@ internal sealed class Ec2Checks(IEc2 ec2, IEc2 dry, ClusterSettings settings)
         return refusal switch
         {
             null => new Finding(name, Outcome.NotTried, $"Nothing is seen in the VPC to ask about it with; start a node first. {Needed(action)}"),
+            { Fault: Ec2Fault.NotAuthorized } when whyNotAll is not null => new Finding(name, Outcome.NotCheckable, $"{refusal.Message} {whyNotAll} {Needed(action)}"),
             { Fault: Ec2Fault.NotAuthorized } => new Finding(name, Outcome.Failed, $"{refusal.Message} {Needed(action)}"),
             _ => new Finding(name, Outcome.NotCheckable, $"EC2 says neither yes nor no: {refusal.Message} {Needed(action)}"),
         };

@@ -20,8 +20,9 @@ internal sealed class Contents(
     private static readonly TimeSpan PageDeadline = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan WriteDeadline = TimeSpan.FromSeconds(60);
 
-    // A silo writes that it is alive once in a period, and is counted out when so many are missing.
-    private static readonly TimeSpan Silence = new ClusterMembershipOptions().IAmAliveTablePublishTimeout * new ClusterMembershipOptions().NumMissedTableIAmAliveLimit;
+    // A silo writes that it is alive once in a period, and is counted out when so many are missing; by its own clock, and that may be so much behind ours.
+    private static readonly TimeSpan ClocksDiffer = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Silence = (new ClusterMembershipOptions().IAmAliveTablePublishTimeout * new ClusterMembershipOptions().NumMissedTableIAmAliveLimit) + ClocksDiffer;
 
     /// <inheritdoc/>
     public string? Caution => network.Value.Clustering == SiloNetworkOptions.DynamoDb
@@ -66,7 +67,7 @@ internal sealed class Contents(
     /// <inheritdoc/>
     /// <remarks>An item at a time, and each only where none is: what stands there must be the same. So the same import may be run again,
     /// and finds what a silo has written that nobody saw. Until the last item is there no silo starts.</remarks>
-    public async Task FillAsync(string importId, IAsyncEnumerable<StoreRecord> records, CancellationToken cancellation)
+    public async Task<bool> FillAsync(string importId, IAsyncEnumerable<StoreRecord> records, CancellationToken cancellation)
     {
         foreach (var table in tables.OfStore)
         {
@@ -76,6 +77,11 @@ internal sealed class Contents(
         await RefuseRunningAsync("import", cancellation);
         if (await mark.ReadAsync(cancellation) is null)
         {
+            if (await HasEndedAsync(importId, cancellation))
+            {
+                return false;
+            }
+
             foreach (var table in tables.OfStore)
             {
                 await RefuseFilledAsync(table.Table, cancellation);
@@ -92,7 +98,23 @@ internal sealed class Contents(
         await Parallel.ForEachAsync(
             records, new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellation },
             async (record, ends) => await PlaceAsync(record, etag, importId, ends));
+        await RefuseRunningAsync("import", cancellation); // One that has looked for the mark before it was set.
         await mark.RemoveAsync(cancellation);
+        return true;
+    }
+
+    // The answer to the mark's removal may have been lost, to this command or to whoever ran it.
+    private async Task<bool> HasEndedAsync(string importId, CancellationToken cancellation)
+    {
+        await foreach (var item in ScanAsync(options.Value.GrainTable, cancellation))
+        {
+            if (GrainStorage.IsOf(item, importId))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private async Task RefuseRunningAsync(string verb, CancellationToken cancellation)

@@ -105,9 +105,11 @@ internal sealed class GrainStorage(Sender sender, IOptions<StorageOptions> optio
         [WriteId] = new AttributeValue(write),
     };
 
+    /// <summary>Whether that write has made the item, with this document.</summary>
+    public bool IsOf(Dictionary<string, AttributeValue> item, StoreRecord.Document document, string write) => IsOf(item, write) && Read(item) == document;
+
     /// <summary>Whether that write has made the item.</summary>
-    public bool IsOf(Dictionary<string, AttributeValue> item, StoreRecord.Document document, string write) =>
-        item.GetValueOrDefault(WriteId)?.S == write && Read(item) == document;
+    public static bool IsOf(Dictionary<string, AttributeValue> item, string write) => item.GetValueOrDefault(WriteId)?.S == write;
 
     /// <exception cref="StoreException">The document is larger than DynamoDB takes.</exception>
     public void RefuseTooLarge(StoreRecord.Document document) =>

@@ -26,19 +26,19 @@ internal sealed class Contents(IOptions<StorageOptions> options) : IStoreContent
 
         using var file = DatabaseFile.Open(_path);
         using var session = new Session(file.Connection);
-        foreach (var document in session.Stream("SELECT grain, name, body FROM documents WHERE body IS NOT NULL ORDER BY name, grain", row => new StoreRecord.Document(row.GetString(0), row.GetString(1), row.GetString(2))))
+        foreach (var document in Read(session, "SELECT grain, name, body FROM documents WHERE body IS NOT NULL ORDER BY name, grain", row => new StoreRecord.Document(row.GetString(0), row.GetString(1), row.GetString(2))))
         {
             cancellation.ThrowIfCancellationRequested();
             yield return document;
         }
 
-        foreach (var address in session.Stream($"SELECT {AddressBook.Columns} FROM addresses ORDER BY node, address", AddressBook.Row))
+        foreach (var address in Read(session, $"SELECT {AddressBook.Columns} FROM addresses ORDER BY node, address", AddressBook.Row))
         {
             cancellation.ThrowIfCancellationRequested();
             yield return new StoreRecord.Address(address);
         }
 
-        foreach (var ended in session.Stream($"SELECT {AddressBook.Columns} FROM history ORDER BY address, since", AddressBook.Row))
+        foreach (var ended in Read(session, $"SELECT {AddressBook.Columns} FROM history ORDER BY address, since", AddressBook.Row))
         {
             cancellation.ThrowIfCancellationRequested();
             yield return new StoreRecord.History(ended);
@@ -53,7 +53,7 @@ internal sealed class Contents(IOptions<StorageOptions> options) : IStoreContent
 
     /// <inheritdoc/>
     /// <remarks>All of it or nothing: one transaction.</remarks>
-    public async Task FillAsync(string importId, IAsyncEnumerable<StoreRecord> records, CancellationToken cancellation)
+    public async Task<bool> FillAsync(string importId, IAsyncEnumerable<StoreRecord> records, CancellationToken cancellation)
     {
         using var file = DatabaseFile.Open(_path);
         using var session = new Session(file.Connection);
@@ -72,6 +72,7 @@ internal sealed class Contents(IOptions<StorageOptions> options) : IStoreContent
             }
 
             session.Execute("COMMIT");
+            return true;
         }
         catch (SqliteException e)
         {
@@ -82,6 +83,31 @@ internal sealed class Contents(IOptions<StorageOptions> options) : IStoreContent
         {
             TryRollBack(session);
             throw;
+        }
+    }
+
+    private IEnumerable<T> Read<T>(Session session, string sql, Func<SqliteDataReader, T> read)
+    {
+        using var rows = session.Stream(sql, read).GetEnumerator();
+        while (Moves())
+        {
+            yield return rows.Current;
+        }
+
+        bool Moves()
+        {
+            try
+            {
+                return rows.MoveNext();
+            }
+            catch (SqliteException e)
+            {
+                throw DatabaseFile.Translate(_path, e);
+            }
+            catch (Exception e) when (e is FormatException or ArgumentException or InvalidCastException)
+            {
+                throw new StoreException($"{_path}: a row cannot be read ({e.Message}). No silo writes such a one: restore a copy of the file.", e);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ namespace AwsVpcCni.Silo.Storage.Sqlite;
 
 /// <summary>The store's file as it is found.</summary>
 /// <param name="File">After links.</param>
-/// <param name="State">Missing, free, or held by a silo.</param>
+/// <param name="State">Missing, free, held by a silo, or not known.</param>
 /// <param name="Schema">Its version; null: it has none that we can read.</param>
 /// <param name="Wrong">What is not in order, and what to do; null: nothing.</param>
 internal sealed record FileLook(string File, string State, long? Schema, string? Wrong)
@@ -15,6 +15,9 @@ internal sealed record FileLook(string File, string State, long? Schema, string?
 
     /// <summary>A state: there is no file, and a silo would make it.</summary>
     public const string Missing = "missing";
+
+    /// <summary>A state: the lock beside the file cannot be read.</summary>
+    public const string Unknown = "not known";
 }
 
 /// <summary>Opens the store's file: owned alone, checked before the first write, at this program's schema version.</summary>
@@ -115,9 +118,10 @@ internal sealed class DatabaseFile : IDisposable
             return new FileLook(file, FileLook.Missing, null, null);
         }
 
-        var state = IsHeld(file) ? FileLook.Held : "free";
+        var state = FileLook.Unknown;
         try
         {
+            state = IsHeld(file) ? FileLook.Held : "free";
             Check(file);
             using var connection = Connect(file, SqliteOpenMode.ReadOnly);
             return new FileLook(file, state, Number(connection, "PRAGMA user_version"), null);
@@ -182,6 +186,10 @@ internal sealed class DatabaseFile : IDisposable
         {
             return true;
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreException($"{file}.lock: cannot be read ({e.Message}), so it is not known whether a silo has the file. Run this as the silo's user.", e);
+        }
     }
 
     // By a connection that cannot write, so that a damaged file stays what it is.
@@ -241,7 +249,8 @@ internal sealed class DatabaseFile : IDisposable
         return (long)command.ExecuteScalar()!;
     }
 
-    private static StoreException Translate(string file, SqliteException refused) => refused.SqliteErrorCode switch
+    /// <summary>What SQLite has said of the file, and what to do.</summary>
+    public static StoreException Translate(string file, SqliteException refused) => refused.SqliteErrorCode switch
     {
         SQLitePCL.raw.SQLITE_CORRUPT or SQLitePCL.raw.SQLITE_NOTADB => Damaged(file, refused.Message, refused),
         _ => new StoreException($"{file}: cannot be opened ({refused.Message}). Check the file's and its folder's permissions and the room on the disk, or set Storage:Path to another file.", refused),

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Amazon.EC2;
+using Amazon.EC2.Model;
 using Amazon.Runtime;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains;
@@ -66,7 +67,9 @@ public sealed class DoctorTests : IDisposable
     [InlineData("DeleteNetworkInterface")]
     public async Task An_action_that_the_role_may_not_is_named_with_the_statement_that_it_needs(string action)
     {
-        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
+        await using var vpc = await StartAsync();
+        await vpc.Ec2.CreateTagsAsync(new CreateTagsRequest([vpc.PrimaryOf(Node)], [new Tag("cluster.k8s.amazonaws.com/name", "test")]), Cancellation);
+        vpc.Settle();
         vpc.Emulator.Add(new Fault { Action = action, Code = "UnauthorizedOperation" });
 
         var failed = Assert.Single(await LookAsync(vpc), finding => finding.Outcome == Outcome.Failed);
@@ -76,10 +79,28 @@ public sealed class DoctorTests : IDisposable
         Assert.Contains($$"""The silo's role needs {"Effect":"Allow","Action":"ec2:{{action}}","Resource":"*"}""", failed.Text, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("AttachNetworkInterface")]
+    [InlineData("ModifyNetworkInterfaceAttribute")]
+    [InlineData("DetachNetworkInterface")]
+    [InlineData("DeleteNetworkInterface")]
+    public async Task A_refusal_where_nothing_is_the_clusters_by_tag_says_nothing_of_the_policy(string action)
+    {
+        await using var vpc = await StartAsync(policy: Repository.Ec2Policy);
+        vpc.Emulator.Add(new Fault { Action = action, Code = "UnauthorizedOperation" });
+
+        var finding = Assert.Single(await LookAsync(vpc), finding => finding.Check == $"ec2:{action}");
+
+        Assert.Equal(Outcome.NotCheckable, finding.Outcome);
+        Assert.Contains("UnauthorizedOperation", finding.Text, StringComparison.Ordinal);
+        Assert.Contains("None of the 3 that were tried has this cluster's tag", finding.Text, StringComparison.Ordinal);
+    }
+
     [Fact]
-    public async Task What_one_instance_may_not_another_may()
+    public async Task What_one_instance_or_subnet_may_not_another_may()
     {
         await using var vpc = await StartAsync();
+        vpc.Emulator.Add(new Fault { Action = "CreateNetworkInterface", Code = "UnauthorizedOperation", Calls = 1 });
         vpc.Emulator.Add(new Fault { Action = "DetachNetworkInterface", Code = "UnauthorizedOperation", Calls = 2 });
 
         Assert.DoesNotContain(await LookAsync(vpc), finding => finding.Outcome == Outcome.Failed);
@@ -178,6 +199,16 @@ public sealed class DoctorTests : IDisposable
         }
 
         Assert.Contains((await Tool(vpc, path).RunAsync("doctor")).Lines, line => line.StartsWith($"ok Storage:Path {path}: whole, schema 1", StringComparison.Ordinal));
+
+        File.Delete(path + ".lock");
+        Directory.CreateDirectory(path + ".lock"); // Root may read every file; what it cannot read as one is refused in the same way.
+        foreach (var command in (string[][])[["doctor"], ["tables", "check"]])
+        {
+            var unread = await Tool(vpc, path).RunAsync(command);
+            Assert.Equal(1, unread.ExitCode);
+            Assert.Contains($"{path}.lock: cannot be read (Access to the path '{path}.lock' is denied.), so it is not known whether a silo has the file.", unread.Output + unread.Errors, StringComparison.Ordinal);
+            Assert.DoesNotContain("Unhandled exception", unread.Errors, StringComparison.Ordinal);
+        }
 
         var wrong = await Tool(vpc, "silo.db").With("Ec2__VpcId", null).RunAsync("doctor");
         Assert.Equal(1, wrong.ExitCode);

@@ -4,6 +4,7 @@ using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage;
 using AwsVpcCni.Silo.Storage.Sqlite;
+using Microsoft.Data.Sqlite;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Cli;
@@ -78,9 +79,46 @@ public sealed class ExportCommandTests : IDisposable
         Assert.False(File.Exists(In("new.jsonl")));
     }
 
+    [Theory]
+    [InlineData("UPDATE addresses SET address = 'ten'", "first.db: a row cannot be read (")]
+    [InlineData("UPDATE history SET since = 'yesterday'", "first.db: a row cannot be read (")]
+    [InlineData("ALTER TABLE addresses DROP COLUMN pod_uid", "first.db: cannot be opened (")]
+    [InlineData("UPDATE documents SET body = '{'", "is no JSON")]
+    public async Task A_file_that_cannot_be_read_is_named(string change, string said)
+    {
+        await FillAsync("first.db");
+        using (var connection = new SqliteConnection($"Data Source={In("first.db")};Pooling=false"))
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // Of this test.
+            command.CommandText = change;
+#pragma warning restore CA2100
+            command.ExecuteNonQuery();
+        }
+
+        var ended = await new Ipam(In("first.db")).RunAsync("export", In("new.jsonl"));
+
+        Assert.Equal(1, ended.ExitCode);
+        Assert.StartsWith("silo: ", ended.Errors, StringComparison.Ordinal);
+        Assert.Contains(said, ended.Errors, StringComparison.Ordinal);
+        Assert.Single(ended.Errors.Trim().Split('\n'));
+        Assert.False(File.Exists(In("new.jsonl")));
+    }
+
+    [Fact]
+    public async Task Settings_that_have_no_part_in_it_may_be_wrong()
+    {
+        await FillAsync("first.db");
+
+        var ended = await new Ipam(In("first.db")).With("WARM_IP_TARGET", "many").With("Pool__MinimumIps", "many").RunAsync("export", In("new.jsonl"));
+
+        Assert.True(ended.ExitCode == 0, ended.Errors);
+    }
+
     private string In(string name) => Path.Combine(_folder.FullName, name);
 
-    private Task FillAsync(string name) => new Contents(Microsoft.Extensions.Options.Options.Create(new StorageOptions { Path = In(name) })).FillAsync(
+    private Task<bool> FillAsync(string name) => new Contents(Microsoft.Extensions.Options.Options.Create(new StorageOptions { Path = In(name) })).FillAsync(
         "import-1",
         new StoreRecord[]
         {

@@ -57,6 +57,19 @@ public sealed class SiloSettingsTests
     public void All_errors_are_told_at_once() =>
         Assert.Equal(3, Errors(("Pool:WarmIps", "-1"), ("Silo:Address", "x"), ("Http:Prot", "1")).Count);
 
+    [Fact]
+    public void Of_some_sections_what_is_wrong_elsewhere_is_not_told()
+    {
+        Dictionary<string, string?> settings = new()
+        {
+            ["Cluster:Name"] = "test", ["Storage:Path"] = "silo.db", ["WARM_IP_TARGET"] = "many", ["Pool:MinimumIps"] = "many", ["Http:Prot"] = "1",
+        };
+
+        var errors = SiloSettings.Errors(new ConfigurationBuilder().AddInMemoryCollection(settings).Build(), "Cluster", "Storage");
+
+        Assert.StartsWith("Storage:Path 'silo.db' is not absolute", Assert.Single(errors), StringComparison.Ordinal);
+    }
+
     private static IReadOnlyList<string> Errors(params (string Name, string? Value)[] changes)
     {
         var settings = new Dictionary<string, string?>
