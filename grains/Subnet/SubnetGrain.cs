@@ -273,8 +273,17 @@ public sealed partial class SubnetGrain(
 
     /// <summary>Without those of which the ledger has heard something later: a message that came late, or twice, must not bring back what
     /// was returned since, nor take away what another node has drawn since.</summary>
-    private static ImmutableArray<Ip> NotLate(SubnetDocument doc, IEnumerable<Ip> addresses, string nodeId, long change) =>
-        [.. addresses.Where(address => doc.Recent.FirstOrDefault(one => one.Address == address) is not { } last || (last.NodeId == nodeId ? change > last.NodeChange : !last.Used))];
+    private static ImmutableArray<Ip> NotLate(SubnetDocument doc, IEnumerable<Ip> addresses, string nodeId, long change)
+    {
+        // Once through what is recent, and not once for each address: after many joins it is thousands, and a node tells its share with each change.
+        var news = addresses.ToHashSet();
+        foreach (var late in doc.Recent.Where(one => one.NodeId == nodeId ? change <= one.NodeChange : one.Used))
+        {
+            news.Remove(late.Address);
+        }
+
+        return [.. addresses.Where(news.Contains)];
+    }
 
     private void ReadMe() => grains.GetGrain<IVpcGrain>(settings.VpcId).ReadSubnetAsync(SubnetId).Ignore();
 
