@@ -28,7 +28,7 @@ wiring := tests/wiring/bin/Release/net10.0/AwsVpcCni.Tests.Wiring
 cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate mutations soak wiring fuzz e2e kill-points demo footprint bench-add bench-burst check clean
+.PHONY: help setup build publish test test-unit simulate mutations soak wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -84,6 +84,10 @@ bench-add: publish $(built-bench) ## ADD and DEL beside Debian's ptp + host-loca
 bench-burst: $(built-sim) ## Bursts of pods on one node in virtual time beside the reference's figures: EC2 calls and seconds.
 	@$(simulation) burst
 
+bench-store: setup $(silo) $(built-bench) ## Assignments a second through one silo beside bare conditional writes, on DynamoDB Local and SQLite: BLOCKS=n (6) pairs of SECONDS=n (10).
+	@scripts/setup.sh dynamodb
+	@tests/benchmarks/bin/Release/net10.0/AwsVpcCni.Benchmarks store $(or $(BLOCKS),6) $(or $(SECONDS),10)
+
 check: ## Formatting, as .editorconfig has it.
 	@scripts/setup.sh sdk
 	dotnet format AwsVpcCni.Distributed.sln --verify-no-changes
@@ -114,7 +118,7 @@ $(built-wiring): $(call sources,tests/wiring tests/vpc-emulator node-executor cn
 	@scripts/build.sh tests/wiring/AwsVpcCni.Tests.Wiring.csproj
 	@mkdir -p $(@D) && touch $@
 
-$(built-bench): $(call sources,tests/benchmarks tests/end-to-end tests/vpc-emulator cni-plugin/protocol)
+$(built-bench): $(call sources,tests/benchmarks tests/end-to-end tests/cluster tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
 	@scripts/build.sh tests/benchmarks/AwsVpcCni.Benchmarks.csproj
 	@mkdir -p $(@D) && touch $@
 

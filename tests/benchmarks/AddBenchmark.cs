@@ -15,7 +15,7 @@ internal static class AddBenchmark
     /// <returns>False when a condition of the benchmark did not hold; then its figures are not to be used.</returns>
     public static async Task<bool> RunAsync()
     {
-        var store = Store.Empty();
+        var store = Store.Empty("bench-add-store");
         var (figures, isValid) = await BesidePtpAsync(store);
         isValid &= await GrowthBenchmark.RunAsync(store, figures);
         figures.Print();

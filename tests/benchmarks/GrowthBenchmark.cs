@@ -27,7 +27,7 @@ internal static class GrowthBenchmark
     public static async Task<bool> RunAloneAsync()
     {
         var figures = new Figures();
-        var isValid = await RunAsync(Store.Empty(), figures);
+        var isValid = await RunAsync(Store.Empty("bench-add-store"), figures);
         figures.Print();
         return isValid;
     }

@@ -1,18 +1,31 @@
+using System.Globalization;
+using AwsVpcCni.Benchmarks.StoreCost;
+
 namespace AwsVpcCni.Benchmarks;
 
 internal static class Program
 {
+    private static async Task<bool> DoneAsync(Task work)
+    {
+        await work;
+        return true;
+    }
+
     private static async Task<int> Main(string[] words)
     {
         Func<Task<bool>>? benchmark = words switch
         {
             ["add"] => AddBenchmark.RunAsync,
             ["growth"] => GrowthBenchmark.RunAloneAsync,
+            ["store", var blocks, var seconds] => () => StoreBenchmark.RunAsync(int.Parse(blocks, CultureInfo.InvariantCulture), double.Parse(seconds, CultureInfo.InvariantCulture)),
+            // The other side of it, a process of its own.
+            ["put-items", var url, var table, var java] => () => DoneAsync(BareStore.PutItemsAsync(url, table, StoreSize.Usual, [int.Parse(java, CultureInfo.InvariantCulture)])),
+            ["insert-rows", var path] => () => DoneAsync(BareStore.InsertRowsAsync(path, StoreSize.Usual)),
             _ => null,
         };
         if (benchmark is null)
         {
-            await Console.Error.WriteLineAsync("Which benchmark? There are: add, and its part growth");
+            await Console.Error.WriteLineAsync("Which benchmark? There are: add, and its part growth; store BLOCKS SECONDS");
             return 2;
         }
 

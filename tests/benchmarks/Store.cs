@@ -6,9 +6,9 @@ namespace AwsVpcCni.Benchmarks;
 internal static class Store
 {
     /// <exception cref="InvalidOperationException">There is no disk below the repository.</exception>
-    public static DirectoryInfo Empty()
+    public static DirectoryInfo Empty(string folder)
     {
-        var store = new DirectoryInfo(Path.Combine(Repository.Root, "artifacts", "bench-add-store"));
+        var store = new DirectoryInfo(Path.Combine(Repository.Root, "artifacts", folder));
         if (store.Exists)
         {
             store.Delete(recursive: true);

@@ -87,7 +87,9 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
         Released = row.IsDBNull(10) ? null : Time(row.GetString(10)),
     };
 
-    private static AddressRow? Assign(Session session, AddressRow row)
+    /// <summary>The statement of an assignment.</summary>
+    /// <returns>The row that stands in its way; null: it is made.</returns>
+    public static AddressRow? Assign(Session session, AddressRow row)
     {
         var written = session.Execute(
             $"""

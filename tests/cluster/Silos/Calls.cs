@@ -16,6 +16,9 @@ internal sealed class Calls(HttpClient http, Func<string, string> tokenOf)
     public Task<ReleaseReply?> ReleaseAsync(Uri door, string instanceId, ReleaseRequest request, CancellationToken cancellation) =>
         PostAsync(new Uri(door, "/node/v1/release"), instanceId, request, NodeJson.Default.ReleaseRequest, NodeJson.Default.ReleaseReply, cancellation);
 
+    public Task<NodeOrders?> SyncAsync(Uri door, string instanceId, NodeReport report, CancellationToken cancellation) =>
+        PostAsync(new Uri(door, "/node/v1/sync"), instanceId, report, NodeJson.Default.NodeReport, NodeJson.Default.NodeOrders, cancellation);
+
     private async Task<TReply?> PostAsync<TRequest, TReply>(
         Uri call, string instanceId, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TReply> replyType, CancellationToken cancellation)
         where TReply : class

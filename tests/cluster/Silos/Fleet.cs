@@ -159,13 +159,14 @@ internal sealed class Fleet : IAsyncDisposable
         }
     }
 
-    private static VpcDescription Vpc(string[] ids) => new()
+    /// <summary>One subnet, and these instances in it.</summary>
+    public static VpcDescription Vpc(IEnumerable<string> ids, string type = "m5.xlarge") => new()
     {
         VpcId = SiloProcesses.VpcId,
         Region = SiloProcesses.Region,
         Cidrs = ["10.30.0.0/16"],
         Subnets = [new() { Id = SubnetId, Cidr = "10.30.0.0/20", Zone = "us-east-1a", ZoneId = "use1-az1" }],
         SecurityGroups = [new() { Id = "sg-0123456789abcdef0", Name = "default" }],
-        Instances = [.. ids.Select(id => new InstanceDescription { Id = id, Type = "m5.xlarge", Subnet = SubnetId, Tags = new Dictionary<string, string> { ["kubernetes.io/cluster/test"] = "owned" } })],
+        Instances = [.. ids.Select(id => new InstanceDescription { Id = id, Type = type, Subnet = SubnetId, Tags = new Dictionary<string, string> { ["kubernetes.io/cluster/test"] = "owned" } })],
     };
 }

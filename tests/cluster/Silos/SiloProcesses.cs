@@ -10,7 +10,9 @@ namespace AwsVpcCni.Tests.Cluster.Silos;
 
 /// <summary>Real silo processes on one DynamoDB, in its network namespace, each with ports of its own. What they log is in a folder that goes with them.</summary>
 /// <param name="settings">Over those that are here.</param>
-internal sealed partial class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore store, IEnumerable<KeyValuePair<string, string>>? settings = null) : IAsyncDisposable
+/// <param name="program">Null: the one that was built for the tests.</param>
+internal sealed partial class SiloProcesses(
+    DynamoDbLocal dynamo, DynamoDbStore store, IEnumerable<KeyValuePair<string, string>>? settings = null, string? program = null) : IAsyncDisposable
 {
     public const string VpcId = "vpc-0123456789abcdef0";
     public const string Region = "us-east-1";
@@ -32,6 +34,9 @@ internal sealed partial class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore 
 
     /// <summary>What the silo of this number has logged: the one that was started last.</summary>
     public string LogOf(int number) => Path.Combine(Folder.FullName, $"silo{number}.log");
+
+    /// <summary>Of one that runs.</summary>
+    public int ProcessOf(int number) => _running[number].Id;
 
     public string TokenOf(string instanceId) => NodeTokens.Issue(_key, "aws-vpc-cni", instanceId, TimeProvider.System.GetUtcNow(), TimeSpan.FromHours(12));
 
@@ -58,7 +63,7 @@ internal sealed partial class SiloProcesses(DynamoDbLocal dynamo, DynamoDbStore 
     {
         var key = Path.Combine(Folder.FullName, "key.pub");
         File.WriteAllText(key, _key.ExportSubjectPublicKeyInfoPem());
-        var start = dynamo.Inside(LogOf(number), Path.Combine(AppContext.BaseDirectory, "silo"));
+        var start = dynamo.Inside(LogOf(number), program ?? Path.Combine(AppContext.BaseDirectory, "silo"));
         var all = new Dictionary<string, string>
         {
             ["AWS_ACCESS_KEY_ID"] = DynamoDbProxy.AccessKey,

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Amazon.DynamoDBv2;
@@ -83,6 +84,13 @@ public sealed class DynamoDbLocal : IAsyncLifetime
         "sh", log, .. words,
     ])
     { RedirectStandardInput = true };
+
+    /// <summary>DynamoDB Local's own process.</summary>
+    internal int Java()
+    {
+        NetworkNamespacePath();
+        return int.Parse(File.ReadAllText($"/proc/{_process!.Id}/task/{_process.Id}/children").Trim(), CultureInfo.InvariantCulture);
+    }
 
     /// <summary>HTTP inside that namespace.</summary>
     public HttpClient Http() => new(new SocketsHttpHandler { ConnectCallback = ConnectAsync });
