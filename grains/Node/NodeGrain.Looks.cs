@@ -169,27 +169,6 @@ public sealed partial class NodeGrain
                 Blocks = [.. eni.Held.Order().Select(block => new HeldBlock(block))],
             }];
 
-    /// <summary>What the executor has in its lease, or on pods.</summary>
-    private static HashSet<Ip> Kept(NodeReport report) => [.. report.Leased, .. report.Claims.Select(claim => claim.Address)];
-
-    private static ImmutableArray<Block> NotIn(HashSet<Ip> kept, IEnumerable<EniDocument> interfaces) =>
-        [.. from eni in interfaces from held in eni.Blocks where !held.Block.Addresses.Any(kept.Contains) select held.Block];
-
-    /// <summary>With what the executor has and EC2 does not show, because hands have taken it or the look lags behind: asked back at once, else it would
-    /// never leave the lease.</summary>
-    private static ImmutableArray<EniDocument> WithNotShown(ImmutableArray<EniDocument> interfaces, NodeReport report, long version)
-    {
-        var claims = report.Claims.DistinctBy(claim => claim.Address).ToDictionary(claim => claim.Address, claim => claim.EniId);
-        foreach (var address in Kept(report).Except(interfaces.SelectMany(eni => eni.Addresses).Select(held => held.Address)).Order())
-        {
-            var eni = interfaces.FirstOrDefault(eni => eni.EniId == claims.GetValueOrDefault(address)) ?? interfaces.FirstOrDefault(eni => eni.SubnetCidr.Contains(address)) ?? interfaces[0];
-            var isLost = claims.GetValueOrDefault(address) != eni.EniId; // Its interface is not shown, or not known: no pod may be offered it on this one.
-            interfaces = interfaces.Replace(eni, eni with { Blocks = [.. eni.Blocks.Append(new HeldBlock(new Block(address), version, isLost)).OrderBy(held => held.Block)] });
-        }
-
-        return interfaces;
-    }
-
     /// <summary>What EC2 has given, hands may have taken from another node of ours while a pod of it goes on using it: those blocks are never leased
     /// here. What this node's executor has in its lease stays its own, whatever the ledger says.</summary>
     private async Task<ImmutableHashSet<Block>> HeldByOthersAsync(IEnumerable<EniDocument> interfaces)

@@ -231,15 +231,6 @@ public sealed partial class NodeGrain
         }
     }
 
-    /// <summary>Until the executor has reported, the document may be one of an older store (ADR 0010): nothing is done to EC2 on its word, and its lease
-    /// version stays, which would show that. Nobody reports for an instance that has ended.</summary>
-    private bool IsHeld => _report is null && !_isEnded;
-
-    /// <summary>The executor has consented before it was stored. Should the last report say otherwise all the same, the next one decides. What another
-    /// interface of the node has by now is of that one.</summary>
-    private bool TakesWhatIsUsed(Intent intent) => intent.Kind is IntentKind.Return or IntentKind.RemoveInterface && !_isEnded && _report is { } report && Kept(report) is var kept
-        && intent.Names.Any(name => name.Addresses.Any(address => kept.Contains(address) && (EniOf(address)?.EniId ?? intent.EniId) == intent.EniId));
-
     /// <summary>Addresses for an interface that hands have taken: it may be on another instance by now.</summary>
     private bool IsForLost(Intent intent) => intent.Kind is IntentKind.Draw or IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.IsLost == true;
 

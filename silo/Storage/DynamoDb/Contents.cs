@@ -151,18 +151,18 @@ internal sealed class Contents(
 
     private async Task PlaceAsync(StoreRecord record, long etag, string importId, CancellationToken cancellation)
     {
-        var (table, item, isSame) = record switch
+        var (table, key, item, isSame) = record switch
         {
-            StoreRecord.Document document => (options.Value.GrainTable, documents.Item(document, etag, importId), (Func<Dictionary<string, AttributeValue>, bool>)(stands => documents.IsOf(stands, document, importId))),
-            StoreRecord.Address address => (options.Value.AddressTable, AddressItem.Write(address.Row), stands => AddressItem.Unknown(stands) is null && AddressItem.Read(stands, options.Value.AddressTable) == address.Row),
-            StoreRecord.History ended => (options.Value.HistoryTable, history.Item(ended.Row), stands => AddressItem.Unknown(stands, AddressHistory.Expires) is null && AddressItem.Read(stands, options.Value.HistoryTable) == ended.Row),
+            StoreRecord.Document document => (options.Value.GrainTable, GrainStorage.HashKey, documents.Item(document, etag, importId), (Func<Dictionary<string, AttributeValue>, bool>)(stands => documents.IsOf(stands, document, importId))),
+            StoreRecord.Address address => (options.Value.AddressTable, AddressItem.HashKey, AddressItem.Write(address.Row), stands => AddressItem.Unknown(stands) is null && AddressItem.Read(stands, options.Value.AddressTable) == address.Row),
+            StoreRecord.History ended => (options.Value.HistoryTable, AddressItem.RangeKey, history.Item(ended.Row), stands => AddressItem.Unknown(stands, AddressHistory.Expires) is null && AddressItem.Read(stands, options.Value.HistoryTable) == ended.Row),
             _ => throw new InvalidOperationException($"A record of the kind {record.GetType().Name} has no table."),
         };
         var request = new PutItemRequest
         {
             TableName = table,
             Item = item,
-            ConditionExpression = table == options.Value.GrainTable ? $"attribute_not_exists({GrainStorage.HashKey})" : $"attribute_not_exists({AddressItem.HashKey})",
+            ConditionExpression = $"attribute_not_exists({key})",
             ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure.ALL_OLD,
             ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
         };

@@ -49,7 +49,7 @@ public sealed class MovingTests(DynamoDbLocal dynamo) : IAsyncLifetime
     public async Task The_recipe_of_the_documentation_moves_a_silo_to_DynamoDB_and_there_it_answers_with_what_it_had()
     {
         await File.WriteAllTextAsync(Path.Combine(_folder.FullName, "key.pub"), _key.ExportSubjectPublicKeyInfoPem(), Cancellation);
-        var tool = Tool().With("Storage__Provider", null).With("Storage__Path", FilePath);
+        var tool = Tool().With("Storage__Provider", null).With("Storage__Path", FilePath).With("Storage__ServiceUrl", _store.MovingWay.Url); // Who moves it has rights of their own.
         var row = new AddressRow
         {
             NodeId = Node, Address = Ip.Parse("10.0.0.9"), Sandbox = new SandboxKey("c", "eth0"), Pod = new PodName("default", "web", "uid"), Stamp = new Stamp(1, 1), Since = TimeProvider.System.GetUtcNow(),
@@ -96,18 +96,11 @@ public sealed class MovingTests(DynamoDbLocal dynamo) : IAsyncLifetime
     // The block below the heading, as the reader gets it.
     private static string Recipe()
     {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "docs", "operating.md")))
-        {
-            folder = folder.Parent!;
-        }
-
-        var text = File.ReadAllText(Path.Combine(folder.FullName, "docs", "operating.md"));
+        var text = File.ReadAllText(Path.Combine(Repository.Root, "docs", "operating.md"));
         return text[text.IndexOf("## From SQLite to DynamoDB", StringComparison.Ordinal)..].Split("```")[1];
     }
 
     private Ipam Tool() => new Ipam(dynamo, _store.Settings)
-        .With("Storage__ServiceUrl", dynamo.Url) // Who moves it may do more than a silo.
         .With("NodeApi__TokenKeyPath", Path.Combine(_folder.FullName, "key.pub")).With("Ec2__Endpoint", "http://127.0.0.1:9");
 
     private async Task StartAsync(Ipam settings, HttpClient http)

@@ -106,7 +106,7 @@ public sealed class DynamoDbLocal : IAsyncLifetime
         new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync, MaxConnectionsPerServer = 64 }) { BaseAddress = new Uri(Url) },
         IamPolicy.Read(policy ?? Repository.DynamoDbPolicy, new Dictionary<string, string>
         {
-            ["REGION"] = DynamoDbProxy.Region, ["ACCOUNT"] = "123456789012", ["table/addresses"] = $"table/{tables.AddressTable}", ["table/address-history"] = $"table/{tables.HistoryTable}",
+            ["REGION"] = DynamoDbProxy.Region, ["ACCOUNT"] = DynamoDbProxy.Account, ["table/addresses"] = $"table/{tables.AddressTable}", ["table/address-history"] = $"table/{tables.HistoryTable}",
             ["table/OrleansGrainState"] = $"table/{tables.GrainTable}", ["table/OrleansSilos"] = $"table/{tables.MembershipTable}",
         }));
 

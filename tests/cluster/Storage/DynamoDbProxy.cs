@@ -20,7 +20,7 @@ internal sealed class DynamoDbProxy : IAsyncDisposable
     public const string AccessKey = "test"; // The cluster's name, as the emulator has it.
 
     public const string Region = "us-east-1";
-    private const string Account = "123456789012";
+    public const string Account = "123456789012";
     private static readonly TimeSpan Skew = TimeSpan.FromMinutes(5); // DynamoDB's own, by the text of its refusal.
 
     private readonly Socket _listening;
