@@ -17,7 +17,7 @@ internal static class Program
     {
         try
         {
-            return await Commands.RunAsync(words, RunSiloAsync);
+            return await Commands.RunAsync(words, RunSiloAsync, RunEdgeAsync);
         }
         catch (CommandException e)
         {
@@ -29,7 +29,7 @@ internal static class Program
         }
     }
 
-    /// <summary>Settings and logging only; <see cref="Build"/> adds the parts.</summary>
+    /// <summary>Settings and logging only; <see cref="Build"/> or <see cref="BuildEdge"/> adds the parts.</summary>
     internal static WebApplicationBuilder CreateBuilder()
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
@@ -41,17 +41,31 @@ internal static class Program
     /// <summary>The silo, not started yet. Its settings must be without errors.</summary>
     internal static WebApplication Build(WebApplicationBuilder builder)
     {
-        builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddTransient(_ => new Random()); // One for each grain: it is not for two threads.
         builder.Services.AddSiloOptions();
         builder.Services.AddStorage(builder.Configuration);
         builder.Services.AddEc2();
         builder.Services.AddSingleton<NodeMetrics>();
         builder.UseOrleans(silo => silo.UseClustering(builder.Configuration));
-        builder.Services.AddSingleton<Readiness>();
+        builder.Services.AddSingleton<Readiness, SiloReadiness>();
         builder.Services.AddHostedService<KeepAwake>();
         builder.Services.AddHostedService<Standstill>();
         builder.Services.AddPolicies();
+        return BuildDoors(builder);
+    }
+
+    /// <summary>The edge, not started yet: the same doors before the silos' grains. Its settings must be without errors.</summary>
+    internal static WebApplication BuildEdge(WebApplicationBuilder builder)
+    {
+        builder.Services.AddEdgeOptions();
+        builder.UseOrleansClient(client => client.UseSilos(builder.Configuration));
+        builder.Services.AddSingleton<Readiness, EdgeReadiness>();
+        return BuildDoors(builder);
+    }
+
+    private static WebApplication BuildDoors(WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddTransient(_ => new Random()); // One for each grain: it is not for two threads.
         builder.Services.AddNodeApi();
         builder.AddListeners();
 
@@ -72,6 +86,29 @@ internal static class Program
         silo.Services.EnsurePortsFree();
         await silo.Services.GetRequiredService<IStore>().OpenAsync(CancellationToken.None);
         await silo.RunAsync();
+        return 0;
+    }
+
+    private static async Task<int> RunEdgeAsync()
+    {
+        var builder = CreateBuilder();
+        if (SiloSettings.EdgeErrors(builder.Configuration) is { Count: > 0 } errors)
+        {
+            throw new CommandException(errors);
+        }
+
+        await using var edge = BuildEdge(builder);
+        edge.Services.EnsurePortsFree(isEdge: true);
+        var stopping = edge.Lifetime.ApplicationStopping;
+        try
+        {
+            await edge.RunAsync();
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // It was told to end while it still waited for a silo.
+        }
+
         return 0;
     }
 

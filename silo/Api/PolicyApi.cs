@@ -46,13 +46,17 @@ internal static partial class PolicyApi
 
     /// <summary>What an answer shows.</summary>
     /// <param name="Source">node, cluster or settings: where the policy is set.</param>
-    internal sealed record Shown(long Version, string Source, PoolPolicy Policy, PolicyNote? LastChange);
+    /// <param name="Policy">Null at an edge when the silos' settings hold: it does not know them.</param>
+    internal sealed record Shown(long Version, string Source, PoolPolicy? Policy, PolicyNote? LastChange);
 
     /// <summary>The calls behind both paths.</summary>
-    internal sealed class Caller(IGrainFactory grains, ClusterSettings settings, PolicyFollower follower, TimeProvider time)
+    /// <param name="follower">Of this silo; null at an edge, which has no grain that follows.</param>
+    internal sealed class Caller(IGrainFactory grains, ClusterSettings settings, TimeProvider time, PolicyFollower? follower = null)
     {
         /// <summary>What holds.</summary>
-        public Task<IResult> ReadAsync(HttpContext http) => GuardedAsync(http, async () => Show(http, await follower.ReadAsync(CallDeadline, http.RequestAborted)));
+        public Task<IResult> ReadAsync(HttpContext http) => GuardedAsync(http, async () => Show(http, await (
+            follower?.ReadAsync(CallDeadline, http.RequestAborted)
+            ?? grains.GetGrain<IClusterGrain>(settings.ClusterName).ReadAsync().WaitAsync(CallDeadline, time, http.RequestAborted))));
 
         /// <summary>A change of just the version that the caller has read.</summary>
         public Task<IResult> ChangeAsync(HttpContext http, bool takesAway) => GuardedAsync(http, async () =>
@@ -76,7 +80,7 @@ internal static partial class PolicyApi
 
             var change = new PolicyChange(expected, (string?)http.Request.RouteValues["instanceId"], body.Policy?.ToPolicy(), body.Who, body.Why);
             var (isDone, now) = await grains.GetGrain<IClusterGrain>(settings.ClusterName).ChangeAsync(change).WaitAsync(CallDeadline, time, http.RequestAborted);
-            follower.Follow(now);
+            follower?.Follow(now);
             return isDone
                 ? Show(http, now)
                 : Problem(StatusCodes.Status412PreconditionFailed, "changed meanwhile", $"The policy has version {now.Version}, by {now.Last?.Who ?? "nobody"}; yours is for {expected}. Read it again.");
@@ -86,7 +90,7 @@ internal static partial class PolicyApi
         {
             http.Response.Headers.ETag = $"\"{policies.Version}\"";
             var node = http.Request.RouteValues["instanceId"] is string id ? policies.Nodes.GetValueOrDefault(id) : null;
-            return Results.Json(new Shown(policies.Version, node is not null ? "node" : policies.Pool is not null ? "cluster" : "settings", node ?? settings.Pool, policies.Last), Json);
+            return Results.Json(new Shown(policies.Version, node is not null ? "node" : policies.Pool is not null ? "cluster" : "settings", node ?? (follower is null ? policies.Pool : settings.Pool), policies.Last), Json);
         }
 
         private static async Task<IResult> GuardedAsync(HttpContext http, Func<Task<IResult>> call)

@@ -16,11 +16,14 @@ internal sealed class ClusterClient : IAsyncDisposable
 
     private readonly IHost _host;
 
-    private ClusterClient(IHost host, string vpcId)
+    private ClusterClient(IHost host, IPEndPoint gateway, string vpcId)
     {
-        _host = host;
+        (_host, Gateway) = (host, gateway);
         Vpc = Grains.GetGrain<IVpcGrain>(vpcId);
     }
+
+    /// <summary>Of the silo that is asked.</summary>
+    public IPEndPoint Gateway { get; }
 
     /// <summary>Every grain of the cluster.</summary>
     public IGrainFactory Grains => _host.Services.GetRequiredService<IClusterClient>();
@@ -32,7 +35,7 @@ internal sealed class ClusterClient : IAsyncDisposable
     /// <param name="ask">What to ask; the answer goes to the output as JSON or, by <paramref name="show"/>, as a table.</param>
     public static Command Command<T>(string name, string description, Func<ClusterClient, ParseResult, Task<T[]>> ask, Action<T[], TextWriter> show, params Argument[] words)
     {
-        var gateway = new Option<string>("--gateway") { Description = "A silo's gateway, on this machine.", DefaultValueFactory = _ => "127.0.0.1:30000" };
+        var gateway = new Option<string?>("--gateway") { Description = "A silo's gateway. Default: by the settings Silo:GatewayPort and Silo:GatewayForEdges, that of this machine's silo." };
         var cluster = new Option<string?>("--cluster") { Description = "The cluster's name. Default: the setting Cluster:Name." };
         var vpc = new Option<string?>("--vpc") { Description = "The VPC. Default: the setting Ec2:VpcId." };
         var json = new Option<bool>("--json") { Description = "Write JSON, not a table." };
@@ -44,7 +47,7 @@ internal sealed class ClusterClient : IAsyncDisposable
 
         command.SetAction(async (parsed, cancellation) =>
         {
-            await using var client = await ConnectAsync(parsed.GetValue(gateway)!, parsed.GetValue(cluster), parsed.GetValue(vpc), cancellation);
+            await using var client = await ConnectAsync(parsed.GetValue(gateway), parsed.GetValue(cluster), parsed.GetValue(vpc), cancellation);
             T[] answer;
             try
             {
@@ -52,7 +55,7 @@ internal sealed class ClusterClient : IAsyncDisposable
             }
             catch (Exception e) when (e is TimeoutException or OrleansException)
             {
-                throw new CommandException($"The silo at {parsed.GetValue(gateway)} did not answer: {e.Message} Look into its log.");
+                throw new CommandException($"The silo at {client.Gateway} did not answer: {e.Message} Look into its log.");
             }
 
             if (parsed.GetValue(json))
@@ -85,15 +88,13 @@ internal sealed class ClusterClient : IAsyncDisposable
         _host.Dispose();
     }
 
-    private static async Task<ClusterClient> ConnectAsync(string gateway, string? cluster, string? vpc, CancellationToken cancellation)
+    private static async Task<ClusterClient> ConnectAsync(string? gateway, string? cluster, string? vpc, CancellationToken cancellation)
     {
-        if (!IPEndPoint.TryParse(gateway, out var endpoint) || endpoint.Port == 0)
-        {
-            throw new CommandException($"--gateway {gateway} is no address and port such as 127.0.0.1:30000.");
-        }
-
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Configuration.AddSiloSettings();
+        var endpoint = gateway is null ? OwnGateway(builder.Configuration)
+            : IPEndPoint.TryParse(gateway, out var given) && given.Port != 0 ? given
+            : throw new CommandException($"--gateway {gateway} is no address and port such as 127.0.0.1:30000.");
         var clusterName = cluster ?? builder.Configuration["Cluster:Name"]
             ?? throw new CommandException("Which cluster? Give --cluster NAME, or set CLUSTER_NAME as for the silo.");
         var vpcId = vpc ?? builder.Configuration["Ec2:VpcId"]
@@ -117,9 +118,20 @@ internal sealed class ClusterClient : IAsyncDisposable
         catch (Exception e) when (e is not OperationCanceledException || !cancellation.IsCancellationRequested)
         {
             throw new CommandException(string.Create(CultureInfo.InvariantCulture,
-                $"No silo of cluster {clusterName} answers at {gateway} within {StartDeadline.TotalSeconds:0} s ({e.GetType().Name}). Run this beside a running silo (its gateway is on loopback), or give --gateway or --cluster."));
+                $"No silo of cluster {clusterName} answers at {endpoint} within {StartDeadline.TotalSeconds:0} s ({e.GetType().Name}). Run this beside a running silo (its gateway is on loopback, unless Silo:GatewayForEdges is set), or give --gateway or --cluster."));
         }
 
-        return new ClusterClient(host, vpcId);
+        return new ClusterClient(host, endpoint, vpcId);
+    }
+
+    private static IPEndPoint OwnGateway(ConfigurationManager configuration)
+    {
+        if (SiloSettings.Errors(configuration, "Silo", "Storage") is { Count: > 0 } errors)
+        {
+            throw new CommandException(errors);
+        }
+
+        var silo = configuration.GetSection("Silo").Get<SiloNetworkOptions>() ?? new();
+        return new IPEndPoint(silo.GatewayAddress(), silo.GatewayPort);
     }
 }

@@ -4,16 +4,19 @@ using AwsVpcCni.Silo.Cli.Doctor;
 
 namespace AwsVpcCni.Silo.Cli;
 
-/// <summary>The words of the command line: none runs the silo, <c>ipam</c> is the operators' tool.</summary>
+/// <summary>The words of the command line: none runs the silo, <c>edge</c> an edge, <c>ipam</c> is the operators' tool.</summary>
 internal static class Commands
 {
     /// <summary>Does what the words say.</summary>
     /// <returns>The exit code.</returns>
     /// <exception cref="CommandException">The words are wrong, or what they ask for cannot be done.</exception>
-    public static Task<int> RunAsync(IReadOnlyList<string> words, Func<Task<int>> runSilo)
+    public static Task<int> RunAsync(IReadOnlyList<string> words, Func<Task<int>> runSilo, Func<Task<int>> runEdge)
     {
+        var edge = new Command("edge", "Runs the doors without grains, as a client of the silos: the node API, the policy, health. With settings as the silo.");
+        edge.SetAction((_, _) => runEdge());
         var root = new RootCommand("The silo of the cluster-wide IP address manager. Without a command it runs, with settings from appsettings.json and the environment.")
         {
+            edge,
             new Command("ipam", "Looks into a running silo, makes tokens for nodes, and cares for the store.")
             {
                 SubnetsCommand.Create(),

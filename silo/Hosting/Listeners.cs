@@ -8,12 +8,13 @@ using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Hosting;
 
-/// <summary>The silo's two HTTP ports, and which requests go where.</summary>
+/// <summary>The two HTTP ports, and which requests go where.</summary>
 internal static class Listeners
 {
     /// <summary>The node API's port and the health port, each by its options.</summary>
     public static void AddListeners(this WebApplicationBuilder builder)
     {
+        builder.Services.AddSingleton<PolicyApi.Caller>();
         builder.WebHost.UseKestrelHttpsConfiguration();
         // What a node's connection has brought is read where it was noticed, and only the request takes another thread: one switch less
         // in each ADD. No request runs there, so nothing blocks it.
@@ -28,6 +29,10 @@ internal static class Listeners
     /// <summary>By the port that a request came in at, never by what it says.</summary>
     public static void UseListeners(this WebApplication app)
     {
+        // An edge listens before it has found a silo.
+        app.Use(toAny => http => app.Lifetime.ApplicationStarted.IsCancellationRequested || http.Request.Path.Value is "/healthz" or "/readyz"
+            ? toAny(http)
+            : Problems.WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "not started yet", "No silo has been reached from here yet; /readyz on the health port says why. Try another door, or again."));
         // A builder of its own, since branches of the application share its routes: neither port may show the other's.
         var door = new ApplicationBuilder(app.Services);
         door.UseNodeApi();

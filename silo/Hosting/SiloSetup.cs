@@ -11,7 +11,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace AwsVpcCni.Silo.Hosting;
 
-/// <summary>How Orleans is set up, in the silo and in <c>ipam</c>.</summary>
+/// <summary>How Orleans is set up, in the silo, in an edge and in <c>ipam</c>.</summary>
 internal static class SiloSetup
 {
     /// <summary>Orleans' service id: the same in every cluster of this system.</summary>
@@ -36,8 +36,8 @@ internal static class SiloSetup
             endpoints.SiloPort = network.Value.Port;
             endpoints.GatewayPort = network.Value.GatewayPort;
             endpoints.SiloListeningEndpoint = new IPEndPoint(endpoints.AdvertisedIPAddress, network.Value.Port);
-            // Whoever reaches a gateway can call any grain, so it is for this machine only.
-            endpoints.GatewayListeningEndpoint = new IPEndPoint(IPAddress.Loopback, network.Value.GatewayPort);
+            // Whoever reaches a gateway can call any grain, so it is for this machine only, unless the settings say otherwise.
+            endpoints.GatewayListeningEndpoint = new IPEndPoint(network.Value.GatewayAddress(), network.Value.GatewayPort);
         });
         silo.Services.AddClusterIdentity();
         silo.Services.AddOptions<ClusterMembershipOptions>().Configure(membership =>
@@ -49,6 +49,30 @@ internal static class SiloSetup
             membership.NumVotesForDeathDeclaration = 1; // Where two silos are, nobody is left for a second vote.
         });
         silo.Services.AddCoreSerializer();
+    }
+
+    /// <summary>A client of the silos in DynamoDB's membership table, or of those whose gateways the settings name. It starts when one answers.</summary>
+    public static void UseSilos(this IClientBuilder client, IConfiguration configuration)
+    {
+        if (configuration["Silo:Clustering"] == SiloNetworkOptions.DynamoDb)
+        {
+            client.UseDynamoDBClustering();
+        }
+        else
+        {
+            client.UseStaticClustering(options => options.Configure<IOptions<EdgeOptions>>((gateways, edge) =>
+                gateways.Gateways = [.. edge.Value.Endpoints().Select(endpoint => endpoint.ToGatewayUri())]));
+        }
+
+        client.Services.AddClusterIdentity().AddCoreSerializer();
+        client.Configure<GatewayOptions>(options => options.GatewayListRefreshPeriod = TimeSpan.FromSeconds(5)); // The design's refresh of the silo list.
+        client.Configure<ClientMessagingOptions>(options => options.ResponseTimeout = TimeSpan.FromSeconds(10)); // The doors wait less; it ends what they no longer wait for.
+        client.Services.AddSingleton<SiloLink>().AddSingleton<IClientConnectionRetryFilter>(parts => parts.GetRequiredService<SiloLink>())
+            .AddSingleton<IClusterConnectionStatusObserver>(parts => parts.GetRequiredService<SiloLink>());
+        // A line each attempt and each call while there is no silo; the link says it once.
+        client.Services.AddLogging(logging => logging.AddFilter("Orleans.Runtime.Messaging.ConnectionManager", LogLevel.Error).AddFilter("Orleans.Messaging", LogLevel.Error));
+        // The doors answer meanwhile, and say that the edge is not ready: else whoever looks at its health would end it.
+        client.Services.Configure<HostOptions>(host => host.ServicesStartConcurrently = true);
     }
 
     /// <summary>What Orleans calls the cluster and its service.</summary>

@@ -47,7 +47,15 @@ internal sealed partial class NodeCalls(IGrainFactory grains, IOptions<NodeApiOp
         catch (Exception e)
         {
             // The border: whatever a grain throws, the executor gets a refusal that it can act on.
-            LogFailed(http.Request.Path, NodeTokens.InstanceId(http.User), e);
+            if (e is OrleansMessageRejectionException)
+            {
+                LogNotTaken(http.Request.Path, NodeTokens.InstanceId(http.User), e.Message);
+            }
+            else
+            {
+                LogFailed(http.Request.Path, NodeTokens.InstanceId(http.User), e);
+            }
+
             await Problems.WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "the node's grain failed",
                 $"{e.Message} Whether the call had its effect is not known; send it again with the same number.");
             return;
@@ -83,4 +91,7 @@ internal sealed partial class NodeCalls(IGrainFactory grains, IOptions<NodeApiOp
 
     [LoggerMessage(EventId = 3101, Level = LogLevel.Warning, Message = "The grain of {InstanceId} failed in {Path}.")]
     private partial void LogFailed(PathString path, string? instanceId, Exception exception);
+
+    [LoggerMessage(EventId = 3103, Level = LogLevel.Warning, Message = "No silo has taken the call {Path} of {InstanceId}: {Why}")]
+    private partial void LogNotTaken(PathString path, string? instanceId, string why);
 }

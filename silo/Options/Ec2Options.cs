@@ -6,8 +6,7 @@ namespace AwsVpcCni.Silo.Options;
 /// <summary>Where EC2 is, and which VPC is managed; section <c>Ec2</c>.</summary>
 public sealed class Ec2Options : IValidatableObject
 {
-    /// <summary>The AWS region. Unset: <c>AWS_REGION</c>.</summary>
-    [Required(ErrorMessage = "Ec2:Region is not set; set Ec2__Region (or AWS_REGION) to the VPC's region, such as eu-west-1.")]
+    /// <summary>The AWS region. Unset: <c>AWS_REGION</c>. A silo needs it, an edge does not.</summary>
     public string? Region { get; set; }
 
     /// <summary>The VPC whose nodes are managed. No default.</summary>

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Options;
 
-/// <summary>Orleans' own ports; section <c>Silo</c>. Nobody but silos and <c>ipam</c> may reach them.</summary>
+/// <summary>Orleans' own ports; section <c>Silo</c>. Nobody but silos, edges and <c>ipam</c> may reach them.</summary>
 public sealed class SiloNetworkOptions : IValidatableObject
 {
     /// <summary>A value of <see cref="Clustering"/>.</summary>
@@ -21,9 +21,15 @@ public sealed class SiloNetworkOptions : IValidatableObject
     [Range(1, 65535)]
     public int Port { get; set; } = 11111;
 
-    /// <summary>For <c>ipam</c>; always on loopback. Default 30000.</summary>
+    /// <summary>For <c>ipam</c> and edges, at <see cref="GatewayAddress"/>. Default 30000.</summary>
     [Range(1, 65535)]
     public int GatewayPort { get; set; } = 30000;
+
+    /// <summary>The gateway is on <see cref="Address"/>, for edges of other machines: whoever reaches it can call any grain. Default false, on loopback.</summary>
+    public bool GatewayForEdges { get; set; }
+
+    /// <summary>Where the gateway listens.</summary>
+    public IPAddress GatewayAddress() => GatewayForEdges ? IPAddress.Parse(Address) : IPAddress.Loopback;
 
     /// <inheritdoc/>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)

@@ -1,5 +1,4 @@
 using AwsVpcCni.Grains;
-using AwsVpcCni.Silo.Api;
 using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Options;
@@ -16,6 +15,7 @@ internal static class SiloSettings
         ["NodeApi"] = typeof(NodeApiOptions),
         ["Http"] = typeof(HttpOptions),
         ["Silo"] = typeof(SiloNetworkOptions),
+        ["Edge"] = typeof(EdgeOptions),
     };
 
     /// <summary>The file beside the program, which is read again when it changes; then the variables of amazon-vpc-cni-k8s; then our own (<c>Pool__WarmIps</c>).</summary>
@@ -27,8 +27,36 @@ internal static class SiloSettings
         configuration.AddEnvironmentVariables();
     }
 
-    /// <summary>Every options class with its section and its validator, and what the grains see of them.</summary>
+    /// <summary>What a silo reads, each options class with its section and its validator, and what the grains see of them.</summary>
     public static IServiceCollection AddSiloOptions(this IServiceCollection services)
+    {
+        services.AddSharedOptions();
+        services.AddOptions<Ec2Options>().Validate(
+            ec2 => !string.IsNullOrEmpty(ec2.Region), "Ec2:Region is not set; set Ec2__Region (or AWS_REGION) to the VPC's region, such as eu-west-1.");
+        services.AddOptions<SiloNetworkOptions>().Validate<IOptions<StorageOptions>>(
+            (network, storage) => network.Clustering != SiloNetworkOptions.DynamoDb || storage.Value.Provider == StorageOptions.DynamoDb,
+            "Silo:Clustering is dynamodb, and Storage:Provider is not: silos share what they store; set Storage__Provider=dynamodb.");
+        return services;
+    }
+
+    /// <summary>What an edge reads. It demands nothing of what only silos use.</summary>
+    public static IServiceCollection AddEdgeOptions(this IServiceCollection services)
+    {
+        services.AddSharedOptions();
+        services.AddSection<EdgeOptions, EdgeOptionsValidator>()
+            .Validate<IOptions<SiloNetworkOptions>>(
+                (edge, network) => edge.Gateways is not [] || network.Value.Clustering == SiloNetworkOptions.DynamoDb,
+                "Edge:Gateways is not set; set Edge__Gateways__0 to a silo's gateway, such as 10.0.0.7:30000, or Silo__Clustering=dynamodb to find the silos in the membership table.")
+            .Validate<IOptions<SiloNetworkOptions>>(
+                (edge, network) => edge.Gateways is [] || network.Value.Clustering != SiloNetworkOptions.DynamoDb,
+                "Edge:Gateways is set, and Silo:Clustering is dynamodb: the silos are found in the membership table; leave one of them unset.");
+        services.AddOptions<StorageOptions>().Validate<IOptions<SiloNetworkOptions>>(
+            (storage, network) => !string.IsNullOrEmpty(storage.Region) || network.Value.Clustering != SiloNetworkOptions.DynamoDb,
+            "Storage:Region is not set, and Silo:Clustering is dynamodb; set Storage__Region (or AWS_REGION) to the membership table's region, such as eu-west-1.");
+        return services;
+    }
+
+    private static IServiceCollection AddSharedOptions(this IServiceCollection services)
     {
         services.AddSection<ClusterIdentityOptions, ClusterIdentityOptionsValidator>();
         services.AddSection<Ec2Options, Ec2OptionsValidator>()
@@ -38,26 +66,29 @@ internal static class SiloSettings
             .PostConfigure<IConfiguration>((options, configuration) => options.Region ??= configuration["Ec2:Region"] ?? configuration["AWS_REGION"]);
         services.AddSection<NodeApiOptions, NodeApiOptionsValidator>();
         services.AddSection<HttpOptions, HttpOptionsValidator>();
-        services.AddSection<SiloNetworkOptions, SiloNetworkOptionsValidator>().Validate<IOptions<StorageOptions>>(
-            (network, storage) => network.Clustering != SiloNetworkOptions.DynamoDb || storage.Value.Provider == StorageOptions.DynamoDb,
-            "Silo:Clustering is dynamodb, and Storage:Provider is not: silos share what they store; set Storage__Provider=dynamodb.");
+        services.AddSection<SiloNetworkOptions, SiloNetworkOptionsValidator>();
         return services.AddSingleton(ToClusterSettings);
     }
 
     /// <summary>The policy as it is now, and the door to change it.</summary>
     public static IServiceCollection AddPolicies(this IServiceCollection services) => services
-        .AddSingleton<PolicyFollower>().AddHostedService(parts => parts.GetRequiredService<PolicyFollower>()).AddSingleton<PolicyApi.Caller>();
+        .AddSingleton<PolicyFollower>().AddHostedService(parts => parts.GetRequiredService<PolicyFollower>());
 
-    /// <summary>What is wrong with the settings, each with what to set; empty when nothing is.</summary>
-    /// <remarks>In a container of its own: the web application reads some settings while it is built.</remarks>
+    /// <summary>What is wrong with a silo's settings, each with what to set; empty when nothing is.</summary>
     /// <param name="sections">Of these only; none: of all.</param>
-    public static IReadOnlyList<string> Errors(IConfiguration configuration, params IReadOnlyList<string> sections)
+    public static IReadOnlyList<string> Errors(IConfiguration configuration, params IReadOnlyList<string> sections) => Errors(configuration, AddSiloOptions, sections);
+
+    /// <summary>The same of an edge's.</summary>
+    public static IReadOnlyList<string> EdgeErrors(IConfiguration configuration) => Errors(configuration, AddEdgeOptions, []);
+
+    // In a container of its own: the web application reads some settings while it is built.
+    private static IReadOnlyList<string> Errors(IConfiguration configuration, Func<IServiceCollection, IServiceCollection> addOptions, IReadOnlyList<string> sections)
     {
         var reading = VpcCniEnvironment.Read(configuration);
         // What is not asked for is left out: its values may be such that nothing can be bound to them.
         configuration = new ConfigurationBuilder().AddInMemoryCollection(Taken(configuration).Concat(configuration.AsEnumerable())
             .Where(setting => setting.Value is not null && !Sections.Keys.Any(section => !IsAsked(section) && setting.Key.StartsWith($"{section}:", StringComparison.OrdinalIgnoreCase)))).Build();
-        using var parts = new ServiceCollection().AddSingleton(configuration).AddSiloOptions().BuildServiceProvider();
+        using var parts = addOptions(new ServiceCollection().AddSingleton(configuration)).BuildServiceProvider();
         IEnumerable<string> unknown = [.. sections is [] ? reading.Errors : [], .. Sections.Where(section => IsAsked(section.Key)).SelectMany(section => UnknownNames(section.Key, section.Value, configuration))];
         try
         {

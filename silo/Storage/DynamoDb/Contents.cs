@@ -11,7 +11,7 @@ namespace AwsVpcCni.Silo.Storage.DynamoDb;
 
 /// <summary>All that the tables of the store hold. A silo that runs on them is seen by its row in the membership table, if it has one.</summary>
 internal sealed class Contents(
-    Sender sender, Tables tables, MembershipTable membership, ImportMark mark, GrainStorage documents, AddressHistory history, IOptions<StorageOptions> options, IOptions<SiloNetworkOptions> network, TimeProvider time)
+    Sender sender, Tables tables, MembershipRows silos, ImportMark mark, GrainStorage documents, AddressHistory history, IOptions<StorageOptions> options, IOptions<SiloNetworkOptions> network, TimeProvider time)
     : IStoreContents
 {
     private const int WritesAtOnce = 8;
@@ -122,7 +122,7 @@ internal sealed class Contents(
         List<Dictionary<string, AttributeValue>> rows;
         try
         {
-            rows = await membership.QueryAsync().WaitAsync(cancellation);
+            rows = await silos.QueryAsync().WaitAsync(cancellation);
         }
         catch (StoreException e) when (e.InnerException is ResourceNotFoundException)
         {

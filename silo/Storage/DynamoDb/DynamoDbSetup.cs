@@ -14,13 +14,7 @@ internal static class DynamoDbSetup
 {
     /// <summary>Documents, rows and history in one table each.</summary>
     public static IServiceCollection AddDynamoDbStorage(this IServiceCollection services) => services
-        .AddSingleton<StoreMetrics>()
-        .AddSingleton(parts =>
-        {
-            var config = Config(parts.GetRequiredService<IOptions<StorageOptions>>().Value);
-            config.HttpClientFactory = parts.GetService<HttpClientFactory>();
-            return ActivatorUtilities.CreateInstance<Sender>(parts, () => (IAmazonDynamoDB)new AmazonDynamoDBClient(config));
-        })
+        .AddMembershipRows()
         .AddSingleton<AddressHistory>()
         .AddSingleton<IAddressBook, AddressBook>()
         .AddSingleton<ImportMark>()
@@ -31,6 +25,17 @@ internal static class DynamoDbSetup
         .AddGrainStorage(DocumentJson.StorageName, (parts, _) => parts.GetRequiredService<GrainStorage>())
         .AddSingleton<IStoreContents, Contents>();
 
+    /// <summary>Who is in the membership table, and nothing else of the store.</summary>
+    private static IServiceCollection AddMembershipRows(this IServiceCollection services) => services
+        .AddSingleton<StoreMetrics>()
+        .AddSingleton(parts =>
+        {
+            var config = Config(parts.GetRequiredService<IOptions<StorageOptions>>().Value);
+            config.HttpClientFactory = parts.GetService<HttpClientFactory>();
+            return ActivatorUtilities.CreateInstance<Sender>(parts, () => (IAmazonDynamoDB)new AmazonDynamoDBClient(config));
+        })
+        .AddSingleton<MembershipRows>();
+
     /// <summary>The silo is one of those in the membership table.</summary>
     public static ISiloBuilder UseDynamoDBClustering(this ISiloBuilder silo)
     {
@@ -38,6 +43,9 @@ internal static class DynamoDbSetup
             .AddSingleton<IGatewayListProvider, GatewayList>();
         return silo;
     }
+
+    /// <summary>The client finds the silos in the membership table.</summary>
+    public static void UseDynamoDBClustering(this IClientBuilder client) => client.Services.AddMembershipRows().AddSingleton<IGatewayListProvider, GatewayList>();
 
     /// <summary>One send for each call: <see cref="Sender"/> repeats. Credentials and, unless set here, the endpoint come from the SDK's own settings.</summary>
     public static AmazonDynamoDBConfig Config(StorageOptions options)

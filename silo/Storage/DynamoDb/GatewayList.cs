@@ -3,7 +3,7 @@ using Orleans.Messaging;
 namespace AwsVpcCni.Silo.Storage.DynamoDb;
 
 /// <summary>Where Orleans clients reach the active silos.</summary>
-internal sealed class GatewayList(MembershipTable membership) : IGatewayListProvider
+internal sealed class GatewayList(MembershipRows silos) : IGatewayListProvider
 {
     /// <inheritdoc/>
     public TimeSpan MaxStaleness { get; } = TimeSpan.FromSeconds(5); // The design's refresh of the silo list.
@@ -15,5 +15,5 @@ internal sealed class GatewayList(MembershipTable membership) : IGatewayListProv
     public Task InitializeGatewayListProvider() => Task.CompletedTask; // A client makes no table.
 
     /// <inheritdoc/>
-    public async Task<IList<Uri>> GetGateways() => [.. (await membership.QueryAsync()).Select(MembershipItem.Gateway).OfType<Uri>()];
+    public async Task<IList<Uri>> GetGateways() => [.. (await silos.QueryAsync()).Select(MembershipItem.Gateway).OfType<Uri>()];
 }

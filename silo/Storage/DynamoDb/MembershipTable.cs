@@ -12,7 +12,7 @@ namespace AwsVpcCni.Silo.Storage.DynamoDb;
 
 /// <summary>Which silos there are, in the layout of Orleans' own provider: an item a silo, and one with the version of the whole.</summary>
 /// <remarks>A change is a transaction over both. It carries a token, by which DynamoDB knows a transaction that is sent again.</remarks>
-internal sealed class MembershipTable(Sender sender, Tables tables, IOptions<StorageOptions> options, IOptions<ClusterOptions> cluster) : IMembershipTable
+internal sealed class MembershipTable(Sender sender, MembershipRows silos, Tables tables, IOptions<StorageOptions> options, IOptions<ClusterOptions> cluster) : IMembershipTable
 {
     /// <summary>The cluster's id.</summary>
     public const string HashKey = "DeploymentId";
@@ -20,7 +20,8 @@ internal sealed class MembershipTable(Sender sender, Tables tables, IOptions<Sto
     /// <summary>Of a silo, or <see cref="VersionRow"/>.</summary>
     public const string RangeKey = "SiloIdentity";
 
-    private const string VersionRow = "VersionRow";
+    /// <summary>The range key of the version of the whole.</summary>
+    public const string VersionRow = "VersionRow";
 
     // A change between the reads of the version and of the rows makes them read again; membership changes seldom.
     private const int Reads = 10;
@@ -60,7 +61,7 @@ internal sealed class MembershipTable(Sender sender, Tables tables, IOptions<Sto
         {
             // The version first: what has changed since shows a newer one, and what shows none is as it was then.
             var version = await ReadVersionAsync();
-            var rows = await QueryAsync();
+            var rows = await silos.QueryAsync();
             if (rows.All(row => MembershipItem.VersionOf(row) <= version.Version))
             {
                 return new MembershipTableData([.. rows.Select(MembershipItem.Read)], version);
@@ -125,7 +126,7 @@ internal sealed class MembershipTable(Sender sender, Tables tables, IOptions<Sto
     /// <inheritdoc/>
     public async Task CleanupDefunctSiloEntries(DateTimeOffset beforeDate)
     {
-        foreach (var row in await QueryAsync())
+        foreach (var row in await silos.QueryAsync())
         {
             var (entry, _) = MembershipItem.Read(row);
             if (entry.Status != SiloStatus.Active && entry.IAmAliveTime < beforeDate.UtcDateTime)
@@ -138,36 +139,12 @@ internal sealed class MembershipTable(Sender sender, Tables tables, IOptions<Sto
     /// <inheritdoc/>
     public async Task DeleteMembershipTableEntries(string clusterId)
     {
-        foreach (var row in await QueryAsync(clusterId))
+        foreach (var row in await silos.QueryAsync(clusterId))
         {
             await DeleteAsync(clusterId, row[RangeKey].S);
         }
 
         await DeleteAsync(clusterId, VersionRow);
-    }
-
-    /// <summary>Every silo's item.</summary>
-    /// <param name="clusterId">Null: ours.</param>
-    internal async Task<List<Dictionary<string, AttributeValue>>> QueryAsync(string? clusterId = null)
-    {
-        var request = new QueryRequest
-        {
-            TableName = _table,
-            KeyConditionExpression = $"{HashKey} = :cluster",
-            ExpressionAttributeValues = new() { [":cluster"] = new AttributeValue(clusterId ?? cluster.Value.ClusterId) },
-            ConsistentRead = true,
-            ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
-        };
-        List<Dictionary<string, AttributeValue>> rows = [];
-        do
-        {
-            var page = await SendAsync("read the membership", "Query", (sdk, ends) => sdk.QueryAsync(request, ends));
-            rows.AddRange((page.Items ?? []).Where(item => item[RangeKey].S != VersionRow));
-            request.ExclusiveStartKey = page.LastEvaluatedKey;
-        }
-        while (request.ExclusiveStartKey is { Count: > 0 });
-
-        return rows;
     }
 
     private async Task<TableVersion> ReadVersionAsync()

@@ -146,7 +146,7 @@ public sealed class PolicyApiTests
         builder.Configuration.AddInMemoryCollection([new("Pool:WarmIps", "2")]);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton<IValidateOptions<PoolOptions>, PoolOptionsValidator>().AddOptions<PoolOptions>().BindConfiguration("Pool").ValidateOnStart();
-        builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time).AddPolicies();
+        builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time).AddPolicies().AddSingleton<PolicyApi.Caller>();
         var door = builder.Build();
         door.Use(next => context =>
         {

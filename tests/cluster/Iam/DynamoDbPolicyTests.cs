@@ -57,7 +57,7 @@ public sealed class DynamoDbPolicyTests(DynamoDbLocal dynamo) : IAsyncLifetime
         var (_, tag) = Assert.Single((await membership.ReadRowAsync(entry.SiloAddress, Cancellation)).Members);
         Assert.True(await membership.UpdateRowAsync(entry, tag, (await membership.ReadAllAsync(Cancellation)).Version.Next(), Cancellation));
         await membership.UpdateIAmAliveAsync(entry, Cancellation);
-        Assert.Empty(await new GatewayList(_store.Membership()).GetGateways());
+        Assert.Empty(await new GatewayList(_store.Silos()).GetGateways());
         await membership.CleanupDefunctSiloEntriesAsync(Yesterday.AddYears(1), Cancellation);
         await membership.DeleteMembershipTableEntriesAsync("test", Cancellation);
 

@@ -97,7 +97,7 @@ internal sealed class Door : IAsyncDisposable
         builder.Services.AddSingleton<TimeProvider>(Time).AddSiloOptions().AddSqliteStorage().AddNodeApi();
         builder.Services.AddPolicies();
         builder.Services.AddSingleton(Fake.Of<IGrainFactory>(AnswerFactory));
-        builder.Services.AddSingleton(Fake.Of<ISiloStatusOracle>((_, _) => SiloStatus.Active)).AddSingleton<Readiness>();
+        builder.Services.AddSingleton(Fake.Of<ISiloStatusOracle>((_, _) => SiloStatus.Active)).AddSingleton<Readiness, SiloReadiness>();
         builder.AddListeners();
         _app = builder.Build();
         _app.UseListeners();

@@ -9,11 +9,15 @@ internal sealed class Answers(INodeApi api) : INodeApi
     private readonly Lock _lock = new();
     private long? _unansweredSince;
     private TimeSpan _longest;
+    private int _hints;
 
     public string? Silo => api.Silo;
 
     /// <summary>Which ADD was answered last, and what; or why it was not. One that was given up is not counted.</summary>
     public (SandboxKey Sandbox, string Said) LastAssign { get; private set; }
+
+    /// <summary>Hints that a grain has sent: those that come of a stream's opening, two, are taken off.</summary>
+    public int Hints => Volatile.Read(ref _hints);
 
     /// <summary>The longest time from a call that got no answer, or got it late, to the next answer, since this was taken last.</summary>
     public TimeSpan TakeLongest()
@@ -45,7 +49,16 @@ internal sealed class Answers(INodeApi api) : INodeApi
 
     public Task<NodeOrders> SyncAsync(NodeReport report, CancellationToken cancellation) => NoteAsync(() => api.SyncAsync(report, cancellation));
 
-    public Task ListenAsync(Action hint, CancellationToken cancellation) => api.ListenAsync(hint, cancellation);
+    public Task ListenAsync(Action hint, CancellationToken cancellation)
+    {
+        Interlocked.Add(ref _hints, -2);
+        return api.ListenAsync(
+            () =>
+            {
+                Interlocked.Increment(ref _hints);
+                hint();
+            }, cancellation);
+    }
 
     private async Task<T> NoteAsync<T>(Func<Task<T>> call)
     {

@@ -45,9 +45,10 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>Answers when each node can give a pod an address.</summary>
     /// <param name="settings">Over those of all silos.</param>
     /// <param name="own">Over those, of one silo.</param>
+    /// <param name="hasEdge">The next number is an edge, and the nodes know no other door.</param>
     public static async Task<Fleet> StartAsync(
         DynamoDbLocal dynamo, int nodes, CancellationToken cancellation, int silosCount = SiloCount, IReadOnlyDictionary<string, string>? settings = null,
-        Action<SiloProcesses>? own = null)
+        Action<SiloProcesses>? own = null, bool hasEdge = false)
     {
         var store = new DynamoDbStore(dynamo);
         var way = store.OpenWay();
@@ -77,8 +78,18 @@ internal sealed class Fleet : IAsyncDisposable
         var fleet = new Fleet(dynamo, store, way, silos, ec2);
         try
         {
+            if (hasEdge)
+            {
+                silos.StartEdge(silosCount + 1); // It waits for them.
+            }
+
             await silos.StartAllAsync(silosCount, cancellation);
-            await fleet.JoinAsync(dynamo, ids, silosCount, cancellation);
+            if (hasEdge)
+            {
+                await silos.ReadyAsync(silosCount + 1, cancellation);
+            }
+
+            await fleet.JoinAsync(dynamo, ids, hasEdge ? [silosCount + 1] : [.. Enumerable.Range(1, silosCount)], cancellation);
             return fleet;
         }
         catch
@@ -100,12 +111,12 @@ internal sealed class Fleet : IAsyncDisposable
         await Task.WhenAll(Nodes.Select(node => node.DisposeAsync().AsTask())); // Whatever one of them throws, the rest ends too.
     }
 
-    private async Task JoinAsync(DynamoDbLocal dynamo, string[] ids, int silosCount, CancellationToken cancellation)
+    private async Task JoinAsync(DynamoDbLocal dynamo, string[] ids, int[] doors, CancellationToken cancellation)
     {
         var tokens = ids.ToDictionary(id => id, Silos.TokenOf);
         Calls = new Calls(_http, id => tokens[id]);
         Nodes = [.. ids.Select((id, index) => new FleetNode(
-            id, dynamo, Silos, [.. Enumerable.Range(0, silosCount).Select(n => SiloProcesses.DoorOf(1 + ((index + n) % silosCount)))], IsAttachedAsync(id), Register))];
+            id, dynamo, Silos, [.. doors.Select((_, n) => SiloProcesses.DoorOf(doors[(index + n) % doors.Length]))], IsAttachedAsync(id), Register))];
         await Task.WhenAll(Nodes.Select(node => node.ServableAsync(cancellation))).WaitAsync(SiloProcesses.Patience, cancellation);
         _watching = Task.Run(WatchAsync, CancellationToken.None);
     }

@@ -17,7 +17,7 @@ public sealed class GracefulTests(DynamoDbLocal dynamo)
     {
         await using var fleet = await Fleet.StartAsync(dynamo, ChurnTests.Nodes, Cancellation);
         await using var churn = ChurnTests.Start(fleet);
-        var leaving = await Episode.WatchAsync("SIGTERM of silo 1", fleet, churn, 1, () => LeaveAsync(fleet, 1), Cancellation);
+        var leaving = await Episode.WatchAsync("SIGTERM of silo 1", fleet, churn, 1, () => LeaveAsync(dynamo, fleet, 1), Cancellation);
         await ChurnTests.CheckAsync(fleet, churn, leaving);
         await fleet.Silos.RestartAsync(1, Cancellation);
 
@@ -35,7 +35,8 @@ public sealed class GracefulTests(DynamoDbLocal dynamo)
         await ChurnTests.EndAsync(fleet, churn);
     }
 
-    private async Task LeaveAsync(Fleet fleet, int silo)
+    /// <summary>SIGTERM of a silo, or of an edge: from then on it is not ready, then its door closes, and it ends well.</summary>
+    internal static async Task LeaveAsync(DynamoDbLocal dynamo, Fleet fleet, int silo)
     {
         using var http = dynamo.Http();
         var ended = new AssignRequest(new Stamp(0, 1), new SandboxKey("probe", "eth0"), new PodName("", "", ""), ImmutableArray<Refusal>.Empty);

@@ -20,6 +20,12 @@ internal sealed partial class SiloProcesses(
     /// <summary>For what takes seconds on an idle machine.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
+    private static readonly string[] OfSilosOnly =
+    [
+        "Ec2__Region", "Ec2__Endpoint", "Pool__Cooldown", "Pool__MinimumIps", "Pool__WarmIps", "Storage__Provider", "Storage__Path", "Storage__AddressTable", "Storage__HistoryTable",
+        "Storage__GrainTable", "Storage__AttemptDeadline", "Silo__Address", "Silo__Port", "Silo__GatewayPort", "Silo__GatewayForEdges",
+    ];
+
     private readonly Dictionary<int, Process> _running = [];
     private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
@@ -59,11 +65,16 @@ internal sealed partial class SiloProcesses(
     }
 
     /// <summary>Starts one, for the first time or after its end.</summary>
-    public void Start(int number)
+    public void Start(int number) => Start(number, words: []);
+
+    /// <summary>Starts an edge, with the settings that it needs.</summary>
+    public void StartEdge(int number) => Start(number, words: ["edge"]);
+
+    private void Start(int number, string[] words)
     {
         var key = Path.Combine(Folder.FullName, "key.pub");
         File.WriteAllText(key, _key.ExportSubjectPublicKeyInfoPem());
-        var start = dynamo.Inside(LogOf(number), program ?? Path.Combine(AppContext.BaseDirectory, "silo"));
+        var start = dynamo.Inside(LogOf(number), [program ?? Path.Combine(AppContext.BaseDirectory, "silo"), .. words]);
         var all = new Dictionary<string, string>
         {
             ["AWS_ACCESS_KEY_ID"] = DynamoDbProxy.AccessKey,
@@ -72,6 +83,7 @@ internal sealed partial class SiloProcesses(
             ["Ec2__Region"] = Region,
             ["Ec2__VpcId"] = VpcId,
             ["Ec2__Endpoint"] = "http://127.0.0.1:9",
+            ["Storage__Region"] = Region,
             ["Storage__Provider"] = StorageOptions.DynamoDb,
             ["Storage__ServiceUrl"] = store.Settings.ServiceUrl!,
             ["Storage__AddressTable"] = store.Settings.AddressTable,
@@ -90,7 +102,10 @@ internal sealed partial class SiloProcesses(
         };
         foreach (var (name, value) in all.Concat(settings ?? []).Concat(Own.GetValueOrDefault(number, [])))
         {
-            start.Environment[name] = value;
+            if (words is [] || !OfSilosOnly.Contains(name))
+            {
+                start.Environment[name] = value;
+            }
         }
 
         _running[number] = Process.Start(start)!;

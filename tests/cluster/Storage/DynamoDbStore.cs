@@ -106,7 +106,9 @@ internal sealed class DynamoDbStore : IAsyncDisposable
 
     public AddressBook BookWithSmallPages() => Book(Sender(_dynamo.ConnectWithSmallPages(Settings, Way.Url)));
 
-    public MembershipTable Membership(DynamoDbProxy? way = null) => new(Sender(way), Tables(way), Options, Cluster);
+    public MembershipTable Membership(DynamoDbProxy? way = null) => new(Sender(way), Silos(way), Tables(way), Options, Cluster);
+
+    public MembershipRows Silos(DynamoDbProxy? way = null) => new(Sender(way), Options, Cluster);
 
     public GrainStorage Documents(DynamoDbProxy? way = null) => new(Sender(way), Options, Cluster);
 
@@ -115,7 +117,7 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     {
         var sender = Sender(_dynamo.ConnectWithSmallPages(Settings, MovingWay.Url));
         return new Contents(
-            sender, Tables(MovingWay), Membership(MovingWay), new ImportMark(sender, Options), new GrainStorage(sender, Options, Cluster), History(sender), Options,
+            sender, Tables(MovingWay), Silos(MovingWay), new ImportMark(sender, Options), new GrainStorage(sender, Options, Cluster), History(sender), Options,
             Microsoft.Extensions.Options.Options.Create(new SiloNetworkOptions()), TimeProvider.System);
     }
 

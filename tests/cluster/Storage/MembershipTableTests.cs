@@ -153,7 +153,7 @@ public sealed class MembershipTableTests(DynamoDbLocal dynamo) : IAsyncLifetime
             await Table.InsertRow(entry, (await Table.ReadAll()).Version.Next());
         }
 
-        Assert.Equal("gwy.tcp://10.1.0.1:30000/1", Assert.Single(await new GatewayList(Table).GetGateways()).ToString());
+        Assert.Equal("gwy.tcp://10.1.0.1:30000/1", Assert.Single(await new GatewayList(_store.Silos()).GetGateways()).ToString());
     }
 
     [Fact]

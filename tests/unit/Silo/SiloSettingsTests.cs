@@ -14,7 +14,7 @@ public sealed class SiloSettingsTests
     {
         var errors = SiloSettings.Errors(new ConfigurationBuilder().Build());
 
-        Assert.Equal(["Cluster:Name is not set", "Ec2:Region is not set", "Ec2:VpcId is not set", "NodeApi:TokenKeyPath is not set"], errors.Select(error => error[..error.IndexOf(';', StringComparison.Ordinal)]));
+        Assert.Equal(["Cluster:Name is not set", "Ec2:Region is not set", "Ec2:VpcId is not set", "NodeApi:TokenKeyPath is not set"], errors.Select(error => error[..error.IndexOf(';', StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
         Assert.All(errors, error => Assert.Contains("set ", error, StringComparison.Ordinal));
     }
 
@@ -70,7 +70,54 @@ public sealed class SiloSettingsTests
         Assert.StartsWith("Storage:Path 'silo.db' is not absolute", Assert.Single(errors), StringComparison.Ordinal);
     }
 
-    private static IReadOnlyList<string> Errors(params (string Name, string? Value)[] changes)
+    [Fact]
+    public void An_edge_needs_no_more_than_cluster_vpc_token_key_and_the_way_to_the_silos() => Assert.Empty(SiloSettings.EdgeErrors(EdgeWith()));
+
+    [Fact]
+    public void By_the_membership_table_it_needs_no_gateway_but_a_region() =>
+        Assert.Empty(SiloSettings.EdgeErrors(EdgeWith(("Edge:Gateways:0", null), ("Silo:Clustering", "dynamodb"), ("AWS_REGION", "eu-west-1"))));
+
+    [Fact]
+    public void A_silo_and_an_edge_may_have_the_same_settings() => Assert.Empty(Errors(("Edge:Gateways:0", "10.0.0.7:30000"), ("Silo:GatewayForEdges", "true")));
+
+    [Fact]
+    public void Without_any_setting_an_edge_names_what_it_needs_and_not_what_only_silos_need()
+    {
+        var errors = SiloSettings.EdgeErrors(new ConfigurationBuilder().Build());
+
+        Assert.Equal(
+            ["Cluster:Name is not set", "Ec2:VpcId is not set", "Edge:Gateways is not set", "NodeApi:TokenKeyPath is not set"],
+            errors.Select(error => error[..error.IndexOf(';', StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
+        Assert.All(errors, error => Assert.Contains("set ", error, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("Edge:Gateways:0", "10.0.0.7", "Edge:Gateways has '10.0.0.7', which is no address and port")]
+    [InlineData("Edge:Gateways:1", "silo.example:30000", "Edge:Gateways has 'silo.example:30000', which is no address and port")]
+    [InlineData("Edge:Gateway:0", "10.0.0.8:30000", "Edge:Gateway is no setting; Edge has Gateways.")]
+    [InlineData("Edge:Gateways:0", null, "Edge:Gateways is not set")]
+    [InlineData("Silo:Clustring", "dynamodb", "Silo:Clustring is no setting; Silo has Clustering, ")]
+    [InlineData("Pool:WarmIp", "4", "Pool:WarmIp is no setting; Pool has WarmEnis, WarmIps, ")]
+    [InlineData("NodeApi:Port", "70000", "NodeApi:Port: The field")]
+    public void A_wrong_setting_of_an_edge_is_named(string name, string? value, string said) =>
+        Assert.StartsWith(said, Assert.Single(SiloSettings.EdgeErrors(EdgeWith((name, value)))), StringComparison.Ordinal);
+
+    [Fact]
+    public void Gateways_and_the_membership_table_are_not_both_the_way_and_a_table_is_in_some_region()
+    {
+        var errors = SiloSettings.EdgeErrors(EdgeWith(("Silo:Clustering", "dynamodb")));
+
+        Assert.Equal(2, errors.Count);
+        Assert.Contains(errors, error => error.StartsWith("Edge:Gateways is set, and Silo:Clustering is dynamodb", StringComparison.Ordinal));
+        Assert.Contains(errors, error => error.StartsWith("Storage:Region is not set, and Silo:Clustering is dynamodb", StringComparison.Ordinal));
+    }
+
+    private static IConfigurationRoot EdgeWith(params (string Name, string? Value)[] changes) =>
+        With([("Ec2:Region", null), ("Edge:Gateways:0", "10.0.0.7:30000"), .. changes]);
+
+    private static IReadOnlyList<string> Errors(params (string Name, string? Value)[] changes) => SiloSettings.Errors(With(changes));
+
+    private static IConfigurationRoot With(params (string Name, string? Value)[] changes)
     {
         var settings = new Dictionary<string, string?>
         {
@@ -84,6 +131,6 @@ public sealed class SiloSettingsTests
             settings[name] = value;
         }
 
-        return SiloSettings.Errors(new ConfigurationBuilder().AddInMemoryCollection(settings.Where(setting => setting.Value is not null)).Build());
+        return new ConfigurationBuilder().AddInMemoryCollection(settings.Where(setting => setting.Value is not null)).Build();
     }
 }
