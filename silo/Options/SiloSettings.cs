@@ -86,8 +86,7 @@ internal static class SiloSettings
     {
         var reading = VpcCniEnvironment.Read(configuration);
         // What is not asked for is left out: its values may be such that nothing can be bound to them.
-        configuration = new ConfigurationBuilder().AddInMemoryCollection(Taken(configuration).Concat(configuration.AsEnumerable())
-            .Where(setting => setting.Value is not null && !Sections.Keys.Any(section => !IsAsked(section) && setting.Key.StartsWith($"{section}:", StringComparison.OrdinalIgnoreCase)))).Build();
+        configuration = new ConfigurationBuilder().AddInMemoryCollection(Taken(configuration).Where(IsKept)).AddInMemoryCollection(configuration.AsEnumerable().Where(IsKept)).Build();
         using var parts = addOptions(new ServiceCollection().AddSingleton(configuration)).BuildServiceProvider();
         IEnumerable<string> unknown = [.. sections is [] ? reading.Errors : [], .. Sections.Where(section => IsAsked(section.Key)).SelectMany(section => UnknownNames(section.Key, section.Value, configuration))];
         try
@@ -109,6 +108,9 @@ internal static class SiloSettings
         }
 
         bool IsAsked(string section) => sections is [] || sections.Contains(section);
+
+        bool IsKept(KeyValuePair<string, string?> setting) =>
+            setting.Value is not null && !Sections.Keys.Any(section => !IsAsked(section) && setting.Key.StartsWith($"{section}:", StringComparison.OrdinalIgnoreCase));
     }
 
     private static IEnumerable<KeyValuePair<string, string?>> Taken(IConfiguration configuration) =>
