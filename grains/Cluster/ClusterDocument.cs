@@ -1,12 +1,11 @@
 using System.Collections.Immutable;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Storage;
 
 namespace AwsVpcCni.Grains.Cluster;
 
 /// <summary>What is stored of one cluster.</summary>
-public sealed record ClusterDocument
+public sealed record ClusterDocument : DocumentPart
 {
     /// <summary>Of this layout.</summary>
     public int Schema { get; init; } = 1;
@@ -22,8 +21,4 @@ public sealed record ClusterDocument
 
     /// <summary>The latest changes, the last one last.</summary>
     public ImmutableArray<PolicyNote> Changes { get; init; } = [];
-
-    /// <summary>What a newer silo wrote and this one does not know.</summary>
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }

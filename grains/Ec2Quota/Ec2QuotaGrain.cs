@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Grains.Storage;
 using Microsoft.Extensions.Logging;
@@ -7,22 +5,18 @@ using Microsoft.Extensions.Logging;
 namespace AwsVpcCni.Grains.Ec2Quota;
 
 /// <summary>What is stored of the buckets.</summary>
-public sealed record QuotaDocument
+public sealed record QuotaDocument : DocumentPart
 {
     /// <summary>Of this layout.</summary>
     public int Schema { get; init; } = 1;
 
-    /// <summary>By action: the level that a fresh activation starts from. What is granted from the present chunk is off it already.</summary>
-    public SortedDictionary<Ec2Action, StoredBucket> Buckets { get; init; } = [];
-
-    /// <summary>What a newer silo wrote and this one does not know.</summary>
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; set; }
+    /// <summary>By the action's name, since a newer silo may call others: the level that a fresh activation starts from. What is granted from the present chunk is off it already.</summary>
+    public SortedDictionary<string, StoredBucket> Buckets { get; init; } = [];
 }
 
 /// <summary>A bucket's level at one moment.</summary>
 /// <param name="At">UTC.</param>
-public sealed record StoredBucket(double Level, DateTimeOffset At);
+public sealed record StoredBucket(double Level, DateTimeOffset At) : DocumentPart;
 
 /// <summary>Grants EC2 calls from one bucket an action, for all silos and nodes of an account's region.</summary>
 /// <remarks>Tokens are taken from the store in chunks, ahead of use, so that a fresh activation never bursts a second time.</remarks>
@@ -52,17 +46,17 @@ public sealed partial class Ec2QuotaGrain(
         {
             var share = TokenBucket.For(action, TokenBucket.DefaultShare, now);
             var full = share with { Size = share.Size - Chunk, Level = share.Size - Chunk }; // What is ahead comes on top.
-            var bucket = document.State.Buckets.TryGetValue(action, out var stored)
+            var bucket = document.State.Buckets.TryGetValue(action.ToString(), out var stored)
                 ? full with { RefillPerSecond = full.RefillPerSecond * Factor(action, now), Level = stored.Level, At = stored.At }
                 : full;
             (bucket, var chunk, var wait) = bucket.Take(Chunk, now);
             if (chunk == 0)
             {
-                document.State.Buckets[action] = new StoredBucket(bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
+                document.State.Buckets[action.ToString()] = new StoredBucket(bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
                 return wait;
             }
 
-            document.State.Buckets[action] = new StoredBucket(bucket.Level, now);
+            document.State.Buckets[action.ToString()] = new StoredBucket(bucket.Level, now);
             await document.WriteStateAsync(); // Before the first grant; a lost compare-and-swap throws, and the next activation reads.
             _ahead[action] = chunk;
         }
@@ -84,7 +78,7 @@ public sealed partial class Ec2QuotaGrain(
         var factor = Math.Max(SlowestFactor, known / 2);
         _slowed[action] = (factor, now);
         _ahead[action] = 0; // What was ahead is not there: EC2 has just said so.
-        document.State.Buckets[action] = new StoredBucket(0, now);
+        document.State.Buckets[action.ToString()] = new StoredBucket(0, now);
         LogThrottled(context.GrainId.Key.ToString()!, action, factor);
         return document.WriteStateAsync();
     }

@@ -1,12 +1,12 @@
 using System.Collections.Immutable;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Storage;
 
 namespace AwsVpcCni.Grains.Node;
 
 /// <summary>What is stored of one node. Written by compare-and-swap only.</summary>
-public sealed record NodeDocument
+public sealed record NodeDocument : DocumentPart
 {
     /// <summary>Of this layout.</summary>
     public int Schema { get; init; } = 1;
@@ -61,10 +61,6 @@ public sealed record NodeDocument
     /// <summary>Addresses that left an interface not long ago: a late duplicate of their return would hit them there.</summary>
     public ImmutableArray<DepartedBlock> Departed { get; init; } = [];
 
-    /// <summary>What a newer silo wrote and this one does not know.</summary>
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; set; }
-
     /// <summary>The interface with this id; null when we manage none such.</summary>
     public EniDocument? Eni(string eniId) => Interfaces.FirstOrDefault(eni => eni.EniId == eniId);
 
@@ -100,7 +96,7 @@ public sealed record NodeDocument
 }
 
 /// <summary>An interface that we manage.</summary>
-public sealed record EniDocument
+public sealed record EniDocument : DocumentPart
 {
     /// <summary>EC2's id.</summary>
     public required string EniId { get; init; }
@@ -161,7 +157,7 @@ public sealed record EniDocument
 /// <param name="At">UTC, the silo's clock.</param>
 /// <param name="Again">How long it holds; then one more is tried, which shows whether it is still so.</param>
 /// <param name="Why">EC2's words, for people.</param>
-public sealed record LearnedLimit(string EniId, int Most, DateTimeOffset At, TimeSpan Again, string Why)
+public sealed record LearnedLimit(string EniId, int Most, DateTimeOffset At, TimeSpan Again, string Why) : DocumentPart
 {
     /// <summary>Whether it is not time yet to try again.</summary>
     public bool Holds(DateTimeOffset now) => (now - At).Duration() < Again;
@@ -171,13 +167,13 @@ public sealed record LearnedLimit(string EniId, int Most, DateTimeOffset At, Tim
 }
 
 /// <summary>A subnet beside the node's own.</summary>
-public sealed record SiblingSubnet(string SubnetId, Cidr Cidr);
+public sealed record SiblingSubnet(string SubnetId, Cidr Cidr) : DocumentPart;
 
 /// <summary>What EC2 gave to an interface in one piece, and what is in the executor's lease.</summary>
 /// <param name="Block">Which.</param>
 /// <param name="AskedBackAt">The lease version that asked it back; null while it may be used.</param>
 /// <param name="IsLost">Someone else has taken it from the interface: it is asked back, and pods that have it have no network.</param>
-public sealed record HeldBlock([property: JsonPropertyName("address")] Block Block, long? AskedBackAt = null, bool IsLost = false);
+public sealed record HeldBlock([property: JsonPropertyName("address")] Block Block, long? AskedBackAt = null, bool IsLost = false) : DocumentPart;
 
 /// <summary>One address of a block.</summary>
 /// <param name="Address">Which.</param>
@@ -186,13 +182,26 @@ public sealed record HeldBlock([property: JsonPropertyName("address")] Block Blo
 public readonly record struct HeldAddress(Ip Address, Block Block, long? AskedBackAt);
 
 /// <summary>An EC2 change, stored before it is tried.</summary>
-public sealed record Intent
+public sealed record Intent : DocumentPart
 {
     /// <summary>Unique for the node: names it in the subnet's ledger.</summary>
     public required string Id { get; init; }
 
     /// <summary>What is changed.</summary>
-    public required IntentKind Kind { get; init; }
+    [JsonIgnore]
+    public IntentKind Kind
+    {
+        get => _kind;
+        init => KindName = value.ToString();
+    }
+
+    /// <summary>Its kind as it is stored: the name of one that this silo does not know stays.</summary>
+    [JsonPropertyName("kind")]
+    public string KindName
+    {
+        get;
+        init => (field, _kind) = (value, Enum.TryParse(value, out IntentKind kind) ? kind : IntentKind.Unknown);
+    } = nameof(IntentKind.Unknown);
 
     /// <summary>The interface; empty for a new one until EC2 has made it.</summary>
     public required string EniId { get; init; }
@@ -230,15 +239,23 @@ public sealed record Intent
     /// <summary>An answer was lost at some time: names that EC2 says are taken may be taken by this very intent.</summary>
     public bool WasUnknown { get; init; }
 
+    private readonly IntentKind _kind;
+
+    /// <summary>Whether a look is to show what became of it.</summary>
+    [JsonIgnore]
+    public bool WaitsForLook => EffectUnknown && Kind != IntentKind.Unknown;
+
     /// <summary>Addresses for pods that it brings.</summary>
     [JsonIgnore]
     public int Drawing => Kind is IntentKind.Draw or IntentKind.DrawCounted or IntentKind.AddInterface ? Count * (OfPrefixes ? Block.PrefixSize : 1) : 0;
 }
 
 /// <summary>What an intent changes.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<IntentKind>))]
 public enum IntentKind
 {
+    /// <summary>A newer silo has begun it, and a newer one ends it: it is kept as it is (ADR 0011).</summary>
+    Unknown,
+
     /// <summary>AssignPrivateIpAddresses with names.</summary>
     Draw,
 
@@ -257,4 +274,4 @@ public enum IntentKind
 
 /// <summary>What left an interface.</summary>
 /// <param name="At">UTC, the silo's clock.</param>
-public sealed record DepartedBlock([property: JsonPropertyName("address")] Block Block, string EniId, DateTimeOffset At);
+public sealed record DepartedBlock([property: JsonPropertyName("address")] Block Block, string EniId, DateTimeOffset At) : DocumentPart;

@@ -80,7 +80,7 @@ public sealed partial class NodeGrain
                 await StoreAsync(_doc with { AddressesPerInterface = known.AddressesPerInterface, MaxInterfaces = known.MaxInterfaces, TakesPrefixes = known.TakesPrefixes, LimitsNote = null });
             }
 
-            foreach (var id in _doc.Intents.Where(intent => intent.EffectUnknown).Select(intent => intent.Id).ToArray())
+            foreach (var id in _doc.Intents.Where(intent => intent.WaitsForLook).Select(intent => intent.Id).ToArray())
             {
                 if (_doc.Intents.FirstOrDefault(one => one.Id == id) is not { EffectUnknown: true } intent)
                 {
@@ -102,7 +102,7 @@ public sealed partial class NodeGrain
         var now = time.GetUtcNow();
         _viewedAt ??= now;
         var isHeard = _report is not null && (now - _reportAt).Duration() < LookAgain;
-        var isNeeded = _doc.Interfaces.IsEmpty ? isHeard : _doc.Intents.Any(intent => intent.EffectUnknown)
+        var isNeeded = _doc.Interfaces.IsEmpty ? isHeard : _doc.Intents.Any(intent => intent.WaitsForLook)
             || ((isHeard || !_isEnded) && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 || !Policy.Provisions ? AbsenceProvesNothing : LookAgain));
         if (isNeeded && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
         {

@@ -147,7 +147,7 @@ public sealed partial class NodeGrain
     /// <summary>Device indexes of the default card at which an interface could still be attached, within the type's limit and the policy's.</summary>
     private IEnumerable<int> FreeDevices(NodeDocument document)
     {
-        var adding = document.Intents.Where(intent => intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface).Select(intent => intent.DeviceIndex).ToArray();
+        var adding = document.Intents.Where(intent => intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface or IntentKind.Unknown).Select(intent => intent.DeviceIndex).ToArray();
         int[] taken = [.. document.Interfaces.Select(eni => eni.DeviceIndex), .. adding, .. document.ForeignDevices];
         return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, Math.Min(document.InterfacesAllowed(time.GetUtcNow()), Policy.MaxEnis ?? int.MaxValue) - taken.Length));
     }
@@ -166,7 +166,7 @@ public sealed partial class NodeGrain
         return new EniState
         {
             EniId = eni.EniId,
-            MayGo = eni is { DeviceIndex: not 0, IsPinned: false, IsLost: false }, // A lost one goes its own way: it may be somebody else's by now.
+            MayGo = eni is { DeviceIndex: not 0, IsPinned: false, IsLost: false } && !intents.Any(intent => intent.Kind == IntentKind.Unknown), // A lost one goes its own way: it may be somebody else's by now.
             ForPods = eni.DeviceIndex != 0 || !Policy.CustomNetworking,
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
             Room = eni.IsLost || Rests(eni.EniId, now) ? 0 : Math.Max(0, _doc.SlotsOf(eni.EniId, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),

@@ -20,7 +20,7 @@ public sealed partial class NodeGrain
     /// <inheritdoc/>
     public Task NotDescribedAsync(Reason why)
     {
-        if (_doc.Interfaces.IsEmpty || _doc.Intents.Any(intent => intent.EffectUnknown))
+        if (_doc.Interfaces.IsEmpty || _doc.Intents.Any(intent => intent.WaitsForLook))
         {
             Trouble(why);
         }

@@ -118,7 +118,7 @@ public sealed partial class NodeGrain
 
     private NodeDocument WithDraw(NodeDocument document, PoolAction.Draw draw)
     {
-        if (document.Intents.Any(intent => intent.EniId == draw.EniId && intent.Kind != IntentKind.Return))
+        if (document.Intents.Any(intent => intent.EniId == draw.EniId && intent.Kind is not (IntentKind.Return or IntentKind.Unknown)))
         {
             return document; // One at a time.
         }
@@ -221,7 +221,7 @@ public sealed partial class NodeGrain
     private void RunDue(CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
-        foreach (var intent in _doc.Intents.Where(intent => Policy.Provisions || IsForLost(intent))) // What has been begun waits, as it is, until provisioning is on again.
+        foreach (var intent in _doc.Intents.Where(intent => intent.Kind != IntentKind.Unknown && (Policy.Provisions || IsForLost(intent)))) // What has been begun waits, as it is, until provisioning is on again.
         {
             var isDue = !_lost && !IsHeld && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now) && !TakesWhatIsUsed(intent);
             if (isDue && _running.Add(intent.Id))

@@ -1,14 +1,13 @@
 using System.Collections.Immutable;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Storage;
 
 namespace AwsVpcCni.Grains.Subnet;
 
 /// <summary>What is stored of one subnet, so that a fresh activation is not blind.</summary>
-public sealed record SubnetDocument
+public sealed record SubnetDocument : DocumentPart
 {
     /// <summary>Of this layout.</summary>
     public int Schema { get; init; } = 1;
@@ -36,16 +35,12 @@ public sealed record SubnetDocument
 
     /// <summary>How much was used until now; with what is set aside.</summary>
     public UsageHistory Usage { get; init; } = new();
-
-    /// <summary>What a newer silo wrote and this one does not know.</summary>
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
 /// <summary>Names set aside for one intent.</summary>
 /// <param name="AskedAt">When the intent last asked. UTC.</param>
 /// <param name="NodeChange">The number of the node document's last write when it asked.</param>
-public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Block> Names, DateTimeOffset AskedAt, long NodeChange = long.MaxValue);
+public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Block> Names, DateTimeOffset AskedAt, long NodeChange = long.MaxValue) : DocumentPart;
 
 /// <summary>An address that was drawn or returned by us.</summary>
 /// <param name="Change">The ledger's change number.</param>
@@ -53,4 +48,4 @@ public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArra
 /// <param name="NodeId">Who has said so.</param>
 /// <param name="NodeChange">The number of that node document's last write.</param>
 /// <param name="At">UTC.</param>
-public sealed record RecentChange(Ip Address, long Change, bool Used, string NodeId = "", long NodeChange = 0, DateTimeOffset At = default);
+public sealed record RecentChange(Ip Address, long Change, bool Used, string NodeId = "", long NodeChange = 0, DateTimeOffset At = default) : DocumentPart;

@@ -1,6 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Grains.Ec2;
@@ -13,17 +11,13 @@ using Orleans.Concurrency;
 namespace AwsVpcCni.Grains.Vpc;
 
 /// <summary>What is stored of one VPC.</summary>
-public sealed record VpcDocument
+public sealed record VpcDocument : DocumentPart
 {
     /// <summary>Of this layout.</summary>
     public int Schema { get; init; } = 1;
 
     /// <summary>The register: instances whose node grains have asked for a look, by id.</summary>
     public ImmutableSortedSet<string> Nodes { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
-
-    /// <summary>What a newer silo wrote and this one does not know.</summary>
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
 /// <summary>Reads EC2 for everybody: joins in batches, subnets when they are asked for, the whole VPC zone by zone each period.</summary>

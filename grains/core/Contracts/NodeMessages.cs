@@ -51,9 +51,12 @@ public readonly record struct Stamp(long Incarnation, long Number) : IComparable
 public sealed record Reason(ReasonCode Code, string Text);
 
 /// <summary>The causes that a waiting pod can have: the bound of the metric's label, too.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<ReasonCode>))]
+[JsonConverter(typeof(CodeJson<ReasonCode>))]
 public enum ReasonCode
 {
+    /// <summary>One that only a newer version knows.</summary>
+    Other,
+
     /// <summary>The node has just joined, and EC2 has not been read yet.</summary>
     NodeStarting,
 
@@ -114,9 +117,12 @@ public sealed record AssignRequest(Stamp Stamp, SandboxKey Sandbox, PodName Pod,
 public sealed record Refusal(Ip Address, RefusalCode Why, double? RestedSeconds);
 
 /// <summary>Why an executor refuses an offer.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<RefusalCode>))]
+[JsonConverter(typeof(CodeJson<RefusalCode>))]
 public enum RefusalCode
 {
+    /// <summary>One that only a newer version knows.</summary>
+    Other,
+
     /// <summary>The address is not in the lease.</summary>
     NotLeased,
 

@@ -85,6 +85,18 @@ public sealed class RoundTripTests
     }
 
     [Fact]
+    public void A_reason_or_refusal_of_a_newer_version_is_read_as_another_one()
+    {
+        var reply = JsonSerializer.Deserialize("""{"verdict":"notYet","why":{"code":"TooEarly","text":"because","next":1}}""", NodeJson.Default.AssignReply);
+        var request = JsonSerializer.Deserialize(
+            """{"stamp":{"incarnation":1,"number":2},"sandbox":{"containerId":"c","ifName":"eth0"},"pod":{"namespace":"","name":"","uid":""},"refused":[{"address":"10.0.0.9","why":"TooEarly","restedSeconds":null}]}""",
+            NodeJson.Default.AssignRequest);
+
+        Assert.Equal(new AssignReply.NotYet(new Reason(ReasonCode.Other, "because")), reply);
+        Assert.Equal(new Refusal(Ip.Parse("10.0.0.9"), RefusalCode.Other, null), Assert.Single(request!.Refused));
+    }
+
+    [Fact]
     public void What_the_quota_grain_is_asked_and_answers_survives()
     {
         var actions = Parts.GetRequiredService<Serializer<Ec2Action>>();

@@ -19,6 +19,9 @@ internal sealed class Answers(INodeApi api) : INodeApi
     /// <summary>Hints that a grain has sent: those that come of a stream's opening, two, are taken off.</summary>
     public int Hints => Volatile.Read(ref _hints);
 
+    /// <summary>ADDs that were answered with a reason that this build does not know.</summary>
+    public int Others { get; private set; }
+
     /// <summary>The longest time from a call that got no answer, or got it late, to the next answer, since this was taken last.</summary>
     public TimeSpan TakeLongest()
     {
@@ -36,6 +39,7 @@ internal sealed class Answers(INodeApi api) : INodeApi
         {
             var reply = await api.AssignAsync(request, cancellation);
             LastAssign = (request.Sandbox, $"{reply}");
+            Others += reply is AssignReply.NotYet { Why.Code: ReasonCode.Other } ? 1 : 0;
             return reply;
         }
         catch (NodeApiException e)

@@ -25,6 +25,13 @@ internal sealed class Books(DynamoDbStore store, Ec2Process ec2)
     public async Task<AddressRow?> RowOfAsync(string instanceId, Ip address, CancellationToken cancellation) =>
         (await store.Book().ReadNodeAsync(instanceId, cancellation)).FirstOrDefault(row => row.Address == address);
 
+    public async Task<NodeDocument> DocumentOfAsync(string instanceId)
+    {
+        var stored = new GrainState<NodeDocument>();
+        await store.Documents().ReadStateAsync("node", GrainId.Create("node", instanceId), stored);
+        return stored.State!;
+    }
+
     private async Task<string?> WhyRowsDifferAsync(FleetNode node, CancellationToken cancellation)
     {
         var claims = Claims();
@@ -39,14 +46,12 @@ internal sealed class Books(DynamoDbStore store, Ec2Process ec2)
 
     private async Task<string?> WhyDocumentDiffersAsync(FleetNode node, CancellationToken cancellation)
     {
-        var stored = new GrainState<NodeDocument>();
-        await store.Documents().ReadStateAsync("node", GrainId.Create("node", node.Id), stored);
-        var document = stored.State!;
+        var document = await DocumentOfAsync(node.Id);
         var inEc2 = (await ec2.StateAsync(cancellation)).Interfaces.Where(eni => eni.Instance == node.Id)
             .SelectMany(eni => eni.Addresses.Skip(1), (eni, address) => (Ip.Parse(address), eni.Id)).ToHashSet();
         var inDocument = document.Interfaces.SelectMany(eni => eni.Addresses, (eni, held) => (held.Address, eni.EniId)).ToHashSet();
         var inLease = node.Lease.Slots.Where(slot => slot.Value.Leased).Select(slot => (slot.Key, slot.Value.EniId)).ToHashSet();
-        return document.Intents is not [] ? $"intents {string.Join(' ', document.Intents.Select(intent => intent.Kind))}"
+        return document.Intents.Any(intent => intent.Kind != IntentKind.Unknown) ? $"intents {string.Join(' ', document.Intents.Select(intent => intent.Kind))}"
             : !inEc2.SetEquals(inDocument) ? $"EC2 {Text(inEc2)}, document {Text(inDocument)}"
             : !inLease.SetEquals(inDocument) ? $"lease {Text(inLease)}, document {Text(inDocument)}"
             : null;

@@ -32,6 +32,9 @@ internal sealed partial class SiloProcesses(
     /// <summary>Over the settings of all, of one silo.</summary>
     public Dictionary<int, Dictionary<string, string>> Own { get; } = [];
 
+    /// <summary>Of silos that are of another build when they are started next.</summary>
+    public Dictionary<int, string?> Programs { get; } = [];
+
     /// <summary>For files of who uses them.</summary>
     public DirectoryInfo Folder { get; } = Directory.CreateTempSubdirectory("avc-silos-");
 
@@ -74,7 +77,7 @@ internal sealed partial class SiloProcesses(
     {
         var key = Path.Combine(Folder.FullName, "key.pub");
         File.WriteAllText(key, _key.ExportSubjectPublicKeyInfoPem());
-        var start = dynamo.Inside(LogOf(number), [program ?? Path.Combine(AppContext.BaseDirectory, "silo"), .. words]);
+        var start = dynamo.Inside(LogOf(number), [Programs.GetValueOrDefault(number) ?? program ?? Path.Combine(AppContext.BaseDirectory, "silo"), .. words]);
         var all = new Dictionary<string, string>
         {
             ["AWS_ACCESS_KEY_ID"] = DynamoDbProxy.AccessKey,
