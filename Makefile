@@ -28,7 +28,7 @@ wiring := tests/wiring/bin/Release/net10.0/AwsVpcCni.Tests.Wiring
 cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate mutations soak wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store check clean
+.PHONY: help setup build publish test test-unit simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -59,6 +59,10 @@ mutations: ## What must not be missing is taken out, one thing after another: th
 soak: $(built-cluster) ## Of three silos on DynamoDB Local one is killed, another stands still, RUNS=n times (10), while pods come and go on 50 nodes; root.
 	@scripts/setup.sh dynamodb
 	@$(cluster) soak $(or $(RUNS),10)
+
+upgrade: $(built-cluster) ## Three silos are replaced one by one by those of a next build (tests/upgrade/next.patch), and back, while pods come and go; root.
+	@scripts/setup.sh dynamodb
+	@FILTER='-class *.UpgradeTests' scripts/test.sh cluster
 
 wiring: build $(plugin) ## Netlink, wiring and the emulator's fabric, in namespaces of their own.
 	@scripts/test.sh wiring
