@@ -19,6 +19,9 @@ internal sealed class Answers(INodeApi api) : INodeApi
     /// <summary>Hints that a grain has sent: those that come of a stream's opening, two, are taken off.</summary>
     public int Hints => Volatile.Read(ref _hints);
 
+    /// <summary>How often an ADD was offered an address.</summary>
+    public int Offers { get; private set; }
+
     /// <summary>ADDs that were answered with a reason that this build does not know.</summary>
     public int Others { get; private set; }
 
@@ -39,6 +42,7 @@ internal sealed class Answers(INodeApi api) : INodeApi
         {
             var reply = await api.AssignAsync(request, cancellation);
             LastAssign = (request.Sandbox, $"{reply}");
+            Offers += reply is AssignReply.Offered ? 1 : 0;
             Others += reply is AssignReply.NotYet { Why.Code: ReasonCode.Other } ? 1 : 0;
             return reply;
         }
