@@ -7,7 +7,7 @@ patch=$PWD/tests/upgrade/next.patch
 copy=$PWD/artifacts/upgrade
 mkdir -p "$copy"
 find "$copy" \( -name bin -o -name obj \) -prune -o -type f -exec rm -f {} +
-tar -c --exclude=bin --exclude=obj silo grains global.json Directory.*.props .editorconfig BannedSymbols.txt | tar -x -C "$copy"
+tar -c --exclude=bin --exclude=obj silo grains global.json Directory.*.props .editorconfig BannedSymbols.txt | tar -xm -C "$copy"
 cd "$copy"
 # Of the repository around it git must not know: what it ignores there it would not patch.
 if ! GIT_CEILING_DIRECTORIES=$(dirname "$copy") git apply -C1 --recount "$patch"; then

@@ -5,7 +5,7 @@
 # FILTER='-class *PluginTests' narrows it down, in the xunit runner's words; a project that has none of these is then passed over.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-patience=1800 # Seconds that a project may take.
+patience=2700 # Seconds that a project may take.
 
 declare -A programs=(
     [unit]=AwsVpcCni.Tests.Unit

@@ -61,6 +61,10 @@ public sealed record NodeDocument : DocumentPart
     /// <summary>Addresses that left an interface not long ago: a late duplicate of their return would hit them there.</summary>
     public ImmutableArray<DepartedBlock> Departed { get; init; } = [];
 
+    /// <summary>Whether an intent is under way that this silo can carry out; one of a newer silo's lies there until a newer silo comes.</summary>
+    [JsonIgnore]
+    public bool IsBusy => Intents.Any(intent => intent.Kind != IntentKind.Unknown);
+
     /// <summary>The interface with this id; null when we manage none such.</summary>
     public EniDocument? Eni(string eniId) => Interfaces.FirstOrDefault(eni => eni.EniId == eniId);
 

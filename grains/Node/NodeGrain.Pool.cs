@@ -148,7 +148,7 @@ public sealed partial class NodeGrain
     private IEnumerable<int> FreeDevices(NodeDocument document)
     {
         var adding = document.Intents.Where(intent => intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface or IntentKind.Unknown).Select(intent => intent.DeviceIndex).ToArray();
-        int[] taken = [.. document.Interfaces.Select(eni => eni.DeviceIndex), .. adding, .. document.ForeignDevices];
+        int[] taken = [.. document.Interfaces.Select(eni => eni.DeviceIndex).Concat(adding).Concat(document.ForeignDevices).Distinct()]; // An intent of a newer silo may be of one that is there.
         return Enumerable.Range(1, 64).Where(index => !taken.Contains(index)).Take(Math.Max(0, Math.Min(document.InterfacesAllowed(time.GetUtcNow()), Policy.MaxEnis ?? int.MaxValue) - taken.Length));
     }
 
@@ -196,6 +196,6 @@ public sealed partial class NodeGrain
         return new BlockState(block, onPods, cooling, isRipe);
     }
 
-    private bool IsFull() => !IsHeld && !_doc.Interfaces.IsEmpty && _doc.Intents.IsEmpty && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni =>
+    private bool IsFull() => !IsHeld && !_doc.Interfaces.IsEmpty && !_doc.IsBusy && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni =>
         eni.Blocks.Length >= _doc.SlotsOf(eni.EniId, time.GetUtcNow()) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
 }

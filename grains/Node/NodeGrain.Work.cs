@@ -95,7 +95,7 @@ public sealed partial class NodeGrain
         var state = State(now);
         var plan = PoolPlanner.Plan(state, Policy, new ExpectedWaits(WaitOf(Ec2Action.AssignPrivateIpAddresses, now),
             WaitOf(Ec2Action.CreateNetworkInterface, now) + WaitOf(Ec2Action.AttachNetworkInterface, now) + AttachingTakes));
-        if (plan.IsEmpty && _doc.Intents.IsEmpty && PoolPlanner.IsServed(state, Policy))
+        if (plan.IsEmpty && !_doc.IsBusy && PoolPlanner.IsServed(state, Policy))
         {
             _trouble = null; // It has what it wants.
         }

@@ -33,6 +33,7 @@ public interface IAddressBook
 
     /// <summary>Who has had the address on any node, and has it no more: what ended at or after <paramref name="from"/>, began at or before
     /// <paramref name="to"/>, and is not older than the history goes back.</summary>
+    /// <remarks>An offer that its executor did not use is among them, as an assignment of some seconds: the row stood meanwhile.</remarks>
     /// <returns>By beginning.</returns>
     Task<ImmutableArray<AddressRow>> ReadHistoryAsync(Ip address, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellation);
 }

@@ -46,7 +46,9 @@ internal sealed class DynamoDbChecks(Sender sender, Tables tables, IOptions<Stor
         var name = $"table {look.Table}";
         return look switch
         {
-            { Wrong: null, Expires: Tables.Grows } when options.Value.CreateTables => new Finding(
+            { Wrong: null, Expires: Tables.Grows } when !options.Value.CreateTables => new Finding(
+                name, Outcome.Failed, $"{look.State}, {look.Billing}. Its items do not expire, so that it only grows, and Storage:CreateTables is false: turn its Time to Live on (`silo ipam tables create` does)."),
+            { Wrong: null, Expires: Tables.Grows } => new Finding(
                 name, Outcome.NotCheckable, $"{look.State}, {look.Billing}. Its items do not expire: the silo turns that on at its start (Storage:CreateTables), for which its role needs dynamodb:UpdateTimeToLive on it. `silo ipam tables create` does it now."),
             { Wrong: null } => new Finding(name, Outcome.Ok, $"{look.State}, {look.Billing}{(look.Expires is { } expires ? $", Time to Live {expires}" : "")}"),
             { IsMissing: true } when options.Value.CreateTables => new Finding(

@@ -46,7 +46,24 @@ public sealed class NewerDocumentTests
         Assert.Equal(3, (int)stored["interfaces"]![0]!["addresses"]!.AsArray().Single(one => one!["address"]!.ToJsonString() == JsonSerializer.Serialize(held, DocumentJson.Options))!["next"]!);
         Assert.Equal(4, (int)stored["departed"]![0]!["next"]!);
         Assert.True(JsonNode.DeepEquals(Probe(stored["interfaces"]![0]!), Without(stored["intents"]!.AsArray().Single()!, "ofPrefixes", "names", "heldBefore", "tags", "deviceIndex", "mac", "attachmentId", "wasUnknown")), stored["intents"]!.ToJsonString());
-        Assert.True(world.Ec2.Calls.Count(call => call.StartsWith("DescribeInstances", StringComparison.Ordinal)) < 4, string.Join("; ", world.Ec2.Calls));
+    }
+
+    /// <summary>What the newer silo has begun is of interfaces that are there, and takes no further place.</summary>
+    [Fact]
+    public async Task A_node_beside_what_a_newer_silo_has_begun_fills_all_of_its_interfaces_and_says_when_it_is_full()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { MinimumIps = 18, MaxEnis = 2 });
+        var id = world.Launch();
+        Write(world, id, document => document["intents"] = new JsonArray(Probe(document["interfaces"]![0]!), Probe(document["interfaces"]![0]!, "another-of-a-newer-silo")));
+        var executor = await world.JoinAsync(id);
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 18, "2 interfaces with 9 addresses each");
+        for (var pod = 0; pod < 18; pod++)
+        {
+            await executor.AddedAsync($"pod-{pod}");
+        }
+
+        Assert.Equal(ReasonCode.NodeFull, Assert.IsType<AssignReply.Never>(await executor.AddAsync("one-more")).Why.Code);
     }
 
     [Theory]
@@ -91,9 +108,9 @@ public sealed class NewerDocumentTests
         Assert.NotNull(stored[nameof(Ec2Action.AssignPrivateIpAddresses)]);
     }
 
-    private static JsonObject Probe(JsonNode eni) => new()
+    private static JsonObject Probe(JsonNode eni, string id = "of-a-newer-silo") => new()
     {
-        ["id"] = "of-a-newer-silo", ["kind"] = "Probe", ["eniId"] = (string)eni["eniId"]!, ["subnetId"] = "subnet-a", ["count"] = 0, ["effectUnknown"] = true, ["next"] = "x",
+        ["id"] = id, ["kind"] = "Probe", ["eniId"] = (string)eni["eniId"]!, ["subnetId"] = "subnet-a", ["count"] = 0, ["effectUnknown"] = true, ["next"] = "x",
     };
 
     private static JsonNode Without(JsonNode node, params string[] names)

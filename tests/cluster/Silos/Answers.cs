@@ -59,11 +59,15 @@ internal sealed class Answers(INodeApi api) : INodeApi
 
     public Task ListenAsync(Action hint, CancellationToken cancellation)
     {
-        Interlocked.Add(ref _hints, -2);
+        var opening = 2;
         return api.ListenAsync(
             () =>
             {
-                Interlocked.Increment(ref _hints);
+                if (Interlocked.Decrement(ref opening) < 0)
+                {
+                    Interlocked.Increment(ref _hints);
+                }
+
                 hint();
             }, cancellation);
     }

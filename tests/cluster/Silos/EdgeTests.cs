@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.Http.Json;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Tests.Cluster.Storage;
 using Xunit;
@@ -109,17 +108,10 @@ public sealed class EdgeTests(DynamoDbLocal dynamo)
     }
 
     /// <summary>The policy changes by the edge's HTTP API, and each node's grain tells its executor by the edge that there is news.</summary>
-    private async Task HintedAsync(Fleet fleet)
+    private static async Task HintedAsync(Fleet fleet)
     {
-        using var http = dynamo.Http();
-        var policy = new Uri($"http://127.0.0.1:{20000 + Edge}/v1/policy");
-        using var read = await http.GetAsync(policy, Cancellation);
-        var minimumIps = fleet.Nodes.Max(node => node.Lease.Slots.Count) + 2; // More than any of them has.
         var before = fleet.Nodes.Select(node => node.Answers.Hints).ToList();
-        using var change = new HttpRequestMessage(HttpMethod.Put, policy) { Content = JsonContent.Create(new { policy = new { minimumIps, warmIps = 1, cooldown = Fleet.Cooldown }, who = "ada", why = "a test" }) };
-        change.Headers.IfMatch.Add(read.Headers.ETag!);
-        using var changed = await http.SendAsync(change, Cancellation);
-        Assert.Equal(HttpStatusCode.OK, changed.StatusCode);
+        await fleet.RaiseAsync(Edge, Cancellation);
         await fleet.Silos.UntilAsync("each executor to be hinted", () => Task.FromResult(fleet.Nodes.Zip(before).All(node => node.First.Answers.Hints > node.Second)), Cancellation);
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Http.Json;
 using AwsVpcCni.Tests.Cluster.Storage;
 using AwsVpcCni.VpcEmulator.Control;
 using AwsVpcCni.VpcEmulator.Model;
@@ -119,6 +120,31 @@ internal sealed class Fleet : IAsyncDisposable
             id, dynamo, Silos, [.. doors.Select((_, n) => SiloProcesses.DoorOf(doors[(index + n) % doors.Length]))], IsAttachedAsync(id), Register))];
         await Task.WhenAll(Nodes.Select(node => node.ServableAsync(cancellation))).WaitAsync(SiloProcesses.Patience, cancellation);
         _watching = Task.Run(WatchAsync, CancellationToken.None);
+    }
+
+    /// <summary>By the policy API of this silo or edge each node gets two addresses more than any of them has.</summary>
+    public async Task RaiseAsync(int silo, CancellationToken cancellation)
+    {
+        var policy = new Uri($"http://127.0.0.1:{20000 + silo}/v1/policy");
+        var said = "";
+        await Silos.UntilAsync(() => $"silo {silo} to take a policy: {said}", async () =>
+        {
+            using var read = await _http.GetAsync(policy, cancellation);
+            using var change = new HttpRequestMessage(HttpMethod.Put, policy)
+            {
+                Content = JsonContent.Create(new { policy = new { minimumIps = Nodes.Max(node => node.Lease.Slots.Count) + 2, warmIps = 1, cooldown = Cooldown }, who = "ada", why = "a test" }),
+            };
+            if (read.Headers.ETag is not { } version)
+            {
+                said = $"{read.StatusCode} {await read.Content.ReadAsStringAsync(cancellation)}";
+                return false;
+            }
+
+            change.Headers.IfMatch.Add(version);
+            using var changed = await _http.SendAsync(change, cancellation);
+            said = $"{changed.StatusCode} {await changed.Content.ReadAsStringAsync(cancellation)}";
+            return changed.IsSuccessStatusCode;
+        }, cancellation);
     }
 
     private Func<Core.Contracts.InterfaceOrder, Task<bool>> IsAttachedAsync(string id) => async order =>

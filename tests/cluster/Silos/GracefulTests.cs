@@ -40,7 +40,7 @@ public sealed class GracefulTests(DynamoDbLocal dynamo)
     {
         using var http = dynamo.Http();
         var ended = new AssignRequest(new Stamp(0, 1), new SandboxKey("probe", "eth0"), new PodName("", "", ""), ImmutableArray<Refusal>.Empty);
-        Assert.Equal(HttpStatusCode.OK, await SiloProcesses.ReadinessAsync(http, silo, Cancellation));
+        await fleet.Silos.ReadyAsync(silo, Cancellation);
         var began = TimeProvider.System.GetTimestamp();
         await fleet.Silos.SignalAsync(silo, "TERM", Cancellation);
         TimeSpan? notReady = null;

@@ -27,7 +27,7 @@ public sealed class LostStoreTests(DynamoDbLocal dynamo)
         await Task.Delay(ForAWhile, Cancellation);
         await first.StopAsync();
         await fleet.Books.AllAgreesAsync(fleet.Nodes, Cancellation);
-        var running = fleet.Nodes.SelectMany(node => node.Wired).ToDictionary();
+        var running = fleet.Nodes.SelectMany(node => node.Wired, (node, pod) => (Node: node.Id, Sandbox: pod.Key, Address: pod.Value)).ToList();
         Assert.NotEmpty(running);
 
         await using var churn = ChurnTests.Start(fleet, AddsPerSecond);
@@ -62,7 +62,12 @@ public sealed class LostStoreTests(DynamoDbLocal dynamo)
         await fleet.Silos.UntilAsync("each node's grain to offer an address", () => Task.FromResult(fleet.Nodes.Zip(offers).All(one => one.First.Answers.Offers > one.Second)), Cancellation);
 
         await ChurnTests.EndAsync(fleet, churn);
-        Assert.All(running, pod => Assert.Equal(pod.Value, fleet.Nodes.SelectMany(node => node.Wired).Single(one => one.Key == pod.Key).Value));
+        foreach (var (node, sandbox, address) in running)
+        {
+            var row = await fleet.Books.RowOfAsync(node, address, Cancellation);
+            Assert.True(row is { Released: null } && row.Sandbox == sandbox, $"{address} of {node} is on {sandbox}, and its row says {row?.Sandbox} {row?.Released}");
+        }
+
         var older = Enumerable.Range(1, Fleet.SiloCount).SelectMany(silo => File.ReadLines(fleet.Silos.LogOf(silo))).Count(line => line.Contains("NodeGrain[2115]", StringComparison.Ordinal));
         TestContext.Current.SendDiagnosticMessage("{0} pods ran through it; {1} times a node was newer than the store; {2} addresses were used again", running.Count, older, fleet.Register.Reused);
         Assert.True(isRestored || older > 0, "no node was newer than the store"); // Between two moments few nodes may have drawn or returned anything.

@@ -1,4 +1,3 @@
-using System.Globalization;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.NodeExecutor;
 using AwsVpcCni.NodeExecutor.Nftables;
@@ -105,22 +104,27 @@ public sealed class SnatTableTests
         var asking = Task.Run(async () =>
         {
             List<string?> seen = [];
-            while (!Volatile.Read(ref isOver))
+            while (!Volatile.Read(ref isOver) || seen.Count < 100)
             {
                 seen.Add(await vpc.SourceSeenAsync(SnatVpc.Second, "udp", "internet", SnatVpc.Internet));
             }
 
             return seen;
         });
-        for (var replaced = 1; replaced <= 1000; replaced++)
+        try
         {
-            Assert.True(vpc.LookAgain(facts[replaced % 2]));
+            for (var replaced = 1; replaced <= 1000; replaced++)
+            {
+                Assert.True(vpc.LookAgain(facts[replaced % 2]));
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref isOver, true);
         }
 
-        Volatile.Write(ref isOver, true);
         var all = await asking;
         Assert.All(all, seen => Assert.Equal(SnatVpc.Node.ToString(), seen));
-        Assert.True(all.Count > 100, string.Create(CultureInfo.InvariantCulture, $"{all.Count} connections"));
         await vpc.AssertNothingWasDroppedAsync();
     }
 
