@@ -58,6 +58,7 @@ public sealed class NewerDocumentTests
         var executor = await world.JoinAsync(id);
 
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 18, "2 interfaces with 9 addresses each");
+        await executor.SyncAsync(); // Both have been set up.
         for (var pod = 0; pod < 18; pod++)
         {
             await executor.AddedAsync($"pod-{pod}");

@@ -44,6 +44,14 @@ public sealed class EdgeTests(DynamoDbLocal dynamo)
             Assert.Empty(churn.Failures);
         }
 
+        foreach (var node in fleet.Nodes)
+        {
+            foreach (var sandbox in node.Wired.Keys)
+            {
+                await node.DeleteAsync(sandbox); // So that each lease has addresses.
+            }
+        }
+
         await fleet.Books.RowsAgreeAsync(fleet.Nodes, Cancellation);
 
         for (var silo = 1; silo <= SiloCount; silo++)
