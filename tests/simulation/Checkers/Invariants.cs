@@ -133,7 +133,8 @@ internal sealed class Invariants(World world)
         }
     }
 
-    /// <summary>What EC2 chose for a draw by count: such a draw is not sent again while an earlier try's addresses are on the interface, unseen.</summary>
+    /// <summary>What EC2 chose for a draw by count: such a draw is not sent again while an earlier try's addresses are on the interface, unseen;
+    /// what hands have taken meanwhile nobody can have seen.</summary>
     public void DrawnByCount(string eniId, IEnumerable<Block> drawn)
     {
         var intent = _documents.Values.SelectMany(document => document.Intents).FirstOrDefault(one => one.Kind == IntentKind.DrawCounted && one.EniId == eniId);
@@ -143,7 +144,7 @@ internal sealed class Invariants(World world)
         }
 
         Ip[] addresses = [.. drawn.SelectMany(block => block.Addresses)];
-        if (_drawnByCount.TryGetValue(intent.Id, out var earlier) && world.Vpc.FindEni(eniId)!.Delivered.Select(Ip.From).Intersect(earlier).Any())
+        if (_drawnByCount.TryGetValue(intent.Id, out var earlier) && world.Vpc.FindEni(eniId)!.Delivered.Select(Ip.From).Intersect(earlier.Except(TakenByHands)).Any())
         {
             Fail($"{intent.Id} has drawn {string.Join(", ", addresses)} by count for {eniId}, and has drawn {string.Join(", ", earlier)} before");
         }
