@@ -8,11 +8,12 @@ internal sealed class Pulse
 
     internal Task Next => next.Task;
 
+    /// <summary>Whoever waits goes on after what runs now, on its scheduler: nothing changes under the caller's feet.</summary>
     internal void Fire()
     {
         var fired = next;
         next = new TaskCompletionSource();
-        fired.TrySetResult();
+        Task.Factory.StartNew(static fired => ((TaskCompletionSource)fired!).TrySetResult(), fired, CancellationToken.None, TaskCreationOptions.DenyChildAttach, TaskScheduler.Current);
     }
 }
 
