@@ -228,8 +228,15 @@ public sealed partial class NodeGrain
     private static EniDocument Drawn(EniDocument eni, ImmutableArray<Block> names) =>
         eni with { Blocks = [.. eni.Blocks.Concat(names.Select(name => new HeldBlock(name))).DistinctBy(held => held.Block).OrderBy(held => held.Block)] };
 
-    /// <summary>What has left an interface not long ago, and may be shown there once more.</summary>
-    private IEnumerable<DepartedBlock> Gone(NodeDocument document, DateTimeOffset now) => document.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain);
+    /// <summary>What has left an interface not long ago, and may be shown there once more; or is there, around what the document still holds.</summary>
+    private IEnumerable<DepartedBlock> Gone(NodeDocument document, DateTimeOffset now) => document.Departed.Where(one => now - one.At < settings.Timing.NotNamedAgain || document.Holds(one.Block));
+
+    /// <summary>Without these blocks of the interface. A draw by count may have brought a /28 around one: from now on looks may find that.</summary>
+    private NodeDocument Without(NodeDocument document, EniDocument eni, ImmutableArray<Block> blocks)
+    {
+        var (now, next) = (time.GetUtcNow(), document.WithEni(eni with { Blocks = eni.Blocks.RemoveAll(held => blocks.Contains(held.Block)) }));
+        return next with { Departed = [.. Gone(document, now).Select(gone => document.Holds(gone.Block) && !next.Holds(gone.Block) ? gone with { At = now } : gone)] };
+    }
 
     private NodeDocument WithDeparted(NodeDocument document, Intent intent)
     {

@@ -56,7 +56,7 @@ public sealed partial class NodeGrain
 
             var next = eni.IsLost
                 ? _doc with { Interfaces = _doc.Interfaces.Remove(eni), ForeignDevices = _doc.ForeignDevices.Add(eni.DeviceIndex) } // It may still be there.
-                : _doc.WithEni(eni with { Blocks = eni.Blocks.RemoveAll(held => blocks.Contains(held.Block)) });
+                : Without(_doc, eni, blocks);
             if (await StoreAsync(next with { LeaseVersion = next.LeaseVersion + 1 }))
             {
                 _viewedAt = eni.IsLost ? DateTimeOffset.MinValue : _viewedAt; // A look shows whether its place is free.

@@ -213,7 +213,7 @@ public sealed partial class NodeGrain
     private NodeDocument WithReturn(NodeDocument document, EniDocument eni, ImmutableHashSet<Block> blocks)
     {
         ImmutableArray<Block> names = [.. eni.Blocks.Select(held => held.Block).Where(blocks.Contains)];
-        return names.IsEmpty ? document : document.WithEni(eni with { Blocks = eni.Blocks.RemoveAll(held => blocks.Contains(held.Block)) })
+        return names.IsEmpty ? document : Without(document, eni, names)
             .WithIntent("", new Intent { Id = NewId(document), Kind = IntentKind.Return, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = names.Length, Names = names });
     }
 

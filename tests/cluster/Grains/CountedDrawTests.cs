@@ -1,5 +1,7 @@
+using System.Net;
 using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
@@ -14,7 +16,8 @@ namespace AwsVpcCni.Tests.Cluster.Grains;
 public sealed class CountedDrawTests
 {
     private static readonly PoolPolicy Four = new() { WarmIps = 4 };
-    private static readonly Ip Drawn = Ip.Parse("10.0.0.200");
+    private static readonly Ip Drawn = Ip.Parse("10.0.0.100");
+    private static readonly Ip Beside = Ip.Parse("10.0.0.101"); // In its /28.
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -135,11 +138,49 @@ public sealed class CountedDrawTests
         Assert.Equal(4, Held(world));
     }
 
+    /// <summary>Hands take an address, its pod keeps it, and EC2 chooses a /28 around it for a draw by count. Simulation, seed 435.</summary>
+    [Fact]
+    public async Task A_prefix_around_what_a_pod_keeps_for_long_is_ours_once_the_pod_has_ended()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { MinimumIps = 1, MaxEnis = 1 });
+        var id = world.Launch();
+        WriteOpenDraw(world, id, ago: TimeSpan.FromHours(1), document => document with
+        {
+            Interfaces = [document.Interfaces[0] with { Blocks = [new HeldBlock(new Block(Drawn))] }],
+            Intents = [document.Intents[0] with { OfPrefixes = true, HeldBefore = [new Block(Drawn)] }],
+        });
+        world.Ec2.ByHand(vpc =>
+        {
+            vpc.UnassignPrivateIpAddresses(vpc.Enis.Single().Id, [Drawn.ToIPAddress()]);
+            return vpc.AssignIpv4Prefixes(vpc.Enis.Single().Id, [IPNetwork.Parse("10.0.0.96/28")]);
+        });
+        var executor = await world.JoinAsync(id);
+        Assert.Equal(Drawn, await executor.AddedAsync("pod"));
+        await ForAsync(world, executor, TimeSpan.FromMinutes(30), orders => Assert.DoesNotContain(orders.Lease, one => one.Address == Beside));
+        Assert.Equal(BlockStage.LostOnPod, Assert.Single(await executor.Node.LivesAsync(), life => life.Block == new Block(Drawn)).Stage);
+
+        await executor.DeletedAsync("pod");
+        await ForAsync(world, executor, TimeSpan.FromMinutes(15), _ => { });
+        Assert.Contains("Unassign 10.0.0.96/28", world.Ec2.Calls); // More than the policy wants: it goes back.
+        Assert.Empty(world.Ec2.ByHand(vpc => vpc.Enis.Single().Prefixes));
+    }
+
+    private static Task<NodeOrders> ForAsync(GrainWorld world, FakeExecutor executor, TimeSpan length, Action<NodeOrders> look)
+    {
+        var until = world.Time.GetUtcNow() + length;
+        return GrainWorld.UntilAsync(executor, orders =>
+        {
+            look(orders);
+            world.Time.Shift(TimeSpan.FromSeconds(10));
+            return world.Time.GetUtcNow() >= until;
+        }, "time to pass");
+    }
+
     private static int Looks(GrainWorld world) => world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces i-", StringComparison.Ordinal));
 
     /// <summary>The document of a node whose open draw by count, and nothing else, may have brought <see cref="Drawn"/>: EC2 shows it on its interface.</summary>
     /// <param name="ago">When that address has left the same interface.</param>
-    private static void WriteOpenDraw(GrainWorld world, string id, TimeSpan ago)
+    private static void WriteOpenDraw(GrainWorld world, string id, TimeSpan ago, Func<NodeDocument, NodeDocument>? but = null)
     {
         var eni = world.Ec2.ByHand(vpc =>
         {
@@ -156,7 +197,7 @@ public sealed class CountedDrawTests
             Intents = [new Intent { Id = id + "/3.0", Kind = IntentKind.DrawCounted, EniId = eni.Id, SubnetId = "subnet-a", Count = 1, EffectUnknown = true, WasUnknown = true }],
             Departed = [new DepartedBlock(new Block(Drawn), eni.Id, world.Time.GetUtcNow() - ago)],
         };
-        world.Documents.Write("node", Orleans.Runtime.GrainId.Create("node", id), JsonSerializer.Serialize(document, DocumentJson.Options), null);
+        world.Documents.Write("node", Orleans.Runtime.GrainId.Create("node", id), JsonSerializer.Serialize(but?.Invoke(document) ?? document, DocumentJson.Options), null);
     }
 
     private static int Held(GrainWorld world) => world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count);

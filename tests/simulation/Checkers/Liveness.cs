@@ -97,9 +97,15 @@ internal sealed class Liveness(World world)
 
         // One that hands have detached stays on record while a pod is on it.
         var known = document.Interfaces.Where(eni => !(eni.IsLost && eni.Addresses.Any(held => claimed.Contains(held.Address)))).ToDictionary(eni => eni.EniId, eni => (Ip[])[.. eni.Addresses.Select(held => held.Address).Except(eni.Blocks.Where(IsTaken).Select(held => held.Block.First))], StringComparer.Ordinal);
+        // A /28 that EC2 has chosen around what a pod keeps of an interface: on record, and taken in or returned once the pod has ended (seed 435).
+        var around = (from eni in document.Interfaces
+            from held in eni.Blocks.Where(IsTaken)
+            from gone in document.Departed.Where(gone => gone.EniId == eni.EniId && gone.Block.Contains(held.Block.First))
+            from address in gone.Block.Addresses
+            select address).ToHashSet();
         // One that hands have made is ours or theirs as the policy and the first look have it.
         bool IsOurs(Eni eni) => !world.IsForeign(eni) && (!world.Forgotten.Contains(eni.Id) || known.ContainsKey(eni.Id)) && (!world.MadeByHands.Contains(eni.Id) || (world.PolicyOf(machine.InstanceId).ManageUntagged && known.ContainsKey(eni.Id)));
-        var shown = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).Where(IsOurs).ToDictionary(eni => eni.Id, Held, StringComparer.Ordinal);
+        var shown = world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).Where(IsOurs).ToDictionary(eni => eni.Id, eni => (Ip[])[.. Held(eni).Where(address => !around.Contains(address))], StringComparer.Ordinal);
         if (shown.Count != known.Count || shown.Any(eni => !known.TryGetValue(eni.Key, out var held) || !held.Except(world.Invariants.TakenByHands).Except(world.AddedByHands).Order().SequenceEqual(world.WereHandsTakenIn(machine.InstanceId) ? eni.Value.Except(world.Invariants.TakenByHands).Except(world.AddedByHands) : eni.Value)))
         {
             return $"EC2 shows {Text(shown)}, the document has {Text(known)}";
