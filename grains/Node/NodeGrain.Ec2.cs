@@ -111,6 +111,10 @@ public sealed partial class NodeGrain
             case var _ when intent.Kind == IntentKind.Return:
                 await UnknownAsync(intent, refusal.Message); // Part of it may be gone already: look, then return the rest.
                 break;
+            case Ec2Fault.NoRoom when intent is { Kind: IntentKind.DrawCounted, Count: > 1 }:
+                _largestDraw = intent.Count / 2; // All or nothing, and nobody has counted what is free.
+                await DropAsync(intent, []);
+                break;
             case Ec2Fault.NoRoom:
                 Trouble(new Reason(intent.OfPrefixes ? ReasonCode.SubnetScattered : ReasonCode.SubnetEmpty,
                     $"{intent.SubnetId}: EC2 has no room for {What(intent)}. Add a subnet or a CIDR. {Ec2Reason.Short(refusal.Message)}"));

@@ -8,6 +8,7 @@ using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
+using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Grains;
@@ -36,6 +37,19 @@ public sealed class CountedDrawTests
 
         Assert.Contains(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
         Assert.Equal(5, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
+    }
+
+    [Fact] // EC2 gives all or nothing. Simulation, seed 949.
+    public async Task Where_the_subnet_has_fewer_than_are_asked_for_by_count_the_node_gets_those()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 8 }, "10.0.0.0/28");
+        var id = world.Launch();
+        world.Ec2.ByHand(vpc => vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 7 })); // Two are left.
+        world.Documents.Write("node", Orleans.Runtime.GrainId.Create("node", id), JsonSerializer.Serialize(new NodeDocument { NamesRefused = 3 }, DocumentJson.Options), null);
+        var executor = await world.JoinAsync(id);
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2, "both");
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Assign ", StringComparison.Ordinal)); // Only by count.
     }
 
     [Fact] // Simulation, seed 298.
