@@ -11,7 +11,7 @@ internal sealed class AddressUse
 {
     private readonly SortedDictionary<Ip, AddressRow> _rows = [];
     private readonly SortedDictionary<Ip, SandboxKey> _picked = []; // Being written: the next ADD must not pick it too.
-    private readonly Dictionary<Ip, Claim> _claims = []; // Of the last report.
+    private Dictionary<Ip, Claim> _claims = []; // Of the last report.
     private readonly Dictionary<Ip, TimeSpan> _freed = []; // Of the last report: how long each had rested then.
     private readonly Dictionary<SandboxKey, SortedSet<Ip>> _standing = []; // Its rows that are not released: one, and rarely more.
     private readonly HashSet<Ip> _onPods = [];
@@ -113,10 +113,11 @@ internal sealed class AddressUse
     }
 
     /// <summary>What the executor says; it replaces what it said before.</summary>
-    public void Report(NodeReport report, DateTimeOffset now)
+    /// <returns>The claims of before.</returns>
+    public IReadOnlyDictionary<Ip, Claim> Report(NodeReport report, DateTimeOffset now)
     {
-        Ip[] before = [.. _claims.Keys];
-        _claims.Clear();
+        var before = _claims;
+        _claims = [];
         _freed.Clear();
         _reportedAt = now;
         foreach (var claim in report.Claims)
@@ -129,10 +130,12 @@ internal sealed class AddressUse
             _freed[resting.Address] = TimeSpan.FromSeconds(resting.FreedSeconds);
         }
 
-        foreach (var address in before.Concat(_claims.Keys))
+        foreach (var address in before.Keys.Concat(_claims.Keys))
         {
             Reckon(address);
         }
+
+        return before;
     }
 
     private void Forget(Ip address)

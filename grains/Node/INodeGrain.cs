@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Storage;
 using Orleans.Concurrency;
 
 namespace AwsVpcCni.Grains.Node;
@@ -36,6 +38,9 @@ public interface INodeGrain : IGrainWithStringKey
 
     /// <summary>Each block that the node has, is getting or is giving back, and where it stands.</summary>
     Task<ImmutableArray<BlockLife>> LivesAsync();
+
+    /// <summary>Who has an address of the node now, since when; null for nobody.</summary>
+    Task<AddressRow?> HolderAsync(Ip address);
 
     /// <summary>The ADDs that have no address, those that have waited longest first, each with its reason.</summary>
     Task<ImmutableArray<WaitingPod>> WaitingAsync();

@@ -53,7 +53,10 @@ public sealed partial class NodeGrain
     {
         bool IsOvertaken() => !ReferenceEquals(_report, report);
         var now = time.GetUtcNow();
-        _use.Report(report, now);
+        var before = _use.Report(report, now);
+        // A report has shown it; or an executor that has ended since, which may have lost what it had claimed with its machine's power.
+        bool WasUsed(AddressRow row) => before.GetValueOrDefault(row.Address)?.Sandbox == row.Sandbox || row.Stamp.Incarnation < report.Stamp.Incarnation;
+        _ended.IntersectWith(report.Ended.Select(ended => ended.Stamp));
         foreach (var (sandbox, _) in _waiters.Where(waiter => waiter.Value.Stamp < report.Stamp).ToArray())
         {
             _waiters.Remove(sandbox);
@@ -66,10 +69,7 @@ public sealed partial class NodeGrain
 
         foreach (var ended in report.Ended)
         {
-            foreach (var row in RowsOf(ended.Sandbox, ended.Stamp))
-            {
-                await EndAsync(row, now - TimeSpan.FromSeconds(ended.FreedSeconds));
-            }
+            await EndNamedAsync(ended);
         }
 
         // What was offered and settled without a claim of just this address has ended: an ADD may have claimed another one.
@@ -80,7 +80,7 @@ public sealed partial class NodeGrain
                 return;
             }
 
-            await EndAsync(row, now);
+            await EndAsync(row, now, WasUsed(row));
         }
 
         // What the document does not list gets its row once a look has shown it; until then the claim alone keeps it from others.
@@ -98,18 +98,14 @@ public sealed partial class NodeGrain
                     continue; // As it should be; or an offer under way, which the executor will refuse.
                 }
 
-                await EndAsync(standing, now);
+                await EndAsync(standing, now, WasUsed(standing));
                 if (IsOvertaken())
                 {
                     return;
                 }
             }
 
-            var row = new AddressRow
-            {
-                NodeId = InstanceId, Address = claim.Address, Sandbox = claim.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
-                Since = now - TimeSpan.FromSeconds(claim.HeldSeconds),
-            };
+            var row = RowOf(claim, now);
             _use.Set(await book.TryAssignAsync(row, CancellationToken.None) ?? row);
             LogReported(InstanceId, claim.Sandbox, claim.Address);
         }

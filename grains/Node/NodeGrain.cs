@@ -97,7 +97,7 @@ public sealed partial class NodeGrain(
             }
 
             // An older ADD of this sandbox, or an address that the executor cannot use: that row has ended.
-            await EndAsync(row, time.GetUtcNow());
+            await EndAsync(row, time.GetUtcNow(), _use.ClaimOf(row.Address)?.Sandbox == row.Sandbox);
         }
 
         if (PickFor(request) is not { } picked)
@@ -127,15 +127,10 @@ public sealed partial class NodeGrain(
     {
         ThrowIfLost();
         _waiters.Remove(request.Sandbox);
-        var rows = RowsOf(request.Sandbox, request.Stamp);
-        foreach (var row in rows)
-        {
-            await EndAsync(row, time.GetUtcNow() - TimeSpan.FromSeconds(request.FreedSeconds));
-        }
-
+        var isKnown = await EndNamedAsync(new EndedAssignment(request.Sandbox, request.Address, request.Stamp, request.FreedSeconds) { Had = request.Had });
         ThrowIfLost(); // What a lost activation says is no acknowledgement.
         Kick();
-        return new ReleaseReply { Known = rows.Length > 0 };
+        return new ReleaseReply { Known = isKnown };
     }
 
     /// <inheritdoc/>
@@ -204,29 +199,7 @@ public sealed partial class NodeGrain(
             : Offer(address, request);
     }
 
-    private async Task EndAsync(AddressRow row, DateTimeOffset freed)
-    {
-        var ended = row with { Released = freed };
-        _use.Set(ended); // Before the await; a store that is away makes the caller ask again.
-        try
-        {
-            if (!await book.TryReleaseAsync(ended, CancellationToken.None))
-            {
-                Lose("the row of " + row.Address + " is not the one that was read");
-            }
-        }
-        catch (StoreException)
-        {
-            _use.Set(row);
-            throw;
-        }
-
-        LogReleased(InstanceId, row.Sandbox, row.Address);
-    }
-
     private EniDocument? EniOf(Ip address) => _eniOf.GetValueOrDefault(address);
-
-    private AddressRow[] RowsOf(SandboxKey sandbox, Stamp upTo) => [.. _use.RowsOf(sandbox).Where(row => row.Stamp <= upTo)];
 
     private AssignReply.NotYet Ended() => new(_lostWhy!);
 

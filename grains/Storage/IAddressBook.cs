@@ -27,39 +27,52 @@ public interface IAddressBook
     /// <returns>True when the row is now released (also when it was before); false when there is no such row.</returns>
     Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation);
 
+    /// <summary>The same for an offer that its executor has not used: it was nobody's, and is in no history.</summary>
+    /// <param name="offer">With the moment of its end.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <returns>As of <see cref="TryReleaseAsync"/>.</returns>
+    Task<bool> TryWithdrawAsync(AddressRow offer, CancellationToken cancellation);
+
     /// <summary>Takes the row of an address that is returned to EC2 away, if it is released.</summary>
     /// <returns>True when there is no row any more.</returns>
     Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation);
 
     /// <summary>Who has had the address on any node, and has it no more: what ended at or after <paramref name="from"/>, began at or before
     /// <paramref name="to"/>, and is not older than the history goes back.</summary>
-    /// <remarks>An offer that its executor did not use is among them, as an assignment of some seconds: the row stood meanwhile.</remarks>
     /// <returns>By beginning.</returns>
     Task<ImmutableArray<AddressRow>> ReadHistoryAsync(Ip address, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellation);
 }
 
-/// <summary>One item of <c>addresses</c>.</summary>
+/// <summary>One item of <c>addresses</c>, or of its history.</summary>
+[GenerateSerializer, Immutable]
 public sealed record AddressRow
 {
     /// <summary>The instance; the hash key.</summary>
+    [Id(0)]
     public required string NodeId { get; init; }
 
     /// <summary>The range key.</summary>
+    [Id(1)]
     public required Ip Address { get; init; }
 
     /// <summary>Who has it, or had it last.</summary>
+    [Id(2)]
     public required SandboxKey Sandbox { get; init; }
 
     /// <summary>What people call the pod.</summary>
+    [Id(3)]
     public required PodName Pod { get; init; }
 
     /// <summary>Of the ADD.</summary>
+    [Id(4)]
     public required Stamp Stamp { get; init; }
 
     /// <summary>When it was assigned. UTC, the silo's clock.</summary>
+    [Id(5)]
     public required DateTimeOffset Since { get; init; }
 
     /// <summary>When it became free. UTC, the silo's clock. Null while the sandbox has it.</summary>
+    [Id(6)]
     public DateTimeOffset? Released { get; init; }
 }
 

@@ -97,6 +97,10 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
+    public Task<ImmutableArray<string>> HoldersOfAsync(Ip address) =>
+        Task.FromResult<ImmutableArray<string>>([.. _shares.Where(node => node.Value.Held.Contains(address)).Select(node => node.Key)]);
+
+    /// <inheritdoc/>
     public Task NoRoomAsync(string nodeId, bool onlyPrefixes)
     {
         var now = time.GetUtcNow();

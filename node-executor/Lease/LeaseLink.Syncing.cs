@@ -118,7 +118,7 @@ public sealed partial class LeaseLink
         try
         {
             var freed = ending.FreedAt is { } at ? (Now - at).TotalSeconds : 0;
-            await api.ReleaseAsync(new ReleaseRequest(stamp, ending.Sandbox, ending.Address, freed), either.Token);
+            await api.ReleaseAsync(new ReleaseRequest(stamp, ending.Sandbox, ending.Address, freed) { Had = ending.HadFor(Now) }, either.Token);
             answeredAt = Now;
             Lease = Lease.AcknowledgeRelease(stamp);
         }

@@ -37,7 +37,14 @@ public sealed record Asking(PodName Pod, long Number, TimeSpan Since, long Turn,
 /// <summary>An assignment that is over, and whose end no reply has acknowledged.</summary>
 /// <param name="Address">Null when none was claimed.</param>
 /// <param name="FreedAt">Boot-clock time; null while the link is still going away.</param>
-public sealed record Ending(SandboxKey Sandbox, Ip? Address, TimeSpan? FreedAt);
+public sealed record Ending(SandboxKey Sandbox, Ip? Address, TimeSpan? FreedAt)
+{
+    /// <summary>Of the claim; null without one, and for one of another boot, whose times mean nothing.</summary>
+    public Hold? Had { get; init; }
+
+    /// <summary>The claim as a silo is told of it.</summary>
+    internal EndedClaim? HadFor(TimeSpan now) => Had is { } had ? new EndedClaim(had.Pod, had.Stamp, (now - had.Since).TotalSeconds) : null;
+}
 
 /// <summary>A DEL has been here: an ADD that arrived before it must not claim any more.</summary>
 /// <param name="Turn">The DEL's place in the order of arrival.</param>

@@ -91,7 +91,7 @@ public sealed partial record NodeLease
     /// <summary>No pod of before is alive, and no time of before means anything: all rest from now on.</summary>
     private NodeLease AfterReboot(TimeSpan now)
     {
-        var next = this with { Ended = Ended.ToImmutableSortedDictionary(e => e.Key, e => e.Value with { FreedAt = now }) };
+        var next = this;
         foreach (var (sandbox, address) in Claims)
         {
             next = next.End(sandbox, address).Lease.LinkGone(sandbox, address, now);
@@ -100,6 +100,7 @@ public sealed partial record NodeLease
         // A claim of the last moment may be missing in the file: it was not fsynced. So each counts as freed just now.
         return next with
         {
+            Ended = next.Ended.ToImmutableSortedDictionary(e => e.Key, e => e.Value with { FreedAt = now, Had = null }),
             Slots = next.Slots.ToImmutableSortedDictionary(slot => slot.Key, slot => slot.Value with { Hold = null, FreedAt = now }),
         };
     }

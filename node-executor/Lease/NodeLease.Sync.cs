@@ -24,7 +24,7 @@ public sealed partial record NodeLease
                 add.Key, add.Value.Pod, new Stamp(Incarnation, add.Value.Number), (now - add.Value.Since).TotalSeconds))],
             Freed = [.. next.Slots.Where(slot => slot.Value.FreedAt is not null || slot.Value.Hold is { Leaving: true })
                 .Select(slot => new Resting(slot.Key, Age(slot.Value.FreedAt, now)))],
-            Ended = [.. Ended.Select(ended => new EndedAssignment(ended.Value.Sandbox, ended.Value.Address, ended.Key, Age(ended.Value.FreedAt, now)))],
+            Ended = [.. Ended.Select(ended => new EndedAssignment(ended.Value.Sandbox, ended.Value.Address, ended.Key, Age(ended.Value.FreedAt, now)) { Had = ended.Value.HadFor(now) })],
             InterfacesSetUp = [.. InterfacesSetUp],
         });
     }
@@ -109,7 +109,8 @@ public sealed partial record NodeLease
         return this with
         {
             Incarnation = incarnation,
-            Ended = Ended.ToImmutableSortedDictionary(ended => Now(ended.Key), ended => ended.Value),
+            Ended = Ended.ToImmutableSortedDictionary(
+                ended => Now(ended.Key), ended => ended.Value.Had is { } had ? ended.Value with { Had = had with { Stamp = Now(had.Stamp) } } : ended.Value),
             Slots = Slots.ToImmutableSortedDictionary(
                 slot => slot.Key, slot => slot.Value.Hold is { } hold ? slot.Value with { Hold = hold with { Stamp = Now(hold.Stamp) } } : slot.Value),
         };

@@ -277,7 +277,7 @@ public sealed partial record NodeLease
             LastNumber = stamp.Number,
             Adds = Adds.Remove(sandbox),
             Claims = Claims.Remove(sandbox),
-            Ended = ended.Add(stamp, new Ending(sandbox, held, null)),
+            Ended = ended.Add(stamp, new Ending(sandbox, held, null) { Had = held is { } had ? Slots[had].Hold : null }),
         };
         return held is not { } address ? (next, stamp)
             : (next with { Slots = Slots.SetItem(address, Slots[address] with { Hold = Slots[address].Hold! with { Leaving = true } }) }, stamp);

@@ -18,7 +18,7 @@ internal sealed class ClusterClient : IAsyncDisposable
 
     private ClusterClient(IHost host, IPEndPoint gateway, string vpcId)
     {
-        (_host, Gateway) = (host, gateway);
+        (_host, Gateway, VpcId) = (host, gateway, vpcId);
         Vpc = Grains.GetGrain<IVpcGrain>(vpcId);
     }
 
@@ -29,11 +29,14 @@ internal sealed class ClusterClient : IAsyncDisposable
     public IGrainFactory Grains => _host.Services.GetRequiredService<IClusterClient>();
 
     /// <summary>The VPC that the command is about.</summary>
+    public string VpcId { get; }
+
+    /// <inheritdoc cref="VpcId"/>
     public IVpcGrain Vpc { get; }
 
     /// <summary>A command that asks a silo.</summary>
     /// <param name="ask">What to ask; the answer goes to the output as JSON or, by <paramref name="show"/>, as a table.</param>
-    public static Command Command<T>(string name, string description, Func<ClusterClient, ParseResult, Task<T[]>> ask, Action<T[], TextWriter> show, params Argument[] words)
+    public static Command Command<T>(string name, string description, Func<ClusterClient, ParseResult, Task<T[]>> ask, Action<T[], TextWriter> show, params Symbol[] words)
     {
         var gateway = new Option<string?>("--gateway") { Description = "A silo's gateway. Default: by the settings Silo:GatewayPort and Silo:GatewayForEdges, that of this machine's silo." };
         var cluster = new Option<string?>("--cluster") { Description = "The cluster's name. Default: the setting Cluster:Name." };
@@ -42,7 +45,14 @@ internal sealed class ClusterClient : IAsyncDisposable
         var command = new Command(name, description) { gateway, cluster, vpc, json };
         foreach (var word in words)
         {
-            command.Add(word);
+            if (word is Argument argument)
+            {
+                command.Add(argument);
+            }
+            else
+            {
+                command.Add((Option)word);
+            }
         }
 
         command.SetAction(async (parsed, cancellation) =>

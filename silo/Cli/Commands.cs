@@ -22,6 +22,7 @@ internal static class Commands
                 SubnetsCommand.Create(),
                 NodesCommand.Create(),
                 NodeCommand.Create(),
+                WhoCommand.Create(),
                 KeygenCommand.Create(),
                 TokenCommand.Create(),
                 TablesCommand.Create(),

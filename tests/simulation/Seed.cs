@@ -4,7 +4,7 @@ using AwsVpcCni.Tests.Simulation.Faults;
 namespace AwsVpcCni.Tests.Simulation;
 
 /// <summary>What a seed has come to.</summary>
-internal sealed record SeedResult(int Seed, string? Failure, ulong Hash, long Steps, int PodEvents, int Faults, IReadOnlyDictionary<FaultKind, int> Struck, IReadOnlyDictionary<(FaultKind, Ec2Action), int> OnEc2,
+internal sealed record SeedResult(int Seed, string? Failure, ulong Hash, long Steps, int PodEvents, int Faults, int Assignments, IReadOnlyDictionary<FaultKind, int> Struck, IReadOnlyDictionary<(FaultKind, Ec2Action), int> OnEc2,
     IReadOnlySet<(Type Machine, int Await)> KilledAt, TimeSpan Time);
 
 /// <summary>One seed from beginning to end: trouble, then healing, then judgement.</summary>
@@ -46,7 +46,7 @@ internal static class Seed
             scheduler.Fail($"{items} items went through the thread pool: something has left the scheduler");
         }
 
-        return new SeedResult(seed, scheduler.Failure, scheduler.Hash, scheduler.Steps, world.PodEvents, world.Faults.Count, world.Faults.Struck, world.Faults.OnEc2, world.Faults.KilledAt, scheduler.Now);
+        return new SeedResult(seed, scheduler.Failure, scheduler.Hash, scheduler.Steps, world.PodEvents, world.Faults.Count, world.Histories.Asked, world.Faults.Struck, world.Faults.OnEc2, world.Faults.KilledAt, scheduler.Now);
     }
 
     private static void Judge(World world)
@@ -58,6 +58,11 @@ internal static class Seed
         {
             scheduler.RunUntil(scheduler.Now + TimeSpan.FromSeconds(5), MostSteps);
             missing = liveness.Missing();
+        }
+
+        if (scheduler.Failure is null && missing is null && world.Histories.Wrong() is { } wrong)
+        {
+            scheduler.Fail($"HISTORY: {wrong}");
         }
 
         if (missing is not null)

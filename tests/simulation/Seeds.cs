@@ -12,7 +12,7 @@ internal static class Seeds
     private const string PartLine = "part: ";
 
     /// <summary>What a part of a run has come to.</summary>
-    private sealed record Part(int Failed, long Steps, long Faults, ulong Hash, Dictionary<string, int> Met);
+    private sealed record Part(int Failed, long Steps, long Faults, long Assignments, ulong Hash, Dictionary<string, int> Met);
 
     /// <summary>Seeds from a first one on, told as they fail, with what they have met and the figures at the end.</summary>
     /// <returns>0 when none has failed, and a long run has met everything.</returns>
@@ -39,6 +39,7 @@ internal static class Seeds
         Console.WriteLine($"failed: {failed}");
         Console.WriteLine($"steps: {parts.Sum(part => part.Steps)}");
         Console.WriteLine($"faults: {parts.Sum(part => part.Faults)}");
+        Console.WriteLine($"assignments: {parts.Sum(part => part.Assignments)}"); // Of which the history was asked.
         Console.WriteLine($"seeds_per_minute: {count / watch.Elapsed.TotalMinutes:0}");
         return failed == 0 && (gaps.Count == 0 || count < LongRun) ? 0 : 1;
     }
@@ -47,12 +48,12 @@ internal static class Seeds
     public static int RunPart(int count, int first, int part)
     {
         Seed.Run(0); // The runtime's own first work must not look like an escape.
-        var (failed, steps, faults, hash) = (0, 0L, 0L, 0UL);
+        var (failed, steps, faults, assignments, hash) = (0, 0L, 0L, 0L, 0UL);
         var met = new Dictionary<string, int>(StringComparer.Ordinal); // In how many seeds.
         for (var seed = first + part; seed < first + count; seed += Processes)
         {
             var result = Seed.Run(seed);
-            (steps, faults, hash) = (steps + result.Steps, faults + result.Faults, hash ^ result.Hash);
+            (steps, faults, assignments, hash) = (steps + result.Steps, faults + result.Faults, assignments + result.Assignments, hash ^ result.Hash);
             foreach (var one in Coverage.Of(result))
             {
                 met[one] = met.GetValueOrDefault(one) + 1;
@@ -72,7 +73,7 @@ internal static class Seeds
             }
         }
 
-        Console.WriteLine(PartLine + JsonSerializer.Serialize(new Part(failed, steps, faults, hash, met)));
+        Console.WriteLine(PartLine + JsonSerializer.Serialize(new Part(failed, steps, faults, assignments, hash, met)));
         return 0;
     }
 

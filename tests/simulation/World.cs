@@ -73,6 +73,7 @@ internal sealed class World
 
         Invariants = new Invariants(this);
         Ledgers = new Ledgers(this);
+        Histories = new Histories(this);
         Store = new SimStore(Scheduler, Faults) { Written = Written, Released = Invariants.RowEnded };
         Vpc.Happened += _ => Invariants.Changed();
         for (var n = 0; n < 3; n++)
@@ -115,6 +116,8 @@ internal sealed class World
     public Invariants Invariants { get; }
 
     public Ledgers Ledgers { get; }
+
+    public Histories Histories { get; }
 
     public Transport Transport => _transport;
 
@@ -191,8 +194,16 @@ internal sealed class World
 
         var machine = new SimMachine(Scheduler, Faults, instance.Id);
         machine.Wall.Offset = TimeSpan.FromSeconds(random.Next(-5, 6));
-        machine.Kernel.Wired = (sandbox, address, _) => Invariants.Wired(machine, sandbox, address);
-        machine.Kernel.Gone = Invariants.LinkGone;
+        machine.Kernel.Wired = (sandbox, address, _) =>
+        {
+            Invariants.Wired(machine, sandbox, address);
+            Histories.Wired(machine, sandbox, address);
+        };
+        machine.Kernel.Gone = address =>
+        {
+            Invariants.LinkGone(address);
+            Histories.LinkGone(machine, address);
+        };
         Machines.Add(machine);
         Scheduler.After(_shape is not null ? TimeSpan.Zero : Scheduler.Between(TimeSpan.Zero, BootTakes), () => StartExecutor(machine));
         _runtimes[machine] = new Runtime(Scheduler, Faults, machine, _shape is not null ? 0 : random.Next(3, type == "t3.small" ? 8 : 12), () => PodEvents++);
@@ -219,6 +230,7 @@ internal sealed class World
     /// <summary>A machine starts anew; its executor does so a little later.</summary>
     public void Reboot(SimMachine machine, bool cutsPower)
     {
+        Histories.Stopped(machine);
         machine.Reboot(cutsPower);
         _runtimes[machine] = new Runtime(_runtimes[machine]);
         Scheduler.After(Scheduler.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30)), () => StartExecutor(machine));

@@ -166,7 +166,17 @@ public abstract record AssignReply
 /// <param name="Sandbox">Whose.</param>
 /// <param name="Address">Null when the executor never claimed one.</param>
 /// <param name="FreedSeconds">How long ago it became free. 0 when it is not free yet (its link is still going away).</param>
-public sealed record ReleaseRequest(Stamp Stamp, SandboxKey Sandbox, Ip? Address, double FreedSeconds);
+public sealed record ReleaseRequest(Stamp Stamp, SandboxKey Sandbox, Ip? Address, double FreedSeconds)
+{
+    /// <summary>What has ended, for the history; null when that is not known, or nothing was claimed.</summary>
+    public EndedClaim? Had { get; init; }
+}
+
+/// <summary>A claim that has ended: no silo may have heard of it before.</summary>
+/// <param name="Pod">What people call it.</param>
+/// <param name="Stamp">Of the ADD.</param>
+/// <param name="HeldSeconds">How long ago it was claimed.</param>
+public sealed record EndedClaim(PodName Pod, Stamp Stamp, double HeldSeconds);
 
 /// <summary>The release is stored.</summary>
 public sealed record ReleaseReply
@@ -232,7 +242,11 @@ public readonly record struct Resting(Ip Address, double FreedSeconds);
 /// <param name="Address">Which; null when none was claimed.</param>
 /// <param name="Stamp">Of the release.</param>
 /// <param name="FreedSeconds">How long ago it became free.</param>
-public sealed record EndedAssignment(SandboxKey Sandbox, Ip? Address, Stamp Stamp, double FreedSeconds);
+public sealed record EndedAssignment(SandboxKey Sandbox, Ip? Address, Stamp Stamp, double FreedSeconds)
+{
+    /// <inheritdoc cref="ReleaseRequest.Had"/>
+    public EndedClaim? Had { get; init; }
+}
 
 /// <summary>The grain's whole wish, in answer to a report.</summary>
 public sealed record NodeOrders

@@ -68,6 +68,15 @@ internal sealed class AddressBook(Sender sender, AddressHistory history, IOption
     {
         var what = $"release {ended.Address} of {ended.NodeId} from {ended.Sandbox}";
         await history.AddAsync(what, ended, cancellation);
+        return await ReleaseAsync(what, ended, cancellation);
+    }
+
+    /// <inheritdoc/>
+    public Task<bool> TryWithdrawAsync(AddressRow offer, CancellationToken cancellation) =>
+        ReleaseAsync($"withdraw {offer.Address} of {offer.NodeId} from {offer.Sandbox}", offer, cancellation);
+
+    private Task<bool> ReleaseAsync(string what, AddressRow ended, CancellationToken cancellation)
+    {
         var request = new UpdateItemRequest
         {
             TableName = _table,
@@ -85,7 +94,7 @@ internal sealed class AddressBook(Sender sender, AddressHistory history, IOption
             },
             ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
         };
-        return await TryAsync(what, "UpdateItem", (sdk, ends) => sdk.UpdateItemAsync(request, ends), cancellation);
+        return TryAsync(what, "UpdateItem", (sdk, ends) => sdk.UpdateItemAsync(request, ends), cancellation);
     }
 
     /// <inheritdoc/>

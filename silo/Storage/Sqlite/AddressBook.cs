@@ -41,7 +41,15 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
 
     /// <inheritdoc/>
     public Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation) =>
-        database.RunAsync($"release {ended.Address} of {ended.NodeId} from {ended.Sandbox}", _deadline, session => Release(session, ended), cancellation);
+        database.RunAsync($"release {ended.Address} of {ended.NodeId} from {ended.Sandbox}", _deadline, session =>
+        {
+            AddToHistory(session, ended);
+            return Release(session, ended);
+        }, cancellation);
+
+    /// <inheritdoc/>
+    public Task<bool> TryWithdrawAsync(AddressRow offer, CancellationToken cancellation) =>
+        database.RunAsync($"withdraw {offer.Address} of {offer.NodeId} from {offer.Sandbox}", _deadline, session => Release(session, offer), cancellation);
 
     /// <inheritdoc/>
     public Task<bool> TryRemoveAsync(string nodeId, Ip address, CancellationToken cancellation) =>
@@ -110,13 +118,16 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
         return stands.Stamp == row.Stamp && stands.Sandbox == row.Sandbox ? null : stands;
     }
 
-    private bool Release(Session session, AddressRow ended)
+    private void AddToHistory(Session session, AddressRow ended)
     {
         session.Execute($"INSERT INTO history ({Columns}) VALUES ({Values}) ON CONFLICT DO NOTHING", Of(ended));
         // As much of what is too old goes with each as keeps the file from growing; a second one, so that a shorter time is reached, too.
         session.Execute(
             "DELETE FROM history WHERE (address, since) IN (SELECT address, since FROM history WHERE released < $kept ORDER BY released LIMIT 2)", ("$kept", Text(Kept)));
-        return session.Execute(
+    }
+
+    private static bool Release(Session session, AddressRow ended) =>
+        session.Execute(
             """
             UPDATE addresses SET released = coalesce(released, $released)
             WHERE node = $node AND address = $address AND container = $container AND ifname = $ifname
@@ -124,7 +135,6 @@ internal sealed class AddressBook(Database database, IOptions<StorageOptions> op
             """,
             ("$released", Text(ended.Released!.Value)), ("$node", ended.NodeId), ("$address", ended.Address.ToString()), ("$container", ended.Sandbox.ContainerId),
             ("$ifname", ended.Sandbox.IfName), ("$incarnation", ended.Stamp.Incarnation), ("$number", ended.Stamp.Number)) == 1;
-    }
 
     private static AddressRow? Find(Session session, string nodeId, Ip address) =>
         session.Query(

@@ -167,8 +167,9 @@ public sealed class FakeExecutor(INodeGrain node) : INodeHints
 
     public async Task DeletedAsync(string sandbox)
     {
-        Claims.Remove(Claims.Values.Single(claim => claim.Sandbox.ContainerId == sandbox).Address);
-        await node.ReleaseAsync(new ReleaseRequest(NextStamp(), new SandboxKey(sandbox, "eth0"), null, 0));
+        var claim = Claims.Values.Single(claim => claim.Sandbox.ContainerId == sandbox);
+        Claims.Remove(claim.Address);
+        await node.ReleaseAsync(new ReleaseRequest(NextStamp(), claim.Sandbox, claim.Address, 0));
     }
 
     public NodeReport Report()

@@ -54,12 +54,20 @@ public sealed class MemoryAddressBook : IAddressBook
         lock (_lock)
         {
             _history.TryAdd((ended.Address, ended.Since), ended);
-            if (_rows.GetValueOrDefault((ended.NodeId, ended.Address)) is not { } row || row.Sandbox != ended.Sandbox || row.Stamp > ended.Stamp)
+            return TryWithdrawAsync(ended, cancellation);
+        }
+    }
+
+    public Task<bool> TryWithdrawAsync(AddressRow offer, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            if (_rows.GetValueOrDefault((offer.NodeId, offer.Address)) is not { } row || row.Sandbox != offer.Sandbox || row.Stamp > offer.Stamp)
             {
                 return Task.FromResult(false);
             }
 
-            _rows[(ended.NodeId, ended.Address)] = row with { Released = row.Released ?? ended.Released };
+            _rows[(offer.NodeId, offer.Address)] = row with { Released = row.Released ?? offer.Released };
             return Answer(true);
         }
     }

@@ -40,6 +40,7 @@ public sealed class DynamoDbPolicyTests(DynamoDbLocal dynamo) : IAsyncLifetime
         var book = Watched.Of<IAddressBook>(_store.Book());
         Assert.Null(await book.TryAssignAsync(Row, Cancellation));
         Assert.True(await book.TryReleaseAsync(Ended, Cancellation));
+        Assert.True(await book.TryWithdrawAsync(Ended, Cancellation));
         Assert.True(await book.TryRemoveAsync(Row.NodeId, Row.Address, Cancellation));
         Assert.Empty(await book.ReadNodeAsync(Row.NodeId, Cancellation));
         Assert.Equal([Ended], await book.ReadHistoryAsync(Row.Address, Yesterday, Yesterday, Cancellation));

@@ -224,6 +224,18 @@ public abstract class AddressBookContract
         Assert.Equal([lost], await Book.ReadHistoryAsync(lost.Address, Today, Today.AddHours(1), Cancellation));
     }
 
+    [Fact]
+    public async Task An_offer_that_is_withdrawn_ends_its_row_and_is_in_no_history()
+    {
+        var row = Row(Address, "a", 2) with { Since = Today };
+        await Book.TryAssignAsync(row, Cancellation);
+        Assert.False(await Book.TryWithdrawAsync(row with { Stamp = new Stamp(1, 1), Released = Today.AddMinutes(1) }, Cancellation)); // An earlier ADD of it.
+        Assert.True(await Book.TryWithdrawAsync(row with { Released = Today.AddMinutes(1) }, Cancellation));
+
+        Assert.Equal(Today.AddMinutes(1), Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)).Released);
+        Assert.Empty(await Book.ReadHistoryAsync(Address, Today, Today.AddHours(1), Cancellation));
+    }
+
     private Task<bool> ReleaseAsync(string container, long number, DateTimeOffset released) =>
         ReleaseAsync(container, new Stamp(1, number), released);
 

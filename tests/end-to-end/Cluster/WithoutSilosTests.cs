@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using Xunit;
 
@@ -11,6 +12,7 @@ public sealed class WithoutSilosTests
 {
     private const int First = 10, Warm = 60, PodsARound = 5;
     private static readonly TimeSpan Away = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Off = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan Round = TimeSpan.FromSeconds(1); // At the least: with rests of 5 s about 30 addresses cool, 15 are on pods, and the lease has 70.
 
     [Fact]
@@ -35,11 +37,22 @@ public sealed class WithoutSilosTests
 
         await cluster.Silo.KillAsync();
         var (clock, adds, isRestarted) = (Stopwatch.StartNew(), 0, false);
+        var (began, lives) = (new Dictionary<string, DateTimeOffset>(StringComparer.Ordinal), new List<(AddressBooks.Entry Pod, DateTimeOffset From, DateTimeOffset To)>());
         for (var round = 1; clock.Elapsed < Away; round++)
         {
             var ends = clock.Elapsed + Round;
             var old = pods.Told.Take(PodsARound).ToArray();
+            foreach (var pod in old.Where(pod => began.ContainsKey(pod.Holder)))
+            {
+                lives.Add((pod, began[pod.Holder], TimeProvider.System.GetUtcNow()));
+            }
+
             await AddAsync($"r{round}p", PodsARound);
+            foreach (var pod in pods.Told)
+            {
+                began.TryAdd(pod.Holder, TimeProvider.System.GetUtcNow());
+            }
+
             adds += PodsARound;
             await Task.WhenAll(old.Select(pod => pods.DelAsync(pod.Holder, Task.CompletedTask)));
             if (!isRestarted && clock.Elapsed > Away / 2)
@@ -57,6 +70,7 @@ public sealed class WithoutSilosTests
         Assert.True(adds >= 100 && isRestarted, $"{adds} ADDs");
         await cluster.Silo.StartAsync();
         await CrashRoundsTests.AgreeAsync(cluster, pods);
+        await AskWhoAsync(cluster, lives);
         await Task.WhenAll(pods.Told.Select(pod => pods.DelAsync(pod.Holder, Task.CompletedTask)));
         await CrashRoundsTests.AgreeAsync(cluster, pods);
 
@@ -64,6 +78,20 @@ public sealed class WithoutSilosTests
         {
             var sandboxes = await pods.MakeSandboxesAsync(name, count);
             Assert.Empty((await Task.WhenAll(sandboxes.Select(sandbox => pods.AddAsync(sandbox, Task.CompletedTask)))).OfType<string>());
+        }
+    }
+
+    /// <summary>`ipam who` knows pods of which no silo has seen anything while they lived. What it is told are ages: its times are off by as long as the call took.</summary>
+    private static async Task AskWhoAsync(TestCluster cluster, List<(AddressBooks.Entry Pod, DateTimeOffset From, DateTimeOffset To)> lives)
+    {
+        Assert.True(lives.Count >= 50, $"{lives.Count} pods have come and gone");
+        for (var n = 0; n < lives.Count; n += lives.Count / 10)
+        {
+            var (pod, from, to) = lives[n];
+            using var said = JsonDocument.Parse(await cluster.Silo.IpamAsync("who", pod.Address, "--json"));
+            var row = Assert.Single(said.RootElement.EnumerateArray(), row => row.GetProperty("sandbox").GetProperty("containerId").GetString() == pod.Holder);
+            Assert.InRange(row.GetProperty("since").GetDateTimeOffset(), from - Off, from + Off);
+            Assert.InRange(row.GetProperty("released").GetDateTimeOffset(), to - Off, to + Off);
         }
     }
 }

@@ -75,10 +75,14 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
         public Task<AddressRow?> TryAssignAsync(AddressRow row, CancellationToken cancellation) =>
             store.CallAsync($"row {row.NodeId} {row.Address} {row.Sandbox}", () => store.Book.TryAssignAsync(row, default).GetAwaiter().GetResult(), cancellation);
 
-        public Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation) =>
-            store.CallAsync($"release {ended.NodeId} {ended.Address} {ended.Sandbox} {ended.Stamp.Incarnation}.{ended.Stamp.Number}", () =>
+        public Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation) => EndAsync("release", store.Book.TryReleaseAsync, ended, cancellation);
+
+        public Task<bool> TryWithdrawAsync(AddressRow offer, CancellationToken cancellation) => EndAsync("withdraw", store.Book.TryWithdrawAsync, offer, cancellation);
+
+        private Task<bool> EndAsync(string how, Func<AddressRow, CancellationToken, Task<bool>> end, AddressRow ended, CancellationToken cancellation) =>
+            store.CallAsync($"{how} {ended.NodeId} {ended.Address} {ended.Sandbox} {ended.Stamp.Incarnation}.{ended.Stamp.Number}", () =>
             {
-                var isReleased = store.Book.TryReleaseAsync(ended, default).GetAwaiter().GetResult();
+                var isReleased = end(ended, default).GetAwaiter().GetResult();
                 if (isReleased)
                 {
                     store.Released?.Invoke(ended.NodeId, ended.Address, ended.Sandbox);

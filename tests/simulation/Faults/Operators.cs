@@ -87,7 +87,7 @@ internal sealed class Operators(World world)
         var silo = world.Silos[0];
         silo.Door.Start("an operator", async () =>
         {
-            foreach (var node in world.Machines.Select(machine => machine.InstanceId).Prepend(null))
+            foreach (var node in world.Machines.Select(machine => machine.InstanceId).Prepend(null).ToArray()) // One may be launched meanwhile.
             {
                 while (!world.PolicyOf(node ?? "").Provisions)
                 {

@@ -160,6 +160,7 @@ internal sealed class Striker(World world)
         if (alive.Count > 2 && _faults.Strikes(FaultKind.InstanceLost))
         {
             world.HeldByLost.UnionWith(world.Vpc.EnisOf(world.Vpc.FindInstance(machine.InstanceId)!).SelectMany(eni => eni.Delivered).Select(Ip.From));
+            world.Histories.Stopped(machine);
             machine.End();
             world.Vpc.Terminate(machine.InstanceId);
             world.TryLaunch();

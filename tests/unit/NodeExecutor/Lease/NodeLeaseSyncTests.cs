@@ -116,6 +116,17 @@ public sealed class NodeLeaseSyncTests
         Assert.Equal(Sandbox(2), Assert.Single(lease.Report(At(5)).Report.Ended).Sandbox);
     }
 
+    [Fact]
+    public void An_end_tells_whose_claim_it_was_and_how_old_for_silos_that_have_not_heard_of_it()
+    {
+        var lease = Node().WithClaim(1, 0);
+        var hold = lease.Slots[Address(0)].Hold!;
+
+        var ended = Assert.Single(lease.WithDeleted(1, 0, at: 40).Report(At(50)).Report.Ended);
+        Assert.Equal((Pod, hold.Stamp, (At(50) - hold.Since).TotalSeconds, 10), (ended.Had!.Pod, ended.Had.Stamp, ended.Had.HeldSeconds, ended.FreedSeconds));
+        Assert.Null(Assert.Single(Node().Begun(1, at: 3).Lease.Delete(Sandbox(1), 9, At(4)).Lease.Report(At(5)).Report.Ended).Had); // Nothing was claimed.
+    }
+
     [Fact] // Simulation, seed 6: a late duplicate of the first report had raised the document's incarnation, and the grain heard nothing lower for ever.
     public void Orders_of_a_later_incarnation_are_followed_so_that_the_grain_hears_the_node_again()
     {

@@ -1,0 +1,45 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Grains.Vpc;
+using Orleans.Concurrency;
+
+namespace AwsVpcCni.Grains.History;
+
+/// <summary>Asks the subnet's ledger for the nodes, these for who has the address now, and the store for who had it before. Has no state: as many as are asked at once.</summary>
+[StatelessWorker(8)]
+public sealed class AddressHistoryGrain(IGrainContext context, IAddressBook book, IGrainFactory grains) : IGrainBase, IAddressHistoryGrain
+{
+    /// <inheritdoc/>
+    public IGrainContext GrainContext => context;
+
+    private string VpcId { get; } = context.GrainId.Key.ToString()!;
+
+    /// <inheritdoc/>
+    public async Task<AddressHolders> WhoAsync(Ip address, DateTimeOffset? at)
+    {
+        var (subnetId, nodes) = (await SubnetOfAsync(address), ImmutableArray<string>.Empty);
+        if (subnetId is not null)
+        {
+            nodes = await grains.GetGrain<ISubnetGrain>(subnetId).HoldersOfAsync(address);
+        }
+
+        // Now before then: who ends meanwhile is in the history once it is not on the node any more.
+        var now = await Task.WhenAll(nodes.Select(node => grains.GetGrain<INodeGrain>(node).HolderAsync(address)));
+        var past = await book.ReadHistoryAsync(address, at ?? DateTimeOffset.MinValue, at ?? DateTimeOffset.MaxValue, CancellationToken.None);
+        return new AddressHolders(subnetId,
+        [
+            .. now.OfType<AddressRow>().Where(row => at is null || row.Since <= at).Concat(past)
+                .OrderByDescending(row => row.Since).DistinctBy(row => (row.NodeId, row.Sandbox, row.Stamp)).Take(AddressHolders.Most),
+        ]);
+    }
+
+    private async Task<string?> SubnetOfAsync(Ip address)
+    {
+        var subnets = await grains.GetGrain<IVpcGrain>(VpcId).SubnetsAsync();
+        var known = await Task.WhenAll(subnets.Select(subnet => grains.GetGrain<ISubnetGrain>(subnet).SummarizeAsync()));
+        return known.FirstOrDefault(subnet => subnet.Cidr?.Contains(address) == true)?.SubnetId;
+    }
+}

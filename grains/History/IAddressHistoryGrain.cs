@@ -1,0 +1,25 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Grains.Storage;
+
+namespace AwsVpcCni.Grains.History;
+
+/// <summary>Who has an address, and who has had it. Key: the VPC's id.</summary>
+public interface IAddressHistoryGrain : IGrainWithStringKey
+{
+    /// <summary>Who has or had the address on a node of ours.</summary>
+    /// <param name="address">Of any subnet of the VPC, also of one that is no more.</param>
+    /// <param name="at">Only who had it at this moment, by the silos' clocks. Null: who has it now, and the latest before.</param>
+    /// <exception cref="StoreException">The store does not answer.</exception>
+    Task<AddressHolders> WhoAsync(Ip address, DateTimeOffset? at);
+}
+
+/// <summary>Who has or had an address.</summary>
+/// <param name="SubnetId">Null when no subnet of the VPC contains it.</param>
+/// <param name="Holders">The latest first; at most <see cref="Most"/>.</param>
+[GenerateSerializer, Immutable]
+public sealed record AddressHolders([property: Id(0)] string? SubnetId, [property: Id(1)] ImmutableArray<AddressRow> Holders)
+{
+    /// <summary>Of one answer.</summary>
+    public const int Most = 20;
+}

@@ -1,0 +1,98 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Storage;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <content>An assignment ends: its row, and what the history says of it.</content>
+public sealed partial class NodeGrain
+{
+    /// <summary>A silo's clock may have been set back since the same end was recorded.</summary>
+    private static readonly TimeSpan ClocksDiffer = TimeSpan.FromMinutes(5);
+
+    /// <summary>From a row to its claim, and what clocks differ by.</summary>
+    private static readonly TimeSpan OffersTake = TimeSpan.FromSeconds(1);
+
+    private readonly HashSet<Stamp> _ended = []; // By the stamp of their release: what reports go on naming until one is answered.
+
+    /// <inheritdoc/>
+    public Task<AddressRow?> HolderAsync(Ip address) => Task.FromResult(
+        _use.RowAt(address) is { Released: null } row ? _use.ClaimOf(address) is { } own && own.Sandbox == row.Sandbox ? Began(row, _reportAt, own.HeldSeconds) : row
+        : _use.IsOnPod(address) && _use.ClaimOf(address) is { } claim ? RowOf(claim, _reportAt) // Its row comes with a look, or is being written.
+        : null);
+
+    /// <param name="at">When the claim was reported.</param>
+    private AddressRow RowOf(Claim claim, DateTimeOffset at) => new()
+    {
+        NodeId = InstanceId, Address = claim.Address, Sandbox = claim.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp, Since = at - TimeSpan.FromSeconds(claim.HeldSeconds),
+    };
+
+    /// <summary>What the executor says has ended. A row of another address is an offer that it has not used; a claim that no silo has heard of is written into the
+    /// history alone.</summary>
+    /// <returns>Whether there was a row.</returns>
+    private async Task<bool> EndNamedAsync(EndedAssignment ended)
+    {
+        var (now, rows, isRecorded) = (time.GetUtcNow(), _use.RowsOf(ended.Sandbox).Where(row => row.Stamp <= ended.Stamp).ToArray(), false);
+        var freed = now - TimeSpan.FromSeconds(ended.FreedSeconds);
+        foreach (var row in rows)
+        {
+            var wasUsed = row.Address == ended.Address;
+            isRecorded |= wasUsed;
+            await EndAsync(wasUsed && ended.Had is { } had ? Began(row, now, had.HeldSeconds) : row, freed, wasUsed);
+        }
+
+        if (_ended.Add(ended.Stamp) && !isRecorded && ended is { Address: { } address, Had: { } claim })
+        {
+            try
+            {
+                await RecordAsync(new AddressRow
+                {
+                    NodeId = InstanceId, Address = address, Sandbox = ended.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
+                    Since = now - TimeSpan.FromSeconds(claim.HeldSeconds), Released = freed,
+                });
+            }
+            catch (StoreException)
+            {
+                _ended.Remove(ended.Stamp);
+                throw;
+            }
+        }
+
+        return rows.Length > 0;
+    }
+
+    /// <summary>The row with the moment of its claim, when it was written only after that: where a silo answered late, the executor had spent its lease.</summary>
+    private static AddressRow Began(AddressRow row, DateTimeOffset now, double heldSeconds) =>
+        now - TimeSpan.FromSeconds(heldSeconds) is var claimed && row.Since - claimed > OffersTake ? row with { Since = claimed } : row;
+
+    /// <summary>An end that has no row here. It may be in the history all the same, by a call whose answer was lost, with a beginning that differs by moments.</summary>
+    private async Task RecordAsync(AddressRow ended)
+    {
+        var known = await book.ReadHistoryAsync(ended.Address, ended.Since - ClocksDiffer, time.GetUtcNow() + ClocksDiffer, CancellationToken.None);
+        if (!known.Any(one => one.NodeId == InstanceId && one.Sandbox == ended.Sandbox && one.Stamp == ended.Stamp))
+        {
+            await book.TryReleaseAsync(ended, CancellationToken.None);
+        }
+    }
+
+    /// <param name="wasUsed">Its executor has claimed it. Else it is in no history.</param>
+    private async Task EndAsync(AddressRow row, DateTimeOffset freed, bool wasUsed)
+    {
+        var ended = row with { Released = freed };
+        _use.Set(ended); // Before the await; a store that is away makes the caller ask again.
+        try
+        {
+            if (!await (wasUsed ? book.TryReleaseAsync(ended, CancellationToken.None) : book.TryWithdrawAsync(ended, CancellationToken.None)))
+            {
+                Lose("the row of " + row.Address + " is not the one that was read");
+            }
+        }
+        catch (StoreException)
+        {
+            _use.Set(row);
+            throw;
+        }
+
+        LogReleased(InstanceId, row.Sandbox, row.Address);
+    }
+}

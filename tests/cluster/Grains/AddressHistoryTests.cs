@@ -1,0 +1,117 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.History;
+using AwsVpcCni.Grains.Storage;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>Who had an address when: what executors have used, all of it and nothing else.</summary>
+public sealed class AddressHistoryTests
+{
+    private static readonly PoolPolicy Four = new() { WarmIps = 4 };
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task An_offer_that_was_refused_or_never_claimed_was_nobodys()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await ReadyAsync(world);
+        var stamp = executor.NextStamp();
+        var refused = Offered(await executor.AddAsync("pod", stamp));
+        var used = Offered(await executor.AddAsync("pod", stamp, refused));
+        executor.Claims.Add(used, new Claim(Sandbox("pod"), Pod("pod"), used, "", stamp, 0));
+        var unclaimed = Offered(await executor.AddAsync("gone"));
+        await executor.SyncAsync(); // All is settled, and one is claimed.
+        await executor.DeletedAsync("pod");
+
+        Assert.Equal("pod", Assert.Single(await HistoryAsync(world, used)).Sandbox.ContainerId);
+        Assert.Empty(await HistoryAsync(world, refused));
+        Assert.Empty(await HistoryAsync(world, unclaimed));
+        Assert.All(await world.Book.ReadNodeAsync(executor.Node.GetPrimaryKeyString(), Token), row => Assert.NotNull(row.Released));
+    }
+
+    [Fact]
+    public async Task What_began_and_ended_without_a_silo_is_in_it_once_however_often_it_is_told()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await ReadyAsync(world);
+        var address = executor.Leased.First();
+        var (release, had) = (executor.NextStamp(), new EndedClaim(Pod("pod"), executor.NextStamp(), HeldSeconds: 50));
+        var ended = new EndedAssignment(Sandbox("pod"), address, release, FreedSeconds: 20) { Had = had };
+        var now = world.Time.GetUtcNow();
+        await executor.Node.SyncAsync(executor.Report() with { Ended = [ended] });
+        world.Time.Shift(TimeSpan.FromSeconds(3));
+        await executor.Node.SyncAsync(executor.Report() with { Ended = [ended with { FreedSeconds = 23, Had = had with { HeldSeconds = 53 } }] });
+        await world.Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, Token); // Another activation knows nothing of it.
+        await executor.Node.ReleaseAsync(new ReleaseRequest(release, ended.Sandbox, address, FreedSeconds: 23) { Had = had with { HeldSeconds = 53 } });
+
+        var row = Assert.Single(await HistoryAsync(world, address));
+        Assert.Equal((Pod("pod"), had.Stamp), (row.Pod, row.Stamp));
+        Assert.InRange(row.Since, now.AddSeconds(-51), now.AddSeconds(-45));
+        Assert.InRange(row.Released!.Value, now.AddSeconds(-21), now.AddSeconds(-15));
+    }
+
+    [Fact] // Simulation: a silo's late answer writes the row, when the executor has long spent its lease.
+    public async Task A_row_that_was_written_late_ends_with_the_beginning_of_its_claim()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await ReadyAsync(world);
+        var address = await executor.AddedAsync("pod");
+        var claim = executor.Claims[address];
+        executor.Claims[address] = claim with { HeldSeconds = 30 };
+        await executor.SyncAsync();
+        var now = world.Time.GetUtcNow();
+        Assert.InRange((await executor.Node.HolderAsync(address))!.Since, now.AddSeconds(-35), now.AddSeconds(-29));
+
+        await executor.Node.ReleaseAsync(new ReleaseRequest(executor.NextStamp(), claim.Sandbox, address, 0) { Had = new EndedClaim(claim.Pod, claim.Stamp, 31) });
+        Assert.InRange(Assert.Single(await HistoryAsync(world, address)).Since, now.AddSeconds(-36), now.AddSeconds(-29));
+    }
+
+    [Fact]
+    public async Task Who_has_an_address_and_who_had_it_before_is_told_with_their_nodes()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { MinimumIps = 1, WarmIps = 0, Cooldown = TimeSpan.FromSeconds(1) });
+        var executor = await ReadyAsync(world, 1);
+        var address = await executor.AddedAsync("first");
+        await executor.SyncAsync();
+        world.Time.Shift(TimeSpan.FromMinutes(2));
+        var first = world.Time.GetUtcNow();
+        await executor.DeletedAsync("first");
+        world.Time.Shift(TimeSpan.FromMinutes(2));
+        var between = world.Time.GetUtcNow();
+        world.Time.Shift(TimeSpan.FromMinutes(2));
+        await executor.SyncAsync();
+        Assert.Equal(address, await executor.AddedAsync("second"));
+        world.Time.Shift(TimeSpan.FromMinutes(2));
+        var history = world.Grains.GetGrain<IAddressHistoryGrain>(GrainWorld.VpcId);
+
+        Assert.Equal(["second", "first"], Names(await history.WhoAsync(address, null)));
+        Assert.Equal(["first"], Names(await history.WhoAsync(address, first.AddMinutes(-1))));
+        Assert.Empty(Names(await history.WhoAsync(address, between)));
+        Assert.Equal(["second"], Names(await history.WhoAsync(address, world.Time.GetUtcNow())));
+        var other = await history.WhoAsync(Ip.Parse("192.168.0.1"), null);
+        Assert.True(other is { SubnetId: null, Holders: [] });
+
+        static string[] Names(AddressHolders answer) => [.. answer.Holders.Select(row => row.Pod.Name)];
+    }
+
+    private static async Task<FakeExecutor> ReadyAsync(GrainWorld world, int addresses = 4)
+    {
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == addresses, "leased addresses");
+        await executor.SyncAsync(); // Its interface is set up.
+        return executor;
+    }
+
+    private static SandboxKey Sandbox(string name) => new(name, "eth0");
+
+    private static PodName Pod(string name) => new("default", name, "");
+
+    private static Ip Offered(AssignReply reply) => Assert.IsType<AssignReply.Offered>(reply).Address;
+
+    private static async Task<AddressRow[]> HistoryAsync(GrainWorld world, Ip address) =>
+        [.. await world.Book.ReadHistoryAsync(address, DateTimeOffset.MinValue, DateTimeOffset.MaxValue, Token)];
+}

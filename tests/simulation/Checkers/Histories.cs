@@ -1,0 +1,78 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Tests.Simulation.Faults;
+using AwsVpcCni.Tests.Simulation.Node;
+using AwsVpcCni.Tests.Simulation.Scheduling;
+
+namespace AwsVpcCni.Tests.Simulation.Checkers;
+
+/// <summary>Who had an address when, as the kernels have seen it, against what the store says: `ipam who ADDRESS --at TIME` is right.</summary>
+/// <remarks>Asked is a moment near the end of each life that is longer than its beginning may be off: by silos' clocks, and by messages that come late, since only ages travel. Left out: seeds whose clocks jump or whose store goes back, and what an
+/// instance took with it, or a reboot, before any silo had heard of it.</remarks>
+internal sealed class Histories(World world)
+{
+    private static readonly TimeSpan BeforeEnd = TimeSpan.FromSeconds(3.5); // Silos' clocks are up to 3 s off.
+
+    private readonly Dictionary<(SimMachine Machine, Ip Address), (SandboxKey Sandbox, TimeSpan From)> _open = [];
+    private readonly List<Life> _lives = [];
+
+    private TimeSpan Shortest => BeforeEnd + TimeSpan.FromSeconds(world.Faults.Struck.ContainsKey(FaultKind.MessageLate) ? 14 : 5);
+
+    /// <summary>How many have been asked for.</summary>
+    public int Asked { get; private set; }
+
+    public void Wired(SimMachine machine, SandboxKey sandbox, Ip address) => _open.TryAdd((machine, address), (sandbox, world.Scheduler.Now));
+
+    public void LinkGone(SimMachine machine, Ip address)
+    {
+        if (_open.Remove((machine, address), out var life))
+        {
+            _lives.Add(new Life(machine, address, life.Sandbox, life.From, world.Scheduler.Now));
+        }
+    }
+
+    /// <summary>The machine is lost, or starts anew.</summary>
+    public void Stopped(SimMachine machine)
+    {
+        foreach (var (key, life) in _open.Where(one => one.Key.Machine == machine).ToArray())
+        {
+            _open.Remove(key);
+            _lives.Add(new Life(machine, key.Address, life.Sandbox, life.From, world.Scheduler.Now));
+        }
+
+        _lives.RemoveAll(life => life.Machine == machine && !At(life.Address, life.To - BeforeEnd).Any(row => row.Sandbox == life.Sandbox));
+    }
+
+    /// <returns>Of whom the store says something else; null when all is right.</returns>
+    public string? Wrong()
+    {
+        if (world.Faults.Struck.ContainsKey(FaultKind.ClockJumps) || world.Faults.Struck.ContainsKey(FaultKind.StoreRestored))
+        {
+            return null;
+        }
+
+        var open = _open.Select(one => new Life(one.Key.Machine, one.Key.Address, one.Value.Sandbox, one.Value.From, world.Scheduler.Now));
+        foreach (var life in _lives.Concat(open).Where(life => life.To - life.From >= Shortest))
+        {
+            Asked++;
+            var at = life.To - BeforeEnd;
+            var said = At(life.Address, at).ToList();
+            if (!said.Select(row => row.Sandbox).Distinct().SequenceEqual([life.Sandbox]))
+            {
+                return $"{life.Address} at {at}: {life.Sandbox} of {life.Machine.InstanceId} had it from {life.From} to {life.To}, and the store says {(said.Count == 0 ? "nobody" : string.Join("; ", said))}";
+            }
+        }
+
+        return null;
+    }
+
+    private IEnumerable<AddressRow> At(Ip address, TimeSpan now)
+    {
+        var at = WallClock.Begin + now;
+        return world.Store.Book.ReadHistoryAsync(address, at, at, default).GetAwaiter().GetResult()
+            .Concat(world.Store.Book.Copy().Where(row => row.Address == address && row.Released is null && row.Since <= at));
+    }
+
+    private sealed record Life(SimMachine Machine, Ip Address, SandboxKey Sandbox, TimeSpan From, TimeSpan To);
+}
