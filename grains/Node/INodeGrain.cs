@@ -33,6 +33,10 @@ public interface INodeGrain : IGrainWithStringKey
     [OneWay]
     Task NotDescribedAsync(Reason why);
 
+    /// <summary>An interface that the node has made has been attached to nothing for minutes: it is deleted, if nothing that is under way is about it. A hint.</summary>
+    [OneWay]
+    Task LeakedAsync(Ec2Interface eni);
+
     /// <summary>What an operator sees of the node.</summary>
     Task<NodeSummary> SummarizeAsync();
 

@@ -20,6 +20,9 @@ public sealed partial class NodeGrain
     /// <summary>The same with the id of the intent.</summary>
     public const string IntentTag = "aws-vpc-cni/intent";
 
+    /// <summary>Somebody's word that an interface is untouchable, when it is "true".</summary>
+    public const string NoManageTag = "node.k8s.amazonaws.com/no_manage";
+
     private const int AttachTries = 8;
     private const int DeleteTriesBeforeALook = 4;
 
@@ -38,6 +41,28 @@ public sealed partial class NodeGrain
         Id = NewId(document), Kind = IntentKind.RemoveInterface, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = 1,
         Names = AllOf(eni), DeviceIndex = eni.DeviceIndex, AttachmentId = eni.AttachmentId,
     });
+
+    /// <inheritdoc/>
+    public async Task LeakedAsync(Ec2Interface eni)
+    {
+        ArgumentNullException.ThrowIfNull(eni);
+        var names = eni.Held.Prepend(new Block(eni.Addresses[0])).ToImmutableArray();
+        if (_lost || IsHeld || !Policy.Provisions || _doc.Eni(eni.EniId) is not null
+            || _doc.Intents.Any(intent => intent.EniId == eni.EniId || intent.Id == eni.Tags.GetValueOrDefault(IntentTag))
+            || names.Any(name => name.Addresses.Any(_use.IsOnPod)))
+        {
+            return;
+        }
+
+        LogLeaked(InstanceId, eni.EniId);
+        if (await StoreAsync(_doc.WithIntent("", new Intent
+        {
+            Id = NewId(_doc), Kind = IntentKind.RemoveInterface, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = 1, Names = names,
+        })))
+        {
+            Kick();
+        }
+    }
 
     private static ImmutableArray<Block> AllOf(EniDocument eni) => [new Block(eni.PrimaryAddress), .. eni.Blocks.Select(held => held.Block)];
 

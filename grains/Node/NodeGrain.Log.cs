@@ -62,6 +62,18 @@ public sealed partial class NodeGrain
     [LoggerMessage(EventId = 2121, Level = LogLevel.Information, Message = "{InstanceId}: {Addresses} addresses that somebody else has provisioned are taken in.")]
     private partial void LogAbsorbed(string instanceId, int addresses);
 
+    [LoggerMessage(EventId = 2125, Level = LogLevel.Warning, Message = "{InstanceId}: {EniId} was made for it, is attached to nothing, and nothing is under way about it: it is deleted.")]
+    private partial void LogLeaked(string instanceId, string eniId);
+
+    [LoggerMessage(EventId = 2122, Level = LogLevel.Information, Message = "{InstanceId}: its instance is gone ({How}). What it held rests, then the node is retired.")]
+    private partial void LogGone(string instanceId, string how);
+
+    [LoggerMessage(EventId = 2123, Level = LogLevel.Information, Message = "Node {InstanceId} is retired: none of its addresses is held any more.")]
+    private partial void LogRetired(string instanceId);
+
+    [LoggerMessage(EventId = 2124, Level = LogLevel.Warning, Message = "{InstanceId}: its retirement was not carried to its end, and goes on.")]
+    private partial void LogNotRetired(string instanceId, Exception exception);
+
     [LoggerMessage(EventId = 2112, Level = LogLevel.Warning, Message = "{InstanceId}: {Code}: {Text}")]
     private partial void LogTrouble(string instanceId, ReasonCode code, string text);
 

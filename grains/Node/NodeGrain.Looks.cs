@@ -11,7 +11,6 @@ namespace AwsVpcCni.Grains.Node;
 public sealed partial class NodeGrain
 {
     private const string PlainType = "interface";
-    private const string NoManageTag = "node.k8s.amazonaws.com/no_manage"; // vpc-cni.md 1.5: such an interface is untouchable.
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan AbsenceProvesNothing = TimeSpan.FromSeconds(60);
 
@@ -30,16 +29,22 @@ public sealed partial class NodeGrain
     /// <inheritdoc/>
     public async Task DescribedAsync(InstanceView view)
     {
-        if (_lost || (view.StartedChange < _doc.Change && !_doc.Interfaces.IsEmpty))
+        if (_lost)
+        {
+            return;
+        }
+
+        LookAtFate(view);
+        if (view.StartedChange < _doc.Change && !_doc.Interfaces.IsEmpty)
         {
             return; // It began before our own last change: it cannot know that. The work loop asks again.
         }
 
         (_viewBegan, _oldestAskAt) = (_oldestAskAt ?? _lookAskedAt, null);
 
-        // One that is terminated is shown in no VPC, and later not at all; its interfaces, by a listing of their own, are not there either.
+        // One that is terminated is later not shown at all; its interfaces, by a listing of their own, are not there either.
         _isEnded = view.Instance is null ? view.Interfaces.IsEmpty : view.Instance.State is "shutting-down" or "terminated";
-        if (view.Instance is null)
+        if (view.Instance is null or { State: "terminated" })
         {
             Trouble(new Reason(ReasonCode.NodeStarting, $"{InstanceId}: EC2 shows no such instance in {settings.VpcId}. Check the VPC setting and the instance that the node's token names."));
             if (!_isEnded || _doc.Interfaces.IsEmpty)

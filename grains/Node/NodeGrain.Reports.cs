@@ -14,6 +14,13 @@ public sealed partial class NodeGrain
             throw new ArgumentException($"{InstanceId}: a report of {report.Claims.Length} claims and {report.Waiting.Length} waiting pods; a node has at most {MostPods} of each.");
         }
 
+        if (_fate.IsTerminated)
+        {
+            ThrowIfLost();
+            return Orders(report); // It was sent before the end.
+        }
+
+        _fate = _fate.Heard();
         var incarnation = report.Stamp.Incarnation;
         if (incarnation == 0)
         {

@@ -38,6 +38,7 @@ public sealed partial class NodeGrain
             await ReturnConsentedAsync();
             await PlanAsync();
             RunDue(cancellation);
+            await RetireAsync();
             ShareWithSubnets();
             WatchWaiting();
             Forget();
@@ -234,12 +235,15 @@ public sealed partial class NodeGrain
     /// <summary>Addresses for an interface that hands have taken: it may be on another instance by now.</summary>
     private bool IsForLost(Intent intent) => intent.Kind is IntentKind.Draw or IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.IsLost == true;
 
+    /// <summary>A draw for an instance that has ended; or an interface that EC2 has not been asked for yet.</summary>
+    private bool IsForNobody(Intent intent) => _isEnded && intent is { Kind: IntentKind.Draw or IntentKind.DrawCounted } or { Kind: IntentKind.AddInterface, EniId: "", WasUnknown: false };
+
     private async Task RunAsync(Intent intent, CancellationToken cancellation)
     {
         var isTried = false;
         try
         {
-            if (IsForLost(intent))
+            if (IsForLost(intent) || IsForNobody(intent))
             {
                 await DropAsync(intent, []);
                 return;
@@ -342,6 +346,11 @@ public sealed partial class NodeGrain
     /// <summary>Tells each subnet what the node holds in it: when that has changed, and each half minute, since a ledger may have restarted.</summary>
     private void ShareWithSubnets()
     {
+        if (_fate.IsGone)
+        {
+            return; // What is on its way when the ledgers are told that it holds nothing, would say otherwise.
+        }
+
         var now = time.GetUtcNow();
         ImmutableArray<string> open = [.. _stored.Intents.Select(intent => intent.Id)];
         foreach (var left in _shared.Keys.Except(_stored.Interfaces.Select(eni => eni.SubnetId)).ToArray())

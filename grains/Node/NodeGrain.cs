@@ -73,6 +73,12 @@ public sealed partial class NodeGrain(
             return Ended();
         }
 
+        _fate = _fate.Heard();
+        if (_fate.IsGone)
+        {
+            return new AssignReply.NotYet(Cause(time.GetUtcNow()));
+        }
+
         if (request.Stamp.Incarnation < _stored.Incarnation || (_report is { } report && request.Stamp <= Settled(report)))
         {
             return new AssignReply.Never(new Reason(ReasonCode.Outdated,

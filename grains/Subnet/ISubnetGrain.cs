@@ -42,6 +42,12 @@ public interface ISubnetGrain : IGrainWithStringKey
     [OneWay]
     Task ShareAsync(string nodeId, long change, SubnetShare share, ImmutableArray<Ip> held, ImmutableArray<string> open);
 
+    /// <summary>The node's instance is gone, and it holds nothing here any more. What it held counts as used until a look, which is asked for, shows
+    /// that it is free. Repeatable.</summary>
+    /// <param name="change">As in <see cref="SettleAsync"/>.</param>
+    /// <param name="blocks">What its document listed here.</param>
+    Task RetiredAsync(string nodeId, long change, ImmutableArray<Block> blocks);
+
     /// <summary>The number of the ledger's last change; asked for before a sweep's first page.</summary>
     Task<long> ChangeNumberAsync();
 

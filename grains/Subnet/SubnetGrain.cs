@@ -164,6 +164,22 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
+    public async Task RetiredAsync(string nodeId, long change, ImmutableArray<Block> blocks)
+    {
+        ImmutableArray<Block> held = [.. blocks, .. _shares.TryGetValue(nodeId, out var share) ? share.Held.Select(address => new Block(address)) : []];
+        if (!held.IsEmpty)
+        {
+            await ReturnedAsync(nodeId, change, held, isFree: false);
+        }
+
+        _shares.Remove(nodeId);
+        if (document.State.Reservations.Any(one => one.NodeId == nodeId))
+        {
+            await StoreAsync(document.State with { Reservations = document.State.Reservations.RemoveAll(one => one.NodeId == nodeId) });
+        }
+    }
+
+    /// <inheritdoc/>
     public Task<long> ChangeNumberAsync() => Task.FromResult(document.State.Change);
 
     /// <inheritdoc/>

@@ -14,10 +14,15 @@ public interface IVpcGrain : IGrainWithStringKey
     [OneWay]
     Task ReadSubnetAsync(string subnetId);
 
+    /// <summary>The node's instance is gone, and nothing of the node is left: it leaves the register. Lost, it is told again, since what is in the
+    /// register and has no interface is looked at with each sweep.</summary>
+    [OneWay]
+    Task RetiredAsync(string instanceId);
+
     /// <summary>Keeps the grain awake, so that sweeps go on without callers.</summary>
     Task PingAsync();
 
-    /// <summary>Nodes that have ever asked for a look, by instance id.</summary>
+    /// <summary>Nodes that have asked for a look and are not retired, by instance id.</summary>
     Task<ImmutableArray<string>> NodesAsync();
 
     /// <summary>The VPC's subnets as last read.</summary>

@@ -9,7 +9,12 @@ namespace AwsVpcCni.Grains.Vpc;
 /// older read after a newer one.</content>
 public sealed partial class VpcGrain
 {
+    /// <summary>A node that is in use is looked at each five minutes.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromMinutes(10);
+
     private readonly SortedSet<string> _subnetsToRead = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, DateTimeOffset> _askedAt = new(StringComparer.Ordinal); // Nodes, of their own accord.
+    private readonly DateTimeOffset _since = time.GetUtcNow();
     private DateTimeOffset _sweptAt = DateTimeOffset.MinValue;
 
     private async Task ReadLedgersAsync(CancellationToken cancellation)
@@ -49,14 +54,32 @@ public sealed partial class VpcGrain
     /// <summary>Zone by zone: when one is impaired, the others are swept all the same.</summary>
     private async Task SweepAsync(CancellationToken cancellation)
     {
+        var (swept, isWhole) = (new List<Ec2Interface>(), true);
         foreach (var zone in _subnets.GroupBy(subnet => subnet.Zone, StringComparer.Ordinal).OrderBy(zone => zone.Key, StringComparer.Ordinal))
         {
-            await TryAsync(Work.Ledgers, () => SweepAsync(zone.Key, [.. zone], cancellation), cancellation);
+            isWhole &= await TryAsync(Work.Ledgers, () => SweepAsync(zone.Key, [.. zone], swept, cancellation), cancellation);
             await ReadDoubtfulSubnetsAsync(cancellation); // Pods may wait for them, and a sweep takes its time.
+        }
+
+        if (isWhole)
+        {
+            LookAfter(swept);
+            await DeleteLeakedAsync(swept, cancellation);
         }
     }
 
-    private async Task SweepAsync(string zone, ImmutableArray<Ec2Subnet> subnets, CancellationToken cancellation)
+    /// <summary>Nodes of the register whose instance has no interface any more, and those that nobody has called for long: a look at one calls its
+    /// grain, which then does what is overdue.</summary>
+    private void LookAfter(List<Ec2Interface> swept)
+    {
+        var (now, attached) = (time.GetUtcNow(), swept.Select(eni => eni.Attachment?.InstanceId).OfType<string>().ToHashSet(StringComparer.Ordinal));
+        foreach (var instanceId in document.State.Nodes.Where(id => !attached.Contains(id) || (now - _askedAt.GetValueOrDefault(id, _since)).Duration() > Quiet))
+        {
+            _asking.TryAdd(instanceId, 0);
+        }
+    }
+
+    private async Task SweepAsync(string zone, ImmutableArray<Ec2Subnet> subnets, List<Ec2Interface> swept, CancellationToken cancellation)
     {
         var changes = new SortedDictionary<string, long>(StringComparer.Ordinal);
         foreach (var subnet in subnets)
@@ -65,6 +88,7 @@ public sealed partial class VpcGrain
         }
 
         var interfaces = await PagesAsync(new Ec2InterfaceQuery { VpcId = VpcId, Zone = zone }, CallPriority.Reconcile, cancellation);
+        swept.AddRange(interfaces);
         foreach (var subnet in subnets.Where(subnet => changes.ContainsKey(subnet.SubnetId)))
         {
             await TryAsync(Work.Ledgers, () => TellAsync(subnet, changes[subnet.SubnetId], [.. interfaces.Where(eni => eni.SubnetId == subnet.SubnetId)]), cancellation);

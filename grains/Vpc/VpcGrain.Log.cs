@@ -18,6 +18,12 @@ public sealed partial class VpcGrain
     [LoggerMessage(EventId = 2303, Level = LogLevel.Warning, Message = "{VpcId}: EC2 shows no subnet in it. Check the setting Ec2:VpcId and the region.")]
     private partial void LogNoSubnets(string vpcId);
 
+    [LoggerMessage(EventId = 2307, Level = LogLevel.Information, Message = "{VpcId}: {InstanceId} is gone and leaves the register.")]
+    private partial void LogLeaves(string vpcId, string instanceId);
+
+    [LoggerMessage(EventId = 2308, Level = LogLevel.Warning, Message = "{VpcId}: {EniId} in {SubnetId} is deleted: it was made for {InstanceId}, which is gone, and was attached to nothing.")]
+    private partial void LogLeaked(string vpcId, string eniId, string subnetId, string instanceId);
+
     [LoggerMessage(EventId = 2304, Level = LogLevel.Warning, Message = "{VpcId}: this activation ends: {Why}")]
     private partial void LogLost(string vpcId, string why);
 

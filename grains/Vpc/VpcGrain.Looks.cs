@@ -3,8 +3,6 @@ using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
-using AwsVpcCni.Grains.Storage;
-using Orleans.Storage;
 
 namespace AwsVpcCni.Grains.Vpc;
 
@@ -56,19 +54,9 @@ public sealed partial class VpcGrain
             _asking.Remove(instanceId); // Before the await; a node that gets no answer asks again.
         }
 
-        if (!batch.Keys.All(document.State.Nodes.Contains))
+        if (!batch.Keys.All(document.State.Nodes.Contains) && !await StoreAsync(stored => stored with { Nodes = stored.Nodes.Union(batch.Keys) }))
         {
-            document.State = document.State with { Nodes = document.State.Nodes.Union(batch.Keys) };
-            try
-            {
-                await document.WriteStateAsync(cancellation);
-            }
-            catch (Exception exception) when (exception is InconsistentStateException or StoreException)
-            {
-                LogLost(VpcId, exception.Message); // Rule 11; the nodes ask again.
-                this.DeactivateOnIdle();
-                return;
-            }
+            return; // The nodes ask again.
         }
 
         try
@@ -99,7 +87,7 @@ public sealed partial class VpcGrain
         await LearnTypesAsync(instances, cancellation);
         foreach (var (instanceId, change) in batch)
         {
-            var instance = instances.FirstOrDefault(one => one.InstanceId == instanceId && one.VpcId == VpcId);
+            var instance = instances.FirstOrDefault(one => one.InstanceId == instanceId && (one.VpcId == VpcId || one.State == "terminated")); // That one is in no VPC any more.
             var mine = interfaces.Where(eni => eni.Attachment?.InstanceId == instanceId).ToImmutableArray();
             var view = new InstanceView(
                 instance, instance is null ? null : LimitsOf(instance.InstanceType) ?? InstanceLimits.Careful(instance.InstanceType), mine,

@@ -5,8 +5,10 @@ using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.Subnet;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
+using Orleans.Storage;
 
 namespace AwsVpcCni.Grains.Vpc;
 
@@ -20,7 +22,8 @@ public sealed record VpcDocument : DocumentPart
     public ImmutableSortedSet<string> Nodes { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 }
 
-/// <summary>Reads EC2 for everybody: joins in batches, subnets when they are asked for, the whole VPC zone by zone each period.</summary>
+/// <summary>Reads EC2 for everybody: joins in batches, subnets when they are asked for, the whole VPC zone by zone each period. Whoever is in the register
+/// and out of sight is looked at, which calls its grain.</summary>
 /// <remarks>Two works, a timer each: looks at nodes, and reads for the subnets' ledgers. Each does one thing at a time, and neither waits for
 /// the other. Reentrant, since the doors only put into queues.</remarks>
 [Reentrant]
@@ -48,6 +51,8 @@ public sealed partial class VpcGrain(
     private DateTimeOffset _subnetsAt = DateTimeOffset.MinValue;
     private DateTimeOffset _windowCloses;
     private readonly Dictionary<Work, DateTimeOffset> _notBefore = [];
+    private Task _writing = Task.CompletedTask;
+    private bool _lost;
     private IGrainTimer? _lookTimer;
     private IGrainTimer? _ledgerTimer;
 
@@ -82,7 +87,30 @@ public sealed partial class VpcGrain(
         }
 
         _asking[instanceId] = change;
+        _askedAt[instanceId] = time.GetUtcNow();
         return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async Task RetiredAsync(string instanceId)
+    {
+        _asking.Remove(instanceId);
+        _askedAt.Remove(instanceId);
+        if (_subnets.IsEmpty)
+        {
+            return; // Not read yet: it stays in the register, and is told again.
+        }
+
+        // The node has told those of its document; when that was lost, a ledger may know of it all the same.
+        foreach (var subnet in _subnets)
+        {
+            await grains.GetGrain<ISubnetGrain>(subnet.SubnetId).RetiredAsync(instanceId, long.MaxValue, []);
+        }
+
+        if (document.State.Nodes.Contains(instanceId) && await StoreAsync(stored => stored with { Nodes = stored.Nodes.Remove(instanceId) }))
+        {
+            LogLeaves(VpcId, instanceId);
+        }
     }
 
     /// <inheritdoc/>
@@ -104,6 +132,37 @@ public sealed partial class VpcGrain(
 
     /// <inheritdoc/>
     public Task<ImmutableArray<string>> SubnetsAsync() => Task.FromResult<ImmutableArray<string>>([.. _subnets.Select(subnet => subnet.SubnetId)]);
+
+    /// <summary>Changes the document: one write at a time. False when the activation ends by it (rule 11).</summary>
+    private async Task<bool> StoreAsync(Func<VpcDocument, VpcDocument> change)
+    {
+        while (!_writing.IsCompleted)
+        {
+            await _writing;
+        }
+
+        if (!_lost)
+        {
+            document.State = change(document.State);
+            await (_writing = WriteAsync());
+        }
+
+        return !_lost;
+    }
+
+    private async Task WriteAsync()
+    {
+        try
+        {
+            await document.WriteStateAsync();
+        }
+        catch (Exception exception) when (exception is InconsistentStateException or StoreException)
+        {
+            _lost = true;
+            LogLost(VpcId, exception.Message);
+            this.DeactivateOnIdle();
+        }
+    }
 
     /// <summary>A tick of one of the timers; none has two under way.</summary>
     private async Task RunAsync(Work work, Func<CancellationToken, Task> run, CancellationToken cancellation)

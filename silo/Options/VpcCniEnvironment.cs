@@ -40,7 +40,7 @@ internal static class VpcCniEnvironment
         new("CLUSTER_ENDPOINT", new Support.Ignored("The silo does not call the Kubernetes API.")),
         new("CLUSTER_NAME", new Support.Taken("Cluster:Name")),
         new("DISABLE_INTROSPECTION", new Support.Ignored("Operators ask `silo ipam` and the HTTP API, which listens on loopback.")),
-        new("DISABLE_LEAKED_ENI_CLEANUP", Unless(False, NotYet)),
+        new("DISABLE_LEAKED_ENI_CLEANUP", Unless(False, "Give an interface that must stay the tag node.k8s.amazonaws.com/no_manage=true; with DISABLE_NETWORK_RESOURCE_PROVISIONING nothing is deleted.")),
         new("DISABLE_METRICS", new Support.Ignored("There is no such port.")),
         new("DISABLE_NETWORK_RESOURCE_PROVISIONING", new Support.Taken("Pool:Provisions", Reversed: true)),
         new("DISABLE_POD_V6", Unless(False, NotYet)),

@@ -25,7 +25,7 @@ namespace AwsVpcCni.Tests.Simulation;
 internal sealed class World
 {
     public const string ClusterName = "ours";
-    private const string VpcId = "vpc-0a";
+    public const string VpcId = "vpc-0a";
     private const string QuotaKey = "1/eu-west-1";
     private const int SmallestPage = 5; // Of DescribeNetworkInterfaces: a large VPC's sweep takes many pages, and goes on while nodes draw and return.
     private const string ClusterTag = "cluster.k8s.amazonaws.com/name";
@@ -277,14 +277,14 @@ internal sealed class World
     /// <summary>A pod whose link a successor of the same name has taken, or whose namespace somebody has removed.</summary>
     public static bool MayLackLink(SimMachine machine, string pod) => machine.Kernel.Links.Any(link => link.Pod == $"default/{pod}");
 
-    /// <summary>What instances held when they were lost. The ledger keeps it from being named until the silos can tell that an instance is gone.</summary>
+    /// <summary>What instances held when they were lost. The ledger keeps it from being named until the silos know that they are gone.</summary>
     public HashSet<Ip> HeldByLost { get; } = [];
 
     /// <summary>How many of a subnet's addresses may be named, and whether a /28 of it may.</summary>
     public (int Addresses, bool Prefixes) RoomIn(string subnetId)
     {
         var subnet = Vpc.FindSubnet(subnetId)!;
-        var kept = Invariants.TakenByHands.Union(HeldByLost).Where(address => subnet.Cidr.Contains(address.ToIPAddress()) && subnet.HolderOf(address.ToIPAddress()) is null).ToHashSet();
+        var kept = Invariants.TakenByHands.Where(address => subnet.Cidr.Contains(address.ToIPAddress()) && subnet.HolderOf(address.ToIPAddress()) is null).ToHashSet();
         var cidr = Cidr.Parse(subnet.Cidr.ToString());
         return (subnet.AvailableIpAddressCount - kept.Count,
             !AddressNamer.ChoosePrefixes(cidr, offset => subnet.HolderOf((cidr.Base + offset).ToIPAddress()) is not null || kept.Contains(cidr.Base + offset), 1).IsEmpty);

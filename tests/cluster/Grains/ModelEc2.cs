@@ -57,6 +57,9 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     /// <summary>So many interfaces at most are in one answer, each page as it is at its own moment. Null: all.</summary>
     public int? PageSize { get; init; }
 
+    /// <summary>An instance that DescribeInstances does not show.</summary>
+    public string? Hides { get; set; }
+
     /// <summary>Someone else changes the VPC.</summary>
     public T ByHand<T>(Func<Vpc, T> change)
     {
@@ -67,7 +70,7 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     }
 
     public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
-        Call($"DescribeInstances {string.Join(',', instanceIds)}", () => (ImmutableArray<Ec2Instance>)[.. vpc.Instances.Where(one => instanceIds.Contains(one.Id))
+        Call($"DescribeInstances {string.Join(',', instanceIds)}", () => (ImmutableArray<Ec2Instance>)[.. vpc.Instances.Where(one => instanceIds.Contains(one.Id) && one.Id != Hides)
             .Select(one => one.State == InstanceState.Terminated // It has no place in the network any more.
                 ? new Ec2Instance(one.Id, NewerType ?? one.Type.Type, "terminated", one.Subnet.Zone, "", "")
                 : new Ec2Instance(one.Id, NewerType ?? one.Type.Type, one.State == InstanceState.ShuttingDown ? "shutting-down" : one.State.ToString().ToLowerInvariant(), one.Subnet.Zone, vpc.Id, one.Subnet.Id))]);
@@ -152,7 +155,7 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     });
 
     private static Ec2Interface Shown(Eni eni) => new(
-        eni.Id, eni.Subnet.Id, eni.Subnet.Zone, eni.Mac, "in-use", [.. eni.Addresses.Select(Ip.From)],
+        eni.Id, eni.Subnet.Id, eni.Subnet.Zone, eni.Mac, eni.Status switch { EniStatus.Pending => "pending", EniStatus.Available => "available", _ => "in-use" }, [.. eni.Addresses.Select(Ip.From)],
         eni.Attachment is { } one ? new Ec2Attachment(one.Id, one.Instance.Id, one.DeviceIndex, one.NetworkCardIndex, "attached", one.DeleteOnTermination) : null,
         eni.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal), [.. eni.Groups], [.. eni.Prefixes.Select(Prefix)]);
 

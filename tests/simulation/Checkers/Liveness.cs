@@ -1,5 +1,8 @@
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.Tests.Simulation.Node;
 using AwsVpcCni.VpcEmulator.Model;
 
@@ -19,7 +22,15 @@ internal sealed class Liveness(World world)
             }
         }
 
-        return world.Neighbour.Trespasses() is [var trespass, ..] ? $"the neighbour complains: {trespass}" : Leaked();
+        foreach (var gone in world.Machines.Where(one => one.IsGone))
+        {
+            if (Remains(gone) is { } left)
+            {
+                return $"{gone.InstanceId} is lost: {left}";
+            }
+        }
+
+        return Kept() ?? (world.Neighbour.Trespasses() is [var trespass, ..] ? $"the neighbour complains: {trespass}" : Leaked());
     }
 
     private string? MissingOf(SimMachine machine)
@@ -122,12 +133,47 @@ internal sealed class Liveness(World world)
         return new PoolTargets(world, machine, document, claimed).Missing();
     }
 
-    /// <summary>Every interface that bears our tag belongs to a node that knows it: it goes when the last pod on it has, if hands have detached
-    /// it. Not yet: those of lost instances and lost stores, which no silo looks after.</summary>
-    private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null && !world.Forgotten.Contains(eni.Id)
-            && world.Machines.Exists(one => !one.IsGone && eni.Tags.ContainsValue(one.InstanceId) && DocumentOf(one)?.Eni(eni.Id) is null)) is { } leaked
+    /// <summary>Every interface that bears our tag belongs to a node that knows it: it goes when the last pod on it has, if hands have detached it.</summary>
+    private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null
+            && !world.Machines.Exists(one => !one.IsGone && DocumentOf(one)?.Eni(eni.Id) is not null)) is { } leaked
         ? $"{leaked.Id} ({string.Join(", ", leaked.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}) is attached to nothing: leaked"
         : null;
+
+    /// <summary>Nothing is left of a node whose instance is lost, and its addresses can be named again.</summary>
+    private string? Remains(SimMachine gone)
+    {
+        if (DocumentOf(gone) is not null)
+        {
+            return "its document is left";
+        }
+
+        if (world.DocumentOf<VpcDocument>("vpc", World.VpcId)?.Nodes.Contains(gone.InstanceId) == true)
+        {
+            return "it is in the register";
+        }
+
+        return world.Store.Book.Copy().FirstOrDefault(row => row.NodeId == gone.InstanceId) is { } row ? $"a row is left: {row}" : null;
+    }
+
+    /// <summary>What a ledger keeps from naming, and nobody has.</summary>
+    private string? Kept()
+    {
+        foreach (var subnet in world.Vpc.Subnets)
+        {
+            if (world.DocumentOf<SubnetDocument>("subnet", subnet.Id) is { Subnet: { } known, Ours.Length: > 0 } ledger)
+            {
+                var ours = new SubnetMap(known.Cidr, [.. ledger.Ours]);
+                var held = world.Machines.Where(one => !one.IsGone).Select(DocumentOf).OfType<NodeDocument>().SelectMany(document => document.Interfaces)
+                    .SelectMany(eni => eni.Blocks.SelectMany(block => block.Block.Addresses).Append(eni.PrimaryAddress)).ToHashSet();
+                if (world.HeldByLost.Where(address => known.Cidr.Contains(address) && ours.Contains(address) && subnet.HolderOf(address.ToIPAddress()) is null && !held.Contains(address)).ToArray() is [var address, ..])
+                {
+                    return $"{subnet.Id} keeps {address}, which a lost instance had";
+                }
+            }
+        }
+
+        return null;
+    }
 
     private Ip[] Held(Eni eni) => [.. eni.Delivered.Skip(1).Select(Ip.From).Except(world.AddedByHands).Except(world.Invariants.TakenByHands).Order()]; // What hands gave or took may be drawn again.
 

@@ -35,7 +35,12 @@ internal sealed class PersistentState<T> : IPersistentState<T>
 
     public Task WriteStateAsync() => _tail = _notStarted ??= WriteAfterAsync(_tail);
 
-    public Task ClearStateAsync() => throw new NotSupportedException("no grain of ours clears its document");
+    /// <summary>No write of its grain is under way then.</summary>
+    public async Task ClearStateAsync()
+    {
+        await _store.WriteAsync(_activation, _name, null, new T(), Etag);
+        (State, Etag, RecordExists) = (new T(), null!, false);
+    }
 
     private async Task WriteAfterAsync(Task before)
     {

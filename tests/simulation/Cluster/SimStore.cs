@@ -28,7 +28,7 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
     public Task<(string? Json, string Etag)> ReadAsync(Activation activation, string name) =>
         CallAsync($"read {name} {activation.GrainId.Key}", () => Documents.Read(name, activation.GrainId), default);
 
-    public Task<string> WriteAsync(Activation activation, string name, string json, object? state, string? etag)
+    public Task<string> WriteAsync(Activation activation, string name, string? json, object? state, string? etag)
     {
         var request = activation.Serves;
         return CallAsync($"write {name} {activation.GrainId.Key} over {etag}", () =>

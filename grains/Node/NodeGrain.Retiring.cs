@@ -1,0 +1,98 @@
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Grains.Vpc;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <content>The end of a node whose instance is gone: its rows end, its ledgers hear that it holds nothing, its document goes, and the register forgets
+/// it. Each step can be done again, and the register calls a grain that was stopped on the way.</content>
+public sealed partial class NodeGrain
+{
+    private InstanceFate _fate;
+    private DateTimeOffset _goneAt; // When it was known; a later activation finds it out anew.
+
+    /// <summary>Any look tells this, however old: nobody comes back.</summary>
+    private void LookAtFate(InstanceView view)
+    {
+        var (now, wasGone) = (time.GetUtcNow(), _fate.IsGone);
+        _fate = _fate.Looked(view.Instance?.State, now);
+        if (_fate.IsGone && !wasGone)
+        {
+            (_goneAt, _isEnded) = (now, true);
+            LogGone(InstanceId, _fate.IsTerminated ? "terminated" : "not found");
+            Kick();
+        }
+    }
+
+    private async Task RetireAsync()
+    {
+        if (_lost || !_fate.IsGone)
+        {
+            return;
+        }
+
+        try
+        {
+            foreach (var row in _use.Standing.ToArray())
+            {
+                await EndAsync(row, _goneAt, wasUsed: true);
+            }
+
+            // What EC2 was asked for comes to its end first. And whatever was on a pod rests from the moment when no pod can have it any more.
+            var isRested = _doc.Interfaces.IsEmpty || (time.GetUtcNow() - _goneAt).Duration() >= Policy.Cooldown;
+            if (!isRested || !_doc.Intents.IsEmpty)
+            {
+                return;
+            }
+
+            await TellLedgersAsync();
+            if (_fate.IsGone && !_lost && _doc.Intents.IsEmpty && !_use.Standing.Any()) // Else it has been heard meanwhile.
+            {
+                await FinishAsync();
+            }
+        }
+        catch (StoreException exception)
+        {
+            LogStoreAway(InstanceId, exception.Message);
+        }
+        catch (Exception exception) when (exception is TimeoutException or OrleansException)
+        {
+            LogNotRetired(InstanceId, exception); // Of a ledger, or the way to it; or another activation has written.
+        }
+    }
+
+    private async Task TellLedgersAsync()
+    {
+        var held = _doc.Interfaces.ToLookup(eni => eni.SubnetId, AllOf, StringComparer.Ordinal);
+        foreach (var subnet in held.Select(one => one.Key).Union(_doc.Siblings.Select(one => one.SubnetId)).Order(StringComparer.Ordinal))
+        {
+            await grains.GetGrain<ISubnetGrain>(subnet).RetiredAsync(InstanceId, _stored.Change, [.. held[subnet].SelectMany(blocks => blocks)]);
+        }
+    }
+
+    /// <summary>From here on this activation answers nobody. What it leaves undone, the next one does: the register has it until all is done.</summary>
+    private async Task FinishAsync()
+    {
+        (_lost, _lostWhy) = (true, new Reason(ReasonCode.NodeStarting, $"{InstanceId}: its instance is gone, and the node is being retired. Check the instance that the node's token names."));
+        this.DeactivateOnIdle();
+        await _writing;
+        foreach (var address in _use.Addresses.ToArray())
+        {
+            if (!await book.TryRemoveAsync(InstanceId, address, CancellationToken.None))
+            {
+                return; // Another activation has written it.
+            }
+        }
+
+        if (document.RecordExists)
+        {
+            await document.ClearStateAsync();
+            metrics.Retired();
+            LogRetired(InstanceId);
+        }
+
+        grains.GetGrain<IVpcGrain>(settings.VpcId).RetiredAsync(InstanceId).Ignore();
+    }
+}

@@ -1,0 +1,66 @@
+using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Node;
+
+namespace AwsVpcCni.Grains.Vpc;
+
+/// <content>Interfaces that a node of ours has made and that are attached to nothing: each costs its addresses until somebody deletes it. Two sweeps find one, minutes apart.
+/// The node's grain deletes it, if it is no part of what it has under way; of a node that is not in the register, this one does.</content>
+public sealed partial class VpcGrain
+{
+    /// <summary>An interface is attached within seconds of its making, and may be shown late (ec2.md 2.1); design, last table.</summary>
+    private static readonly TimeSpan LeakedAfter = TimeSpan.FromMinutes(5);
+
+    private const int MostDeletesASweep = 10; // Each may wait for the budget, and sweeps wait for it.
+
+    private readonly Dictionary<string, DateTimeOffset> _looseSince = new(StringComparer.Ordinal);
+
+    /// <summary>Made by a node of ours, by its tags, and attached to nothing. What hands want to keep has no_manage.</summary>
+    private bool IsLoose(Ec2Interface eni) => eni is { Attachment: null, Status: "available" } && eni.Tags.GetValueOrDefault(NodeGrain.ClusterTag) == settings.ClusterName
+        && eni.Tags.ContainsKey(NodeGrain.NodeTag) && eni.Tags.ContainsKey(NodeGrain.IntentTag) && eni.Tags.GetValueOrDefault(NodeGrain.NoManageTag) != "true";
+
+    /// <param name="swept">Of all zones.</param>
+    private async Task DeleteLeakedAsync(IReadOnlyCollection<Ec2Interface> swept, CancellationToken cancellation)
+    {
+        var (now, loose) = (time.GetUtcNow(), swept.Where(IsLoose).OrderBy(eni => eni.EniId, StringComparer.Ordinal).ToArray());
+        foreach (var gone in _looseSince.Keys.Except(loose.Select(eni => eni.EniId)).ToArray())
+        {
+            _looseSince.Remove(gone);
+        }
+
+        var deletes = 0;
+        foreach (var eni in loose)
+        {
+            if (!_looseSince.TryAdd(eni.EniId, now) && (now - _looseSince[eni.EniId]).Duration() >= LeakedAfter && settings.PolicyOf(eni.Tags[NodeGrain.NodeTag]).Provisions)
+            {
+                if (document.State.Nodes.Contains(eni.Tags[NodeGrain.NodeTag]))
+                {
+                    grains.GetGrain<INodeGrain>(eni.Tags[NodeGrain.NodeTag]).LeakedAsync(eni).Ignore();
+                }
+                else if (deletes++ < MostDeletesASweep)
+                {
+                    await TryAsync(Work.Ledgers, () => DeleteAsync(eni, cancellation), cancellation);
+                }
+            }
+        }
+    }
+
+    private async Task DeleteAsync(Ec2Interface eni, CancellationToken cancellation)
+    {
+        try
+        {
+            await CallAsync(Ec2Action.DeleteNetworkInterface, CallPriority.CleanUp, async stop =>
+            {
+                await ec2.DeleteInterfaceAsync(eni.EniId, stop);
+                return true;
+            }, cancellation);
+        }
+        catch (Ec2Exception refusal) when (refusal.Fault == Ec2Fault.NotFound)
+        {
+            return; // Somebody was quicker, or an earlier answer was lost.
+        }
+
+        LogLeaked(VpcId, eni.EniId, eni.SubnetId, eni.Tags[NodeGrain.NodeTag]);
+        await ReadSubnetAsync(eni.SubnetId); // Its addresses are free.
+    }
+}

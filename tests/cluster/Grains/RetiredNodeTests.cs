@@ -1,0 +1,149 @@
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Grains.Vpc;
+using AwsVpcCni.VpcEmulator.Model;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Grains;
+
+/// <summary>What is left of a node whose instance is gone, and interfaces that are attached to nothing.</summary>
+public sealed class RetiredNodeTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Of_a_terminated_instance_nothing_is_left_and_who_had_its_addresses_is_known()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        var (id, executor) = await ReadyAsync(world);
+        var address = await executor.AddedAsync("pod");
+        await executor.SyncAsync();
+        world.Ec2.ByHand(vpc => Terminated(vpc, id));
+
+        await UntilAsync(world, async () => !(await Vpc(world).NodesAsync()).Contains(id) && Document(world, id) is null, "it to leave the register, and its document to go");
+
+        Assert.Empty(await world.Book.ReadNodeAsync(id, Token));
+        Assert.Equal("pod", Assert.Single(await world.Book.ReadHistoryAsync(address, DateTimeOffset.MinValue, DateTimeOffset.MaxValue, Token)).Pod.Name);
+        await UntilAsync(world, async () => await world.Grains.GetGrain<ISubnetGrain>("subnet-a").SummarizeAsync() is { Used: 0, Leased: 0, Reserved: 0 }, "the ledger to have nothing of it");
+    }
+
+    [Fact]
+    public async Task An_instance_that_is_not_shown_is_gone_only_if_its_executor_is_not_heard_either()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        var (id, executor) = await ReadyAsync(world);
+        var eni = world.Ec2.ByHand(vpc => vpc.Enis.Single().Id);
+        world.Ec2.Hides = id;
+        for (var minute = 0; minute < 20; minute++)
+        {
+            await executor.SyncAsync();
+            await PassAsync(world, TimeSpan.FromMinutes(1));
+        }
+
+        Assert.NotNull(Document(world, id));
+        await UntilAsync(world, async () => !(await Vpc(world).NodesAsync()).Contains(id) && Document(world, id) is null, "it to be retired once it is silent");
+        Assert.NotNull(world.Ec2.ByHand(vpc => vpc.FindEni(eni))); // What is attached, nobody touches.
+    }
+
+    [Theory] // Made by hands; another cluster's; kept by somebody; ours.
+    [InlineData("", "", false)]
+    [InlineData("theirs", "", false)]
+    [InlineData("test", "true", false)]
+    [InlineData("test", "", true)]
+    public async Task An_interface_of_a_node_that_is_gone_is_deleted_when_it_is_ours_and_loose_for_minutes(string cluster, string noManage, bool isDeleted)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        await ReadyAsync(world);
+        var loose = world.Ec2.ByHand(vpc => Made(vpc, "i-0123456789abcdef0", cluster, noManage));
+        await PassAsync(world, TimeSpan.FromMinutes(4));
+        Assert.NotNull(world.Ec2.ByHand(vpc => vpc.FindEni(loose)));
+
+        await PassAsync(world, TimeSpan.FromMinutes(6));
+        Assert.Equal(isDeleted, world.Ec2.ByHand(vpc => vpc.FindEni(loose) is null));
+        Assert.Equal(isDeleted ? 1 : 0, world.Ec2.Calls.Count(call => call == $"Delete {loose}"));
+    }
+
+    [Fact]
+    public async Task An_interface_of_a_node_that_is_there_is_deleted_by_it_unless_it_is_under_way()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        var (id, _) = await ReadyAsync(world);
+        var loose = world.Ec2.ByHand(vpc => Made(vpc, id, "test", ""));
+        await PassAsync(world, TimeSpan.FromMinutes(4));
+        Assert.NotNull(world.Ec2.ByHand(vpc => vpc.FindEni(loose)));
+
+        await UntilAsync(world, () => Task.FromResult(world.Ec2.ByHand(vpc => vpc.FindEni(loose) is null)), "it to be deleted");
+        Assert.Equal(1, world.Ec2.Calls.Count(call => call == $"Delete {loose}"));
+    }
+
+    [Fact]
+    public async Task Where_somebody_else_provisions_nothing_is_deleted()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        await ReadyAsync(world);
+        world.Settings.Pool = world.Settings.Pool with { Provisions = false };
+        var loose = world.Ec2.ByHand(vpc => Made(vpc, "i-0123456789abcdef0", "test", ""));
+        await PassAsync(world, TimeSpan.FromMinutes(12));
+
+        Assert.NotNull(world.Ec2.ByHand(vpc => vpc.FindEni(loose)));
+    }
+
+    private static async Task<(string Id, FakeExecutor Executor)> ReadyAsync(GrainWorld world)
+    {
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 leased addresses");
+        await executor.SyncAsync(); // Its interface is set up.
+        return (id, executor);
+    }
+
+    /// <summary>As a node's grain makes it.</summary>
+    private static string Made(Vpc vpc, string node, string cluster, string noManage)
+    {
+        var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 3 });
+        foreach (var (key, value) in new[] { (NodeGrain.ClusterTag, cluster), (NodeGrain.NodeTag, node), (NodeGrain.IntentTag, node + "/1.0.a"), (NodeGrain.NoManageTag, noManage) })
+        {
+            if (cluster.Length > 0 && value.Length > 0)
+            {
+                eni.Tags[key] = value;
+            }
+        }
+
+        return eni.Id;
+    }
+
+    private static bool Terminated(Vpc vpc, string id)
+    {
+        vpc.Terminate(id);
+        return true;
+    }
+
+    private static IVpcGrain Vpc(GrainWorld world) => world.Grains.GetGrain<IVpcGrain>(GrainWorld.VpcId);
+
+    private static string? Document(GrainWorld world, string id) => world.Documents.Read("node", GrainId.Create("node", id)).Json;
+
+    /// <summary>In steps shorter than a sweep's period, each with time for the timers.</summary>
+    private static async Task PassAsync(GrainWorld world, TimeSpan length)
+    {
+        for (var passed = TimeSpan.Zero; passed < length; passed += TimeSpan.FromSeconds(30))
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(30));
+            world.Ec2.ByHand(vpc =>
+            {
+                vpc.Advance();
+                return true;
+            });
+            await Task.Delay(200, Token);
+        }
+    }
+
+    private static async Task UntilAsync(GrainWorld world, Func<Task<bool>> holds, string what)
+    {
+        for (var tries = 0; !await holds(); tries++)
+        {
+            Assert.True(tries < 60, $"waited half an hour of the silo's clock for: {what}");
+            await PassAsync(world, TimeSpan.FromSeconds(30));
+        }
+    }
+}
