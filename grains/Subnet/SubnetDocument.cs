@@ -32,9 +32,16 @@ public sealed record SubnetDocument : DocumentPart
 
     /// <summary>Changes that a sweep may not have seen yet, or that a late message of before could undo: the last of each address.</summary>
     public ImmutableArray<RecentChange> Recent { get; init; } = [];
+}
 
-    /// <summary>How much was used until now; with what is set aside.</summary>
-    public UsageHistory Usage { get; init; } = new();
+/// <summary>How much of a subnet was used until now, with what was set aside. A document of its own: it is written each half hour, and the ledger with each EC2 change.</summary>
+public sealed record SubnetUsage : DocumentPart
+{
+    /// <summary>Of this layout.</summary>
+    public int Schema { get; init; } = 1;
+
+    /// <summary>Two weeks of it.</summary>
+    public UsageHistory Past { get; init; } = new();
 }
 
 /// <summary>Names set aside for one intent.</summary>

@@ -14,6 +14,7 @@ namespace AwsVpcCni.Grains.Subnet;
 public sealed partial class SubnetGrain(
     IGrainContext context,
     [PersistentState("subnet", DocumentJson.StorageName)] IPersistentState<SubnetDocument> document,
+    [PersistentState("subnet-usage", DocumentJson.StorageName)] IPersistentState<SubnetUsage> usage,
     IGrainFactory grains,
     ClusterSettings settings,
     TimeProvider time,
@@ -201,9 +202,7 @@ public sealed partial class SubnetGrain(
         }
 
         var next = doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Recent = recent };
-        next = next with { Usage = next.Usage.With(now, Room(cidr) - Free(Taken(next with { Reservations = Standing(next) }))) };
-        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length
-            || doc.Usage.LastSlot != next.Usage.LastSlot;
+        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length;
         if (isNews)
         {
             await StoreAsync(next);
@@ -211,6 +210,18 @@ public sealed partial class SubnetGrain(
         else
         {
             document.State = next; // Only the hour of the look: not worth a write.
+        }
+
+        await NoteUseAsync(now, Room(cidr) - Free(Taken(next with { Reservations = Standing(next) })));
+    }
+
+    private async Task NoteUseAsync(DateTimeOffset now, int used)
+    {
+        var before = usage.State.Past.LastSlot;
+        usage.State = usage.State with { Past = usage.State.Past.With(now, used) };
+        if (usage.State.Past.LastSlot != before)
+        {
+            await WriteAsync(usage);
         }
     }
 
@@ -227,13 +238,13 @@ public sealed partial class SubnetGrain(
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
             doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, free,
             _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt,
-            taken is null ? 0 : AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length, taken is null ? null : DryIn(doc, taken.Subnet, free)));
+            taken is null ? 0 : AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length, taken is null ? null : DryIn(taken.Subnet, free)));
     }
 
-    private DryTime? DryIn(SubnetDocument doc, Cidr subnet, int free)
+    private DryTime? DryIn(Cidr subnet, int free)
     {
         var used = Room(subnet) - free;
-        return ExhaustionForecast.Of(doc.Usage.With(time.GetUtcNow(), used), used, Room(subnet));
+        return ExhaustionForecast.Of(usage.State.Past.With(time.GetUtcNow(), used), used, Room(subnet));
     }
 
     /// <summary>Addresses that AWS does not keep.</summary>
@@ -307,12 +318,17 @@ public sealed partial class SubnetGrain(
 
     private void ReadMe() => grains.GetGrain<IVpcGrain>(settings.VpcId).ReadSubnetAsync(SubnetId).Ignore();
 
-    private async Task StoreAsync(SubnetDocument next)
+    private Task StoreAsync(SubnetDocument next)
     {
         document.State = next;
+        return WriteAsync(document);
+    }
+
+    private async Task WriteAsync<T>(IPersistentState<T> state)
+    {
         try
         {
-            await document.WriteStateAsync();
+            await state.WriteStateAsync();
         }
         catch (Exception exception) when (exception is InconsistentStateException or StoreException)
         {

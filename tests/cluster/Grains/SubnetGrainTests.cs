@@ -175,8 +175,8 @@ public sealed class SubnetGrainTests
         var told = (await ledger.SummarizeAsync()).Dry!;
         var expected = TimeSpan.FromMinutes(3 * (free - used));
         Assert.Equal((expected, expected, expected), (told.Early!.Value, told.Median!.Value, told.Late!.Value));
-        var stored = JsonSerializer.Deserialize<SubnetDocument>(world.Documents.Read("subnet", GrainId.Create("subnet", "subnet-a")).Json!, DocumentJson.Options)!;
-        Assert.Equal(Enumerable.Range(0, 11).Select(slot => 10 * slot), stored.Usage.Most);
+        var stored = JsonSerializer.Deserialize<SubnetUsage>(world.Documents.Read("subnet-usage", GrainId.Create("subnet", "subnet-a")).Json!, DocumentJson.Options)!;
+        Assert.Equal(Enumerable.Range(0, 11).Select(slot => 10 * slot), stored.Past.Most);
     }
 
     /// <summary>One-way: it has come when the ledger counts it.</summary>
