@@ -17,7 +17,9 @@ internal sealed class Histories(World world)
     private readonly Dictionary<(SimMachine Machine, Ip Address), (SandboxKey Sandbox, TimeSpan From)> _open = [];
     private readonly List<Life> _lives = [];
 
-    private TimeSpan Shortest => BeforeEnd + TimeSpan.FromSeconds(world.Faults.Struck.ContainsKey(FaultKind.MessageLate) ? 14 : 5);
+    private static readonly FaultKind[] Delays = [FaultKind.MessageLate, FaultKind.ActivationStalled, FaultKind.StoreSlow];
+
+    private TimeSpan Shortest => BeforeEnd + TimeSpan.FromSeconds(Delays.Any(world.Faults.Struck.ContainsKey) ? 14 : 5);
 
     /// <summary>How many have been asked for.</summary>
     public int Asked { get; private set; }
