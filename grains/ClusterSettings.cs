@@ -11,6 +11,9 @@ namespace AwsVpcCni.Grains;
 /// <param name="Timing">Periods and deadlines.</param>
 public sealed record ClusterSettings(string ClusterName, string VpcId, string QuotaKey, PoolPolicy Pool, Timing Timing)
 {
+    /// <summary>The key of an account's budget in a region; one that is not named is the only one.</summary>
+    public static string QuotaKeyOf(string? accountId, string region) => $"{accountId ?? "account"}/{region}";
+
     /// <summary>What a node should hold. Changes at run time.</summary>
     public PoolPolicy Pool { get; set; } = Pool;
 

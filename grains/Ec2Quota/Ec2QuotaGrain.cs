@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Grains.Storage;
 using Microsoft.Extensions.Logging;
@@ -33,6 +34,8 @@ public sealed partial class Ec2QuotaGrain(
     private static readonly TimeSpan BurstTakes = TimeSpan.FromSeconds(5); // Until the calls that were under way have been answered, too.
 
     private readonly SortedDictionary<Ec2Action, int> _ahead = []; // Taken off the stored level, not granted yet.
+    private readonly Dictionary<Ec2Action, OrderOfNeed> _orders = [];
+    private readonly Dictionary<(Ec2Action Action, CallPriority Need), (long Granted, long ToldToWait)> _counts = []; // Of this activation, for people.
     private readonly SortedDictionary<Ec2Action, (double Factor, DateTimeOffset Since)> _slowed = [];
 
     /// <inheritdoc/>
@@ -42,20 +45,19 @@ public sealed partial class Ec2QuotaGrain(
     public async Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority)
     {
         var now = time.GetUtcNow();
+        var bucket = BucketOf(action, now);
+        var order = _orders.GetValueOrDefault(action) ?? new OrderOfNeed(now);
+        (_orders[action], var isGranted, var wait) = order.Take(_ahead.GetValueOrDefault(action) + Math.Floor(bucket.Level), bucket with { Size = bucket.Size + Chunk }, priority, now);
+        Count(action, priority, isGranted);
+        if (!isGranted)
+        {
+            document.State.Buckets[action.ToString()] = new StoredBucket(bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
+            return wait;
+        }
+
         if (_ahead.GetValueOrDefault(action) == 0)
         {
-            var share = TokenBucket.For(action, TokenBucket.DefaultShare, now);
-            var full = share with { Size = share.Size - Chunk, Level = share.Size - Chunk }; // What is ahead comes on top.
-            var bucket = document.State.Buckets.TryGetValue(action.ToString(), out var stored)
-                ? full with { RefillPerSecond = full.RefillPerSecond * Factor(action, now), Level = stored.Level, At = stored.At }
-                : full;
-            (bucket, var chunk, var wait) = bucket.Take(Chunk, now);
-            if (chunk == 0)
-            {
-                document.State.Buckets[action.ToString()] = new StoredBucket(bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
-                return wait;
-            }
-
+            (bucket, var chunk, _) = bucket.Take(Chunk, now);
             document.State.Buckets[action.ToString()] = new StoredBucket(bucket.Level, now);
             await document.WriteStateAsync(); // Before the first grant; a lost compare-and-swap throws, and the next activation reads.
             _ahead[action] = chunk;
@@ -85,6 +87,37 @@ public sealed partial class Ec2QuotaGrain(
 
     /// <inheritdoc/>
     public Task PingAsync() => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task<ImmutableArray<ActionBudget>> SummarizeAsync()
+    {
+        var now = time.GetUtcNow();
+        return Task.FromResult<ImmutableArray<ActionBudget>>(
+        [
+            .. from action in Enum.GetValues<Ec2Action>()
+               let bucket = BucketOf(action, now)
+               let counts = _counts.Where(one => one.Key.Action == action)
+               select new ActionBudget(action.ToString(), (int)bucket.Size + Chunk, bucket.RefillPerSecond, _ahead.GetValueOrDefault(action) + (int)bucket.Level, Factor(action, now),
+                   counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.Granted, StringComparer.Ordinal),
+                   counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.ToldToWait, StringComparer.Ordinal)),
+        ]);
+    }
+
+    /// <summary>Without what is ahead.</summary>
+    private TokenBucket BucketOf(Ec2Action action, DateTimeOffset now)
+    {
+        var share = TokenBucket.For(action, TokenBucket.DefaultShare, now);
+        var full = share with { Size = share.Size - Chunk, Level = share.Size - Chunk }; // What is ahead comes on top.
+        return (document.State.Buckets.TryGetValue(action.ToString(), out var stored)
+            ? full with { RefillPerSecond = full.RefillPerSecond * Factor(action, now), Level = stored.Level, At = stored.At }
+            : full).Refilled(now);
+    }
+
+    private void Count(Ec2Action action, CallPriority need, bool isGranted)
+    {
+        var (granted, toldToWait) = _counts.GetValueOrDefault((action, need));
+        _counts[(action, need)] = isGranted ? (granted + 1, toldToWait) : (granted, toldToWait + 1);
+    }
 
     private double Factor(Ec2Action action, DateTimeOffset now)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using AwsVpcCni.Core.Ec2Quota;
 
 namespace AwsVpcCni.Grains.Ec2Quota;
@@ -6,7 +7,7 @@ namespace AwsVpcCni.Grains.Ec2Quota;
 public interface IEc2QuotaGrain : IGrainWithStringKey
 {
     /// <summary>Takes a permit for one call, to be made at once.</summary>
-    /// <param name="priority">Told, and not used yet: first come, first served until the order of need is built (issue 8).</param>
+    /// <param name="priority">The less a call is needed, the more of the bucket it leaves to others (<see cref="OrderOfNeed"/>).</param>
     /// <returns>Zero when granted; else how long to wait before asking again.</returns>
     Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority);
 
@@ -14,6 +15,21 @@ public interface IEc2QuotaGrain : IGrainWithStringKey
     /// the same burst and changes nothing.</summary>
     Task ThrottledAsync(Ec2Action action);
 
+    /// <summary>What an operator sees of the buckets.</summary>
+    Task<ImmutableArray<ActionBudget>> SummarizeAsync();
+
     /// <summary>Keeps the grain awake.</summary>
     Task PingAsync();
 }
+
+/// <summary>The budget of one EC2 action.</summary>
+/// <param name="Size">Most permits that it holds: our share of AWS's bucket.</param>
+/// <param name="RatePerSecond">Permits that come back each second, as it is now.</param>
+/// <param name="Available">Permits that are there.</param>
+/// <param name="Factor">Of the usual rate; below 1 since EC2 has throttled the action.</param>
+/// <param name="Granted">Calls by need, since the grain was activated.</param>
+/// <param name="ToldToWait">The same of those that had to ask again.</param>
+[GenerateSerializer, Immutable]
+public sealed record ActionBudget(
+    [property: Id(0)] string Action, [property: Id(1)] int Size, [property: Id(2)] double RatePerSecond, [property: Id(3)] int Available, [property: Id(4)] double Factor,
+    [property: Id(5)] ImmutableSortedDictionary<string, long> Granted, [property: Id(6)] ImmutableSortedDictionary<string, long> ToldToWait);

@@ -16,9 +16,9 @@ internal sealed class ClusterClient : IAsyncDisposable
 
     private readonly IHost _host;
 
-    private ClusterClient(IHost host, IPEndPoint gateway, string vpcId)
+    private ClusterClient(IHost host, IPEndPoint gateway, string vpcId, string? quotaKey)
     {
-        (_host, Gateway, VpcId) = (host, gateway, vpcId);
+        (_host, Gateway, VpcId, QuotaKey) = (host, gateway, vpcId, quotaKey);
         Vpc = Grains.GetGrain<IVpcGrain>(vpcId);
     }
 
@@ -30,6 +30,9 @@ internal sealed class ClusterClient : IAsyncDisposable
 
     /// <summary>The VPC that the command is about.</summary>
     public string VpcId { get; }
+
+    /// <summary>Key of the grain of EC2's budget; null when the settings name no region.</summary>
+    public string? QuotaKey { get; }
 
     /// <inheritdoc cref="VpcId"/>
     public IVpcGrain Vpc { get; }
@@ -131,7 +134,7 @@ internal sealed class ClusterClient : IAsyncDisposable
                 $"No silo of cluster {clusterName} answers at {endpoint} within {StartDeadline.TotalSeconds:0} s ({e.GetType().Name}). Run this beside a running silo (its gateway is on loopback, unless Silo:GatewayForEdges is set), or give --gateway or --cluster."));
         }
 
-        return new ClusterClient(host, endpoint, vpcId);
+        return new ClusterClient(host, endpoint, vpcId, builder.Configuration["Ec2:Region"] is { Length: > 0 } region ? ClusterSettings.QuotaKeyOf(builder.Configuration["Ec2:AccountId"], region) : null);
     }
 
     private static IPEndPoint OwnGateway(ConfigurationManager configuration)

@@ -23,6 +23,8 @@ internal static class Commands
                 NodesCommand.Create(),
                 NodeCommand.Create(),
                 WhoCommand.Create(),
+                QuotaCommand.Create(),
+                PodsCommand.Create(),
                 KeygenCommand.Create(),
                 TokenCommand.Create(),
                 TablesCommand.Create(),
