@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Net;
+using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.Options;

@@ -149,7 +149,7 @@ internal static class SiloSettings
         return new ClusterSettings(
             services.GetRequiredService<IOptions<ClusterIdentityOptions>>().Value.Name,
             ec2.VpcId!,
-            ClusterSettings.QuotaKeyOf(ec2.AccountId, ec2.Region),
+            ClusterSettings.QuotaKeyOf(ec2.AccountId, ec2.Region!),
             services.GetRequiredService<IOptions<PoolOptions>>().Value.ToPolicy(),
             new Timing());
     }

@@ -5,7 +5,7 @@ namespace AwsVpcCni.Core.Ec2Quota;
 /// <summary>Who gets the next permit of one action. Immutable; time comes in.</summary>
 /// <remarks>The less a call is needed, the more of the bucket it must leave to others. So that nothing starves, each need has a share of the refill besides: a
 /// permit that is set aside for it while it waits.</remarks>
-public sealed record OrderOfNeed
+public sealed class OrderOfNeed
 {
     /// <summary>Of the refill, for each need.</summary>
     public const double Share = 0.05;

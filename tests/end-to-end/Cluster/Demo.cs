@@ -75,6 +75,15 @@ internal static class Demo
         await Eventually.HoldsAsync("ipam to show no pod on any node", TimeSpan.FromSeconds(30), _ => PodsAsync(cluster, 0));
         Say("  no link, route, rule or assignment is left");
 
+        Say("ipam who " + web.Address);
+        var who = await cluster.Silo.IpamAsync("who", web.Address);
+        Print(who);
+        Check(who.Contains("/web ", StringComparison.Ordinal) && who.Contains(nodeA.InstanceId, StringComparison.Ordinal), "it says that pod web of nodea had it");
+        Say("ipam quota");
+        Print(await cluster.Silo.IpamAsync("quota", "--quota", "account/eu-west-1"));
+        Say("ipam pods --waiting");
+        Print(await cluster.Silo.IpamAsync("pods", "--waiting"));
+
         Say("EC2 calls that all this took (each is checked: budget, named draws, shared describes)");
         var (exitCode, calls) = await cluster.CheckCallsAsync();
         Print(calls);
