@@ -136,9 +136,12 @@ internal sealed class Liveness(World world)
 
     /// <summary>Every interface that bears our tag belongs to a node that knows it: it goes when the last pod on it has, if hands have detached it.</summary>
     private string? Leaked() => world.Vpc.Enis.FirstOrDefault(eni => World.IsOurs(eni) && eni.Attachment is null
-            && !world.Machines.Exists(one => !one.IsGone && DocumentOf(one)?.Eni(eni.Id) is not null)) is { } leaked
+            && !world.Machines.Exists(one => !one.IsGone && (DocumentOf(one)?.Eni(eni.Id) is not null || IsOnPods(one, eni)))) is { } leaked
         ? $"{leaked.Id} ({string.Join(", ", leaked.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}) is attached to nothing: leaked"
         : null;
+
+    /// <summary>Hands have detached it, the store that knew has gone back, and a pod still has an address of it: it goes after the pod.</summary>
+    private static bool IsOnPods(SimMachine machine, Eni eni) => machine.Executor?.Link.Lease.Claims.Values.Any(address => eni.Delivered.Contains(address.ToIPAddress())) == true;
 
     /// <summary>Nothing is left of a node whose instance is lost, but where a store that went back does not have it in its register: nobody calls its grain then.</summary>
     private string? Remains(SimMachine gone)
