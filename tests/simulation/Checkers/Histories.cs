@@ -8,7 +8,7 @@ using AwsVpcCni.Tests.Simulation.Scheduling;
 namespace AwsVpcCni.Tests.Simulation.Checkers;
 
 /// <summary>Who had an address when, as the kernels have seen it, against what the store says: `ipam who ADDRESS --at TIME` is right.</summary>
-/// <remarks>Asked is a moment near the end of each life that is longer than its beginning may be off: by silos' clocks, and by messages that come late, since only ages travel. Left out: seeds whose clocks jump or whose store goes back, and what an
+/// <remarks>Each life must be known. Asked besides is a moment near the end of each that is longer than its beginning may be off: by silos' clocks, and by messages that come late, since only ages travel. Left out: seeds whose clocks jump or whose store goes back, and what an
 /// instance took with it, or a reboot, before any silo had heard of it.</remarks>
 internal sealed class Histories(World world)
 {
@@ -55,9 +55,19 @@ internal sealed class Histories(World world)
         }
 
         var open = _open.Select(one => new Life(one.Key.Machine, one.Key.Address, one.Value.Sandbox, one.Value.From, world.Scheduler.Now));
-        foreach (var life in _lives.Concat(open).Where(life => life.To - life.From >= Shortest))
+        foreach (var life in _lives.Concat(open))
         {
             Asked++;
+            if (!Known(life.Address).Any(row => row.Sandbox == life.Sandbox))
+            {
+                return $"{life.Address}: {life.Sandbox} of {life.Machine.InstanceId} had it from {life.From} to {life.To}, and the store has never heard of that";
+            }
+
+            if (life.To - life.From < Shortest)
+            {
+                continue;
+            }
+
             var at = life.To - BeforeEnd;
             var said = At(life.Address, at).ToList();
             if (!said.Select(row => row.Sandbox).Distinct().SequenceEqual([life.Sandbox]))
@@ -68,6 +78,9 @@ internal sealed class Histories(World world)
 
         return null;
     }
+
+    private IEnumerable<AddressRow> Known(Ip address) => world.Store.Book.ReadHistoryAsync(address, DateTimeOffset.MinValue, DateTimeOffset.MaxValue, default).GetAwaiter().GetResult()
+        .Concat(world.Store.Book.Copy().Where(row => row.Address == address));
 
     private IEnumerable<AddressRow> At(Ip address, TimeSpan now)
     {
