@@ -13,7 +13,7 @@ public sealed partial class NodeGrain
     /// <summary>From a row to its claim, and what clocks differ by.</summary>
     private static readonly TimeSpan OffersTake = TimeSpan.FromSeconds(1);
 
-    private readonly HashSet<Stamp> _ended = []; // By the stamp of their release: what reports go on naming until one is answered.
+    private readonly Dictionary<Stamp, Task> _recorded = []; // By the stamp of their release: what reports go on naming until one is answered.
 
     /// <inheritdoc/>
     public Task<AddressRow?> HolderAsync(Ip address) => Task.FromResult(
@@ -41,21 +41,22 @@ public sealed partial class NodeGrain
             await EndAsync(wasUsed && ended.Had is { } had ? Began(row, now, had.HeldSeconds) : row, freed, wasUsed);
         }
 
-        if (_ended.Add(ended.Stamp) && !isRecorded && ended is { Address: { } address, Had: { } claim })
+        if (isRecorded)
         {
-            try
+            _recorded[ended.Stamp] = Task.CompletedTask;
+        }
+        else if (ended is { Address: { } address, Had: { } claim })
+        {
+            if (!_recorded.TryGetValue(ended.Stamp, out var recording) || recording.IsFaulted)
             {
-                await RecordAsync(new AddressRow
+                _recorded[ended.Stamp] = recording = RecordAsync(new AddressRow
                 {
                     NodeId = InstanceId, Address = address, Sandbox = ended.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
                     Since = now - TimeSpan.FromSeconds(claim.HeldSeconds), Released = freed,
                 });
             }
-            catch (StoreException)
-            {
-                _ended.Remove(ended.Stamp);
-                throw;
-            }
+
+            await recording; // Also another call's: an answer says that it is stored.
         }
 
         return rows.Length > 0;

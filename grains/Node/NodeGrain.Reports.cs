@@ -63,7 +63,11 @@ public sealed partial class NodeGrain
         var before = _use.Report(report, now);
         // A report has shown it; or an executor that has ended since, which may have lost what it had claimed with its machine's power.
         bool WasUsed(AddressRow row) => before.GetValueOrDefault(row.Address)?.Sandbox == row.Sandbox || row.Stamp.Incarnation < report.Stamp.Incarnation;
-        _ended.IntersectWith(report.Ended.Select(ended => ended.Stamp));
+        foreach (var told in _recorded.Keys.Except(report.Ended.Select(ended => ended.Stamp)).ToArray())
+        {
+            _recorded.Remove(told);
+        }
+
         foreach (var (sandbox, _) in _waiters.Where(waiter => waiter.Value.Stamp < report.Stamp).ToArray())
         {
             _waiters.Remove(sandbox);
