@@ -243,6 +243,9 @@ public sealed record Intent : DocumentPart
     /// <summary>An answer was lost at some time: names that EC2 says are taken may be taken by this very intent.</summary>
     public bool WasUnknown { get; init; }
 
+    /// <summary>For an interface that goes: it was attached to nothing, and it goes only while that is so.</summary>
+    public bool WasLoose { get; init; }
+
     private readonly IntentKind _kind;
 
     /// <summary>Whether a look is to show what became of it.</summary>

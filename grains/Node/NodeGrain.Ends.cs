@@ -13,6 +13,9 @@ public sealed partial class NodeGrain
     /// <summary>From a row to its claim, and what clocks differ by.</summary>
     private static readonly TimeSpan OffersTake = TimeSpan.FromSeconds(1);
 
+    /// <summary>Of a report: a long outage leaves thousands, and the store takes many writes at a time.</summary>
+    private const int EndsAtOnce = 16;
+
     private readonly Dictionary<Stamp, Task> _recorded = []; // By the stamp of their release: what reports go on naming until one is answered.
 
     /// <inheritdoc/>
@@ -27,39 +30,57 @@ public sealed partial class NodeGrain
         NodeId = InstanceId, Address = claim.Address, Sandbox = claim.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp, Since = at - TimeSpan.FromSeconds(claim.HeldSeconds),
     };
 
+    /// <summary>All that a report names: those of one sandbox in their order. What one telling has not done before its caller gave up, the next one finds done.</summary>
+    /// <exception cref="OrleansException">A later report has come, and names them, too: this one acknowledges nothing.</exception>
+    private async Task EndAllAsync(NodeReport report, Func<bool> isOvertaken)
+    {
+        foreach (var some in report.Ended.GroupBy(ended => ended.Sandbox).Chunk(EndsAtOnce))
+        {
+            await Task.WhenAll(some.Select(async one =>
+            {
+                foreach (var ended in one)
+                {
+                    await EndNamedAsync(ended);
+                }
+            }));
+            if (isOvertaken())
+            {
+                throw new OrleansException($"{InstanceId}: a later report has come while {report.Ended.Length} ended assignments of this one were recorded. Its answer holds.");
+            }
+        }
+    }
+
     /// <summary>What the executor says has ended. A row of another address is an offer that it has not used; a claim that no silo has heard of is written into the
     /// history alone.</summary>
     /// <returns>Whether there was a row.</returns>
     private async Task<bool> EndNamedAsync(EndedAssignment ended)
     {
-        var (now, rows, isRecorded) = (time.GetUtcNow(), _use.RowsOf(ended.Sandbox).Where(row => row.Stamp <= ended.Stamp).ToArray(), false);
-        var freed = now - TimeSpan.FromSeconds(ended.FreedSeconds);
-        foreach (var row in rows)
+        var rows = _use.RowsOf(ended.Sandbox).Where(row => row.Stamp <= ended.Stamp).ToArray();
+        var earlier = _recorded.TryGetValue(ended.Stamp, out var recording) && !recording.IsFaulted ? recording : null;
+        if (earlier is null || rows.Length > 0)
         {
-            var wasUsed = row.Address == ended.Address;
-            isRecorded |= wasUsed;
-            await EndAsync(wasUsed && ended.Had is { } had ? Began(row, now, had.HeldSeconds) : row, freed, wasUsed);
+            var ending = EndAsync(ended, rows, isTold: earlier is not null);
+            _recorded[ended.Stamp] = earlier is null ? ending : Task.WhenAll(earlier, ending);
         }
 
-        if (isRecorded)
-        {
-            _recorded[ended.Stamp] = Task.CompletedTask;
-        }
-        else if (ended is { Address: { } address, Had: { } claim })
-        {
-            if (!_recorded.TryGetValue(ended.Stamp, out var recording) || recording.IsFaulted)
-            {
-                _recorded[ended.Stamp] = recording = RecordAsync(new AddressRow
-                {
-                    NodeId = InstanceId, Address = address, Sandbox = ended.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
-                    Since = now - TimeSpan.FromSeconds(claim.HeldSeconds), Released = freed,
-                });
-            }
-
-            await recording; // Also another call's: an answer says that it is stored.
-        }
-
+        await _recorded[ended.Stamp]; // Also another call's: an answer says that it is stored.
         return rows.Length > 0;
+    }
+
+    private async Task EndAsync(EndedAssignment ended, AddressRow[] rows, bool isTold)
+    {
+        var now = time.GetUtcNow();
+        var freed = now - TimeSpan.FromSeconds(ended.FreedSeconds);
+        bool WasUsed(AddressRow row) => row.Address == ended.Address;
+        await Task.WhenAll(rows.Select(row => EndAsync(WasUsed(row) && ended.Had is { } had ? Began(row, now, had.HeldSeconds) : row, freed, WasUsed(row))));
+        if (!isTold && !rows.Any(WasUsed) && ended is { Address: { } address, Had: { } claim })
+        {
+            await RecordAsync(new AddressRow
+            {
+                NodeId = InstanceId, Address = address, Sandbox = ended.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
+                Since = now - TimeSpan.FromSeconds(claim.HeldSeconds), Released = freed,
+            });
+        }
     }
 
     /// <summary>The row with the moment of its claim, when it was written only after that: where a silo answered late, the executor had spent its lease.</summary>

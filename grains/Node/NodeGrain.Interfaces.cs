@@ -47,17 +47,17 @@ public sealed partial class NodeGrain
     {
         ArgumentNullException.ThrowIfNull(eni);
         var names = eni.Held.Prepend(new Block(eni.Addresses[0])).ToImmutableArray();
-        if (_lost || IsHeld || !Policy.Provisions || _doc.Eni(eni.EniId) is not null
-            || _doc.Intents.Any(intent => intent.EniId == eni.EniId || intent.Id == eni.Tags.GetValueOrDefault(IntentTag))
-            || names.Any(name => name.Addresses.Any(_use.IsOnPod)))
+        if (_lost || IsHeld || !Policy.Provisions || _doc.Interfaces.IsEmpty || _doc.Eni(eni.EniId) is not null
+            || _doc.Intents.Any(intent => intent.EniId == eni.EniId || intent.Id == eni.Tags.GetValueOrDefault(IntentTag) || intent.Names.Intersect(names).Any())
+            || names.Any(_doc.Holds) || names.Any(name => name.Addresses.Any(_use.IsOnPod)))
         {
-            return;
+            return; // The sweep may have begun before this.
         }
 
         LogLeaked(InstanceId, eni.EniId);
         if (await StoreAsync(_doc.WithIntent("", new Intent
         {
-            Id = NewId(_doc), Kind = IntentKind.RemoveInterface, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = 1, Names = names,
+            Id = NewId(_doc), Kind = IntentKind.RemoveInterface, EniId = eni.EniId, SubnetId = eni.SubnetId, Count = 1, Names = names, WasLoose = true,
         })))
         {
             Kick();
@@ -181,6 +181,9 @@ public sealed partial class NodeGrain
             case Ec2Action.DeleteNetworkInterface when refusal.Fault == Ec2Fault.NotFound:
                 await RemovedAsync(intent, isFree: false);
                 break;
+            case Ec2Action.DeleteNetworkInterface when intent.WasLoose:
+                await DropAsync(intent, intent.Names); // Somebody has taken it, and it is theirs.
+                break;
             case Ec2Action.DeleteNetworkInterface when tries < DeleteTriesBeforeALook:
                 break; // Detaching takes seconds, and so long it is in use.
             default:
@@ -193,6 +196,12 @@ public sealed partial class NodeGrain
     private async Task ResolveInterfaceAsync(Intent intent, Ec2Interface? shown, InstanceView view)
     {
         var next = intent with { EffectUnknown = false };
+        if (intent.WasLoose && shown is not null)
+        {
+            await DropAsync(intent, intent.Names); // Somebody has attached it to this node, and it is theirs.
+            return;
+        }
+
         if (intent.EniId.Length > 0)
         {
             // Only attached interfaces are shown: what is not there is not attached.

@@ -17,6 +17,8 @@ public sealed partial class NodeGrain
         if (_fate.IsTerminated)
         {
             ThrowIfLost();
+            await EndAllAsync(report, () => _lost);
+            ThrowIfLost();
             return Orders(report); // It was sent before the end.
         }
 
@@ -78,10 +80,7 @@ public sealed partial class NodeGrain
             _waiters[waiter.Sandbox] = new WaitingAdd(waiter.Stamp, waiter.Pod, now - TimeSpan.FromSeconds(waiter.WaitedSeconds));
         }
 
-        foreach (var ended in report.Ended)
-        {
-            await EndNamedAsync(ended);
-        }
+        await EndAllAsync(report, IsOvertaken);
 
         // What was offered and settled without a claim of just this address has ended: an ADD may have claimed another one.
         foreach (var row in _use.Standing.Where(row => row.Stamp <= Settled(report) && _use.ClaimOf(row.Address)?.Sandbox != row.Sandbox).ToArray())

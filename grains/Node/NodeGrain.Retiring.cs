@@ -35,10 +35,7 @@ public sealed partial class NodeGrain
 
         try
         {
-            foreach (var row in _use.Standing.ToArray())
-            {
-                await EndAsync(row, _goneAt, wasUsed: true);
-            }
+            await EndWhatIsLeftAsync();
 
             // What EC2 was asked for comes to its end first. And whatever was on a pod rests from the moment when no pod can have it any more.
             var isRested = _doc.Interfaces.IsEmpty || (time.GetUtcNow() - _goneAt).Duration() >= Policy.Cooldown;
@@ -63,6 +60,23 @@ public sealed partial class NodeGrain
         }
     }
 
+    /// <summary>What a report has shown without a row is known by it alone; what none has shown as claimed was an offer, if there was one.</summary>
+    private async Task EndWhatIsLeftAsync()
+    {
+        foreach (var row in _use.Standing.ToArray())
+        {
+            var claim = _use.ClaimOf(row.Address) is { } own && own.Sandbox == row.Sandbox ? own : null;
+            await EndAsync(claim is null ? row : Began(row, _reportAt, claim.HeldSeconds), _goneAt, wasUsed: claim is not null || _report is null || row.Stamp > Settled(_report));
+        }
+
+        foreach (var claim in _report?.Claims.Where(claim => _use.IsOnPod(claim.Address) && _use.RowAt(claim.Address) is not { Released: null }).ToArray() ?? [])
+        {
+            var ended = RowOf(claim, _reportAt) with { Released = _goneAt };
+            await RecordAsync(ended);
+            _use.Set(ended);
+        }
+    }
+
     private async Task TellLedgersAsync()
     {
         var held = _doc.Interfaces.ToLookup(eni => eni.SubnetId, AllOf, StringComparer.Ordinal);
@@ -78,9 +92,9 @@ public sealed partial class NodeGrain
         (_lost, _lostWhy) = (true, new Reason(ReasonCode.NodeStarting, $"{InstanceId}: its instance is gone, and the node is being retired. Check the instance that the node's token names."));
         this.DeactivateOnIdle();
         await _writing;
-        foreach (var address in _use.Addresses.ToArray())
+        foreach (var row in await book.ReadNodeAsync(InstanceId, CancellationToken.None)) // Another activation may have written more than this one knows.
         {
-            if (!await book.TryRemoveAsync(InstanceId, address, CancellationToken.None))
+            if (!await book.TryRemoveAsync(InstanceId, row.Address, CancellationToken.None))
             {
                 return; // Another activation has written it.
             }

@@ -28,20 +28,21 @@ public sealed partial class VpcGrain
             _looseSince.Remove(gone);
         }
 
-        var deletes = 0;
-        foreach (var eni in loose)
+        var leaked = loose.Where(eni => !_looseSince.TryAdd(eni.EniId, now) && (now - _looseSince[eni.EniId]).Duration() >= LeakedAfter && settings.PolicyOf(eni.Tags[NodeGrain.NodeTag]).Provisions)
+            .ToLookup(eni => document.State.Nodes.Contains(eni.Tags[NodeGrain.NodeTag]));
+        foreach (var eni in leaked[true])
         {
-            if (!_looseSince.TryAdd(eni.EniId, now) && (now - _looseSince[eni.EniId]).Duration() >= LeakedAfter && settings.PolicyOf(eni.Tags[NodeGrain.NodeTag]).Provisions)
+            grains.GetGrain<INodeGrain>(eni.Tags[NodeGrain.NodeTag]).LeakedAsync(eni).Ignore();
+        }
+
+        foreach (var eni in leaked[false].Take(MostDeletesASweep))
+        {
+            if (!await TryAsync(Work.Ledgers, () => DeleteAsync(eni, cancellation), cancellation))
             {
-                if (document.State.Nodes.Contains(eni.Tags[NodeGrain.NodeTag]))
-                {
-                    grains.GetGrain<INodeGrain>(eni.Tags[NodeGrain.NodeTag]).LeakedAsync(eni).Ignore();
-                }
-                else if (deletes++ < MostDeletesASweep)
-                {
-                    await TryAsync(Work.Ledgers, () => DeleteAsync(eni, cancellation), cancellation);
-                }
+                break; // For now; the next sweep finds it again.
             }
+
+            await ReadDoubtfulSubnetsAsync(cancellation); // Pods may wait for them.
         }
     }
 

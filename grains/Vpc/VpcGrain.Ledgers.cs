@@ -75,7 +75,7 @@ public sealed partial class VpcGrain
         var (now, attached) = (time.GetUtcNow(), swept.Select(eni => eni.Attachment?.InstanceId).OfType<string>().ToHashSet(StringComparer.Ordinal));
         foreach (var instanceId in document.State.Nodes.Where(id => !attached.Contains(id) || (now - _askedAt.GetValueOrDefault(id, _since)).Duration() > Quiet))
         {
-            _asking.TryAdd(instanceId, 0);
+            _overdue.Add(instanceId);
         }
     }
 

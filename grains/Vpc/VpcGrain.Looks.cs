@@ -43,15 +43,22 @@ public sealed partial class VpcGrain
 
     private async Task DescribeAskingAsync(CancellationToken cancellation)
     {
-        var batch = _asking.Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
-        if (batch.IsEmpty || WindowLeft > TimeSpan.Zero)
+        if (_asking.Count > 0 && WindowLeft > TimeSpan.Zero)
         {
             return; // Still open: a tick that was under way when the first one asked must not close it.
+        }
+
+        var asking = _asking.Take(InstancesPerCall).ToArray();
+        var batch = asking.Concat(_overdue.Where(id => !_asking.ContainsKey(id)).Select(id => KeyValuePair.Create(id, 0L))).Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
+        if (batch.IsEmpty)
+        {
+            return;
         }
 
         foreach (var (instanceId, _) in batch)
         {
             _asking.Remove(instanceId); // Before the await; a node that gets no answer asks again.
+            _overdue.Remove(instanceId); // The next sweep finds it again.
         }
 
         if (!batch.Keys.All(document.State.Nodes.Contains) && !await StoreAsync(stored => stored with { Nodes = stored.Nodes.Union(batch.Keys) }))
@@ -61,11 +68,11 @@ public sealed partial class VpcGrain
 
         try
         {
-            await DescribeAsync(batch, cancellation);
+            await DescribeAsync(batch, asking.Length > 0 ? CallPriority.NodeStarting : CallPriority.Reconcile, cancellation);
         }
         catch
         {
-            foreach (var (instanceId, change) in batch)
+            foreach (var (instanceId, change) in asking)
             {
                 _asking.TryAdd(instanceId, change); // Together with the next batch, not each at a time of its own.
             }
@@ -74,11 +81,11 @@ public sealed partial class VpcGrain
         }
     }
 
-    private async Task DescribeAsync(ImmutableSortedDictionary<string, long> batch, CancellationToken cancellation)
+    private async Task DescribeAsync(ImmutableSortedDictionary<string, long> batch, CallPriority priority, CancellationToken cancellation)
     {
         ImmutableArray<string> ids = [.. batch.Keys];
-        var instances = await CallAsync(Ec2Action.DescribeInstances, CallPriority.NodeStarting, token => ec2.DescribeInstancesAsync(ids, token), cancellation);
-        var interfaces = await PagesAsync(new Ec2InterfaceQuery { VpcId = VpcId, InstanceIds = ids }, CallPriority.NodeStarting, cancellation);
+        var instances = await CallAsync(Ec2Action.DescribeInstances, priority, token => ec2.DescribeInstancesAsync(ids, token), cancellation);
+        var interfaces = await PagesAsync(new Ec2InterfaceQuery { VpcId = VpcId, InstanceIds = ids }, priority, cancellation);
         if (interfaces.Any(eni => !_subnets.Any(subnet => subnet.SubnetId == eni.SubnetId)))
         {
             await ReadSubnetsAsync(cancellation); // One was made since.

@@ -71,6 +71,56 @@ public sealed class AddressHistoryTests
     }
 
     [Fact]
+    public async Task An_end_that_is_told_twice_at_once_is_answered_when_the_store_has_it()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await ReadyAsync(world);
+        var address = await executor.AddedAsync("pod");
+        await executor.SyncAsync();
+        var (gate, release) = (new TaskCompletionSource(), new ReleaseRequest(executor.NextStamp(), Sandbox("pod"), address, 0));
+        world.Book.BeforeRelease = _ => gate.Task;
+
+        var (first, second) = (executor.Node.ReleaseAsync(release), executor.Node.ReleaseAsync(release));
+        await Task.WhenAny(first, second, Task.Delay(500, Token));
+        Assert.False(first.IsCompleted || second.IsCompleted);
+        gate.SetResult();
+
+        Assert.Contains(true, (await Task.WhenAll(first, second)).Select(reply => reply.Known));
+        Assert.Single(await HistoryAsync(world, address));
+    }
+
+    [Fact]
+    public async Task What_a_long_outage_has_ended_is_recorded_some_at_a_time_and_a_second_telling_goes_on_where_the_first_was_left()
+    {
+        const int Ends = 100;
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await ReadyAsync(world);
+        var ended = Enumerable.Range(0, Ends).Select(pod => new EndedAssignment(Sandbox($"pod-{pod}"), executor.Leased.First(), executor.NextStamp(), Ends - pod)
+        {
+            Had = new EndedClaim(Pod($"pod-{pod}"), executor.NextStamp(), HeldSeconds: Ends - pod + 0.5),
+        }).ToArray();
+        var (gate, writes, most, atOnce) = (new TaskCompletionSource(), 0, 0, 0);
+        world.Book.BeforeRelease = async _ =>
+        {
+            most = Math.Max(most, Interlocked.Increment(ref atOnce));
+            await (Interlocked.Increment(ref writes) > 20 ? gate.Task : Task.Delay(1, Token));
+            Interlocked.Decrement(ref atOnce);
+        };
+
+        var first = executor.Node.SyncAsync(executor.Report() with { Ended = [.. ended] });
+        await WaitAsync(() => writes > 20);
+        var second = executor.Node.SyncAsync(executor.Report() with { Ended = [.. ended] }); // The first was given up.
+        await Task.Delay(200, Token);
+        Assert.False(first.IsCompleted || second.IsCompleted);
+        gate.SetResult();
+
+        await Assert.ThrowsAsync<OrleansException>(() => first);
+        await second;
+        Assert.Equal((Ends, Ends), (writes, (await HistoryAsync(world, executor.Leased.First())).Length));
+        Assert.InRange(most, 2, 16);
+    }
+
+    [Fact]
     public async Task Who_has_an_address_and_who_had_it_before_is_told_with_their_nodes()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { MinimumIps = 1, WarmIps = 0, Cooldown = TimeSpan.FromSeconds(1) });
@@ -104,6 +154,15 @@ public sealed class AddressHistoryTests
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == addresses, "leased addresses");
         await executor.SyncAsync(); // Its interface is set up.
         return executor;
+    }
+
+    private static async Task WaitAsync(Func<bool> holds)
+    {
+        for (var tries = 0; !holds(); tries++)
+        {
+            Assert.True(tries < 200, "waited 20 s");
+            await Task.Delay(100, Token);
+        }
     }
 
     private static SandboxKey Sandbox(string name) => new(name, "eth0");

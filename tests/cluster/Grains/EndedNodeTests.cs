@@ -5,6 +5,7 @@ using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
 
@@ -72,6 +73,13 @@ public sealed class EndedNodeTests
 
         await UntilAsync(world, id, stored => stored.Intents.IsEmpty && world.Ec2.ByHand(Remaining) == 0, "all to be settled and no interface to be left");
         Assert.Equal(0, Calls(world, "Assign"));
+        world.Time.Shift(TimeSpan.FromMinutes(1)); // What pods had has rested.
+        for (var tries = 0; (await world.Grains.GetGrain<IVpcGrain>(GrainWorld.VpcId).NodesAsync()).Contains(id); tries++)
+        {
+            Assert.True(tries < 200, "waited 20 s for the register to forget it");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+
         var looks = Calls(world, "DescribeInstances");
         for (var hour = 0; hour < 5; hour++)
         {

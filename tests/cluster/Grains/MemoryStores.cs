@@ -21,6 +21,9 @@ public sealed class MemoryAddressBook : IAddressBook
     /// <summary>Awaited between an assignment's effect and its answer.</summary>
     public Func<AddressRow, Task>? BeforeAnswer { get; set; }
 
+    /// <summary>Awaited before a release has its effect.</summary>
+    public Func<AddressRow, Task>? BeforeRelease { get; set; }
+
     public Task<ImmutableArray<AddressRow>> ReadNodeAsync(string nodeId, CancellationToken cancellation)
     {
         lock (_lock)
@@ -49,7 +52,13 @@ public sealed class MemoryAddressBook : IAddressBook
         return null;
     }
 
-    public Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation)
+    public async Task<bool> TryReleaseAsync(AddressRow ended, CancellationToken cancellation)
+    {
+        await (BeforeRelease?.Invoke(ended) ?? Task.CompletedTask);
+        return await ReleaseAsync(ended, cancellation);
+    }
+
+    private Task<bool> ReleaseAsync(AddressRow ended, CancellationToken cancellation)
     {
         lock (_lock)
         {

@@ -1,5 +1,9 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.VpcEmulator.Model;
@@ -65,7 +69,7 @@ public sealed class RetiredNodeTests
     }
 
     [Fact]
-    public async Task An_interface_of_a_node_that_is_there_is_deleted_by_it_unless_it_is_under_way()
+    public async Task An_interface_of_a_node_that_is_there_is_deleted_by_it()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
         var (id, _) = await ReadyAsync(world);
@@ -75,6 +79,82 @@ public sealed class RetiredNodeTests
 
         await UntilAsync(world, () => Task.FromResult(world.Ec2.ByHand(vpc => vpc.FindEni(loose) is null)), "it to be deleted");
         Assert.Equal(1, world.Ec2.Calls.Count(call => call == $"Delete {loose}"));
+    }
+
+    [Fact]
+    public async Task An_interface_that_cannot_be_attached_for_long_is_none_that_nobody_has()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 }); // One interface of m5.large has nine.
+        world.Ec2.Fail("Attach", Ec2Fault.Throttled, times: 10_000);
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 9, "9 leased addresses");
+        await executor.SyncAsync();
+        await UntilAsync(world, () => Task.FromResult(world.Ec2.Calls.Any(call => call.StartsWith("Attach", StringComparison.Ordinal))), "an attach");
+        await PassAsync(world, TimeSpan.FromMinutes(12));
+
+        Assert.Equal(2, world.Ec2.ByHand(vpc => vpc.Enis.Count()));
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Delete", StringComparison.Ordinal));
+    }
+
+    [Theory] // On another node; on this one.
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_loose_interface_that_somebody_takes_before_it_is_deleted_is_theirs(bool isOnTheNode)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        var (id, _) = await ReadyAsync(world);
+        var other = world.Launch();
+        var loose = world.Ec2.ByHand(vpc => Made(vpc, id, "test", ""));
+        var shown = (await world.Ec2.DescribeInterfacesAsync(new Ec2InterfaceQuery { VpcId = GrainWorld.VpcId }, null, Token)).Interfaces.Single(eni => eni.EniId == loose);
+        world.Ec2.ByHand(vpc => vpc.AttachNetworkInterface(loose, isOnTheNode ? id : other, 1));
+
+        await world.Grains.GetGrain<INodeGrain>(id).LeakedAsync(shown); // A sweep had begun before that.
+
+        await UntilAsync(world, () => Task.FromResult(world.Ec2.Calls.Contains($"Delete {loose}") && !Document(world, id)!.Contains(loose, StringComparison.Ordinal)), "it to be let alone");
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Detach", StringComparison.Ordinal));
+        await UntilAsync(world, () => Task.FromResult(world.Ec2.ByHand(vpc => IsDetached(vpc, loose))), "hands to detach it");
+        await PassAsync(world, TimeSpan.FromMinutes(4));
+        Assert.NotNull(world.Ec2.ByHand(vpc => vpc.FindEni(loose))); // Again five minutes.
+    }
+
+    [Fact]
+    public async Task What_a_node_that_is_gone_has_used_is_in_the_history_with_or_without_a_row_and_when_it_is_told_late()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        var (id, executor) = await ReadyAsync(world);
+        Assert.IsType<AssignReply.Offered>(await executor.AddAsync("offered"));
+        var (unlisted, told) = (Ip.Parse("10.0.0.250"), executor.Leased.Last());
+        executor.Claims.Add(unlisted, new Claim(new SandboxKey("pod", "eth0"), new PodName("default", "pod", ""), unlisted, "", executor.NextStamp(), 5));
+        await executor.SyncAsync(); // The offer is settled, and not claimed.
+        world.Ec2.ByHand(vpc => Terminated(vpc, id));
+        await UntilAsync(world, async () => (await HistoryAsync(world, unlisted)).Length > 0, "the claim that has no row to be in the history");
+        var late = new EndedAssignment(new SandboxKey("late", "eth0"), told, executor.NextStamp(), 1) { Had = new EndedClaim(new PodName("default", "late", ""), executor.NextStamp(), 9) };
+        await executor.Node.SyncAsync(executor.Report() with { Ended = [late] });
+
+        Assert.Equal("late", Assert.Single(await HistoryAsync(world, told)).Pod.Name);
+        Assert.Equal("pod", Assert.Single(await HistoryAsync(world, unlisted)).Pod.Name);
+        await UntilAsync(world, () => Task.FromResult(Document(world, id) is null), "its document to go");
+        foreach (var address in executor.Leased.Where(address => address != told))
+        {
+            Assert.Empty(await HistoryAsync(world, address)); // The offer was nobody's.
+        }
+    }
+
+    [Fact]
+    public async Task Where_somebody_else_provisions_a_node_that_is_gone_ends_with_all_that_was_under_way()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        world.Ec2.Fail("Attach", Ec2Fault.Throttled, times: 10_000);
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 9, "9 leased addresses");
+        await UntilAsync(world, () => Task.FromResult(world.Ec2.Calls.Any(call => call.StartsWith("Attach", StringComparison.Ordinal))), "an attach");
+        world.Settings.Pool = world.Settings.Pool with { Provisions = false };
+        world.Ec2.ByHand(vpc => Terminated(vpc, id));
+
+        await UntilAsync(world, async () => !(await Vpc(world).NodesAsync()).Contains(id) && Document(world, id) is null, "it to leave the register, and its document to go");
+
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Delete", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -118,6 +198,20 @@ public sealed class RetiredNodeTests
         vpc.Terminate(id);
         return true;
     }
+
+    private static bool IsDetached(Vpc vpc, string eni)
+    {
+        vpc.Advance();
+        if (vpc.FindEni(eni)!.Attachment is { Status: AttachmentStatus.Attached } attachment)
+        {
+            vpc.DetachNetworkInterface(attachment.Id);
+        }
+
+        return vpc.FindEni(eni)!.Attachment is null;
+    }
+
+    private static async Task<AddressRow[]> HistoryAsync(GrainWorld world, Ip address) =>
+        [.. await world.Book.ReadHistoryAsync(address, DateTimeOffset.MinValue, DateTimeOffset.MaxValue, Token)];
 
     private static IVpcGrain Vpc(GrainWorld world) => world.Grains.GetGrain<IVpcGrain>(GrainWorld.VpcId);
 

@@ -7,6 +7,7 @@ using System.Text;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.NodeExecutor.Lease;
 using AwsVpcCni.Silo.NodeApi;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
@@ -122,6 +123,31 @@ public sealed class NodeApiTests
 
         Assert.Contains(said, problem.Detail, StringComparison.Ordinal);
         Assert.Empty(door.Calls);
+    }
+
+    [Fact]
+    public async Task A_report_at_all_its_bounds_with_the_longest_names_is_taken()
+    {
+        await using var door = await Door.OpenAsync();
+        var pod = new PodName(new string('n', 63), new string('p', 253), Guid.Empty.ToString());
+        static SandboxKey Sandbox(int number) => new($"{number:x64}", "eth0");
+        var addresses = Enumerable.Range(0, 1000).Select(number => Ip.Parse($"10.0.{number / 256}.{number % 256}")).ToArray();
+        var report = Report with
+        {
+            Stamp = new Stamp(long.MaxValue, long.MaxValue), SettledNumber = long.MaxValue, LeaseVersion = long.MaxValue, Leased = [.. addresses],
+            Claims = [.. addresses.Select((address, number) => new Claim(Sandbox(number), pod, address, $"eni-{number:x17}", new Stamp(1_000_000, long.MaxValue), 1_000_000.123456789))],
+            Waiting = [.. Enumerable.Range(0, NodeLease.MaxAdds).Select(number => new Waiter(Sandbox(number), pod, new Stamp(1_000_000, long.MaxValue), 1_000_000.123456789))],
+            Freed = [.. addresses.Select(address => new Resting(address, 1_000_000.123456789))],
+            Ended = [.. Enumerable.Range(0, NodeLease.MaxEnded).Select(number => new EndedAssignment(Sandbox(number), addresses[0], new Stamp(1_000_000, long.MaxValue - number), 1_000_000.123456789)
+            {
+                Had = new EndedClaim(pod, new Stamp(1_000_000, long.MaxValue - number), 1_000_000.123456789),
+            })],
+        };
+
+        using var reply = await PostAsync(door, "sync", JsonContent.Create(report, NodeJson.Default.NodeReport));
+
+        Assert.True(reply.IsSuccessStatusCode, await reply.Content.ReadAsStringAsync(Cancellation));
+        Assert.Equal(NodeLease.MaxEnded, Assert.IsType<NodeReport>(Assert.Single(door.Calls, call => call.Method == nameof(INodeGrain.SyncAsync)).Argument).Ended.Length);
     }
 
     [Fact]

@@ -34,7 +34,7 @@ internal sealed class Histories(World world)
         }
     }
 
-    /// <summary>The machine is lost, or starts anew.</summary>
+    /// <summary>The machine is lost, or starts anew: what its executor has not been told to be stored, no silo may know.</summary>
     public void Stopped(SimMachine machine)
     {
         foreach (var (key, life) in _open.Where(one => one.Key.Machine == machine).ToArray())
@@ -43,7 +43,9 @@ internal sealed class Histories(World world)
             _lives.Add(new Life(machine, key.Address, life.Sandbox, life.From, world.Scheduler.Now));
         }
 
-        _lives.RemoveAll(life => life.Machine == machine && !At(life.Address, life.To - BeforeEnd).Any(row => row.Sandbox == life.Sandbox));
+        var lease = machine.Executor?.Link.Lease ?? machine.LeaseOnDisk();
+        var untold = lease?.Claims.Keys.Concat(lease.Ended.Values.Select(ended => ended.Sandbox)).ToHashSet();
+        _lives.RemoveAll(life => life.Machine == machine && untold?.Contains(life.Sandbox) != false && !At(life.Address, life.To - BeforeEnd).Any(row => row.Sandbox == life.Sandbox));
     }
 
     /// <returns>Of whom the store says something else; null when all is right.</returns>
