@@ -1,8 +1,7 @@
 using System.Text.Json;
-using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
-using AwsVpcCni.Grains.Vpc;
+using AwsVpcCni.Silo.Views;
 
 namespace AwsVpcCni.Silo.Api;
 
@@ -15,27 +14,24 @@ internal static class WaitingApi
     /// <summary>Adds both.</summary>
     public static void MapWaiting(this IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/waiting", (IGrainFactory grains, ClusterSettings settings, TimeProvider time, CancellationToken gone) => AnswerAsync(null, grains, settings, time, gone));
+        routes.MapGet("/v1/waiting", (ClusterViews views, TimeProvider time, CancellationToken gone) => AnswerAsync(null, views, time, gone));
         routes.MapGet("/v1/nodes/{instanceId}/waiting", AnswerAsync);
     }
 
-    private static async Task<IResult> AnswerAsync(string? instanceId, IGrainFactory grains, ClusterSettings settings, TimeProvider time, CancellationToken gone)
+    private static async Task<IResult> AnswerAsync(string? instanceId, ClusterViews views, TimeProvider time, CancellationToken gone)
     {
         try
         {
-            var known = await grains.GetGrain<IVpcGrain>(settings.VpcId).NodesAsync().WaitAsync(CallDeadline, time, gone);
-            if (instanceId is not null && !known.Contains(instanceId))
-            {
-                return Results.Problem($"{instanceId} has never joined {settings.VpcId}. 'ipam nodes' lists the nodes.", statusCode: StatusCodes.Status404NotFound, title: "no such node");
-            }
-
-            var asked = instanceId is null ? known : [instanceId];
-            var waiting = await Task.WhenAll(asked.Select(id => grains.GetGrain<INodeGrain>(id).WaitingAsync())).WaitAsync(CallDeadline, time, gone);
-            return Results.Json(waiting.SelectMany(pods => pods).OrderByDescending(pod => pod.WaitedSeconds), Json);
+            var waiting = await (instanceId is null ? AllAsync() : views.WaitingAsync(instanceId)).WaitAsync(CallDeadline, time, gone);
+            return waiting is null
+                ? Results.Problem($"{instanceId} has never joined {views.VpcId}. 'ipam nodes' lists the nodes.", statusCode: StatusCodes.Status404NotFound, title: "no such node")
+                : Results.Json(waiting, Json);
         }
         catch (Exception e) when (e is TimeoutException or StoreException or OrleansException)
         {
             return Results.Problem($"{e.Message} Ask again.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "not now");
         }
+
+        async Task<WaitingPod[]?> AllAsync() => await views.WaitingAsync();
     }
 }

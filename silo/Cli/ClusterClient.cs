@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using System.Net;
 using AwsVpcCni.Grains;
-using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Views;
 using Orleans.Configuration;
 
 namespace AwsVpcCni.Silo.Cli;
@@ -19,24 +19,14 @@ internal sealed class ClusterClient : IAsyncDisposable
 
     private ClusterClient(IHost host, IPEndPoint gateway, string vpcId, string? quotaKey)
     {
-        (_host, Gateway, VpcId, QuotaKey) = (host, gateway, vpcId, quotaKey);
-        Vpc = Grains.GetGrain<IVpcGrain>(vpcId);
+        (_host, Gateway, Views) = (host, gateway, new ClusterViews(host.Services.GetRequiredService<IClusterClient>(), vpcId, quotaKey));
     }
 
     /// <summary>Of the silo that is asked.</summary>
     public IPEndPoint Gateway { get; }
 
-    /// <summary>Every grain of the cluster.</summary>
-    public IGrainFactory Grains => _host.Services.GetRequiredService<IClusterClient>();
-
-    /// <summary>The VPC that the command is about.</summary>
-    public string VpcId { get; }
-
-    /// <summary>Key of the grain of EC2's budget; null when the settings name no region.</summary>
-    public string? QuotaKey { get; }
-
-    /// <inheritdoc cref="VpcId"/>
-    public IVpcGrain Vpc { get; }
+    /// <summary>Of the VPC that the command is about.</summary>
+    public ClusterViews Views { get; }
 
     /// <summary>A command that asks a silo.</summary>
     /// <param name="ask">What to ask; the answer goes to the output as JSON or, by <paramref name="show"/>, as a table.</param>
@@ -66,6 +56,10 @@ internal sealed class ClusterClient : IAsyncDisposable
             try
             {
                 answer = await ask(client, parsed);
+            }
+            catch (BadQuestionException e)
+            {
+                throw new CommandException(e.Message);
             }
             catch (Exception e) when (e is TimeoutException or OrleansException)
             {

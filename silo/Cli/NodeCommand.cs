@@ -1,6 +1,5 @@
 using System.CommandLine;
 using AwsVpcCni.Grains.Node;
-using AwsVpcCni.Silo.NodeApi;
 
 namespace AwsVpcCni.Silo.Cli;
 
@@ -16,9 +15,7 @@ internal static class NodeCommand
             async (client, parsed) =>
             {
                 var id = parsed.GetValue(node)!;
-                return NodeTokens.IsInstanceId(id) && (await client.Vpc.NodesAsync()).Contains(id)
-                    ? [.. await client.Grains.GetGrain<INodeGrain>(id).LivesAsync()]
-                    : throw new CommandException($"{id} is no node of this VPC; `ipam nodes` lists them.");
+                return await client.Views.NodeAsync(id) is { } known ? [.. known.Blocks] : throw new CommandException($"{id} is no node of this VPC; `ipam nodes` lists them.");
             },
             Show, node);
     }

@@ -8,13 +8,7 @@ internal static class NodesCommand
 {
     /// <summary>The command.</summary>
     public static Command Create() => ClusterClient.Command<NodeSummary>(
-        "nodes", "What each node of the VPC holds, and why it does not have what it wants.", AskAsync, Show);
-
-    private static async Task<NodeSummary[]> AskAsync(ClusterClient client, ParseResult parsed)
-    {
-        var instanceIds = await client.Vpc.NodesAsync();
-        return await Task.WhenAll(instanceIds.Order(StringComparer.Ordinal).Select(id => client.Grains.GetGrain<INodeGrain>(id).SummarizeAsync()));
-    }
+        "nodes", "What each node of the VPC holds, and why it does not have what it wants.", async (client, _) => await client.Views.NodesAsync(await client.Views.NodeIdsAsync()), Show);
 
     private static void Show(NodeSummary[] nodes, TextWriter output) => Output.WriteTable(
         nodes, output,

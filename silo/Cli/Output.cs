@@ -1,16 +1,14 @@
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using AwsVpcCni.Silo.Views;
 
 namespace AwsVpcCni.Silo.Cli;
 
 /// <summary>How commands write what they found.</summary>
 internal static class Output
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true, Converters = { new JsonStringEnumConverter() } };
-
     /// <summary>For programs.</summary>
-    public static void WriteJson<T>(T[] rows, TextWriter output) => output.WriteLine(JsonSerializer.Serialize(rows, Json));
+    public static void WriteJson<T>(T[] rows, TextWriter output) => output.WriteLine(JsonSerializer.Serialize(rows, ViewJson.Indented));
 
     /// <summary>For people: columns as wide as they need to be, numbers to the right.</summary>
     public static void WriteTable<T>(T[] rows, TextWriter output, params (string Head, Func<T, object?> Cell)[] columns)

@@ -12,13 +12,7 @@ internal static class PodsCommand
         var waiting = new Option<bool>("--waiting") { Description = "Those that wait for an address, those that have waited longest first. There is no other list yet: `ipam node ID` has a node's pods.", Required = true };
         return ClusterClient.Command<WaitingPod>(
             "pods", "Pods that wait for an address, with the reason.",
-            async (client, _) =>
-            {
-                var nodes = await client.Vpc.NodesAsync();
-                var pods = await Task.WhenAll(nodes.Select(id => client.Grains.GetGrain<INodeGrain>(id).WaitingAsync()));
-                return [.. pods.SelectMany(of => of).OrderByDescending(pod => pod.WaitedSeconds)];
-            },
-            Show, waiting);
+            (client, _) => client.Views.WaitingAsync(), Show, waiting);
     }
 
     private static void Show(WaitingPod[] pods, TextWriter output) => Output.WriteTable(

@@ -13,7 +13,7 @@ internal static class QuotaCommand
         var quota = new Option<string?>("--quota") { Description = "ACCOUNT/REGION. Default: by the settings Ec2:AccountId and Ec2:Region." };
         return ClusterClient.Command<ActionBudget>(
             "quota", "The budget of EC2 calls, an action a line: what is there, at which rate it comes back, calls by need and how often one had to wait, since its grain began.",
-            async (client, parsed) => [.. await client.Grains.GetGrain<IEc2QuotaGrain>(parsed.GetValue(quota) ?? client.QuotaKey ?? throw new CommandException("Which budget? Give --quota ACCOUNT/REGION, or set Ec2__Region as for the silo.")).SummarizeAsync()],
+            async (client, parsed) => await client.Views.QuotaAsync(parsed.GetValue(quota)) ?? throw new CommandException("Which budget? Give --quota ACCOUNT/REGION, or set Ec2__Region as for the silo."),
             Show, quota);
     }
 

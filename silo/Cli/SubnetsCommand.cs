@@ -10,13 +10,7 @@ internal static class SubnetsCommand
 {
     /// <summary>The command.</summary>
     public static Command Create() => ClusterClient.Command<SubnetSummary>(
-        "subnets", "What each subnet of the VPC has used, leased, warm, cooling and free, and which nodes hold it.", AskAsync, Show);
-
-    private static async Task<SubnetSummary[]> AskAsync(ClusterClient client, ParseResult parsed)
-    {
-        var subnetIds = await client.Vpc.SubnetsAsync();
-        return await Task.WhenAll(subnetIds.Order(StringComparer.Ordinal).Select(id => client.Grains.GetGrain<ISubnetGrain>(id).SummarizeAsync()));
-    }
+        "subnets", "What each subnet of the VPC has used, leased, warm, cooling and free, and which nodes hold it.", (client, _) => client.Views.SubnetsAsync(), Show);
 
     private static void Show(SubnetSummary[] subnets, TextWriter output) => Output.WriteTable(
         subnets, output,

@@ -1,8 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
-using AwsVpcCni.Core.Addressing;
-using AwsVpcCni.Grains.History;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Views;
 
 namespace AwsVpcCni.Silo.Cli;
 
@@ -18,31 +17,12 @@ internal static class WhoCommand
             "who", "Which pod has an address, or had it at a moment: by the nodes now, and by the history that the store keeps (Storage:HistoryKept).",
             async (client, parsed) =>
             {
-                var text = parsed.GetValue(address)!;
-                var asked = Ip.TryParse(text, out var ip) ? ip : throw new CommandException($"{text} is no address such as 10.0.1.17.");
-                var answer = await client.Grains.GetGrain<IAddressHistoryGrain>(client.VpcId).WhoAsync(asked, Moment(parsed.GetValue(at), TimeProvider.System.GetUtcNow()));
-                return answer is { SubnetId: null, Holders: [] }
-                    ? throw new CommandException($"{asked} is in no subnet of {client.VpcId} and in no history; `ipam subnets` lists them.")
-                    : [.. answer.Holders];
+                var asked = Asked.Address(parsed.GetValue(address)!);
+                return await client.Views.WhoAsync(asked, Asked.Moment(parsed.GetValue(at), "--at", TimeProvider.System.GetUtcNow())) is { } answer
+                    ? [.. answer.Holders]
+                    : throw new CommandException($"{asked} is in no subnet of {client.Views.VpcId} and in no history; `ipam subnets` lists them.");
             },
             Show, address, at);
-    }
-
-    /// <summary>The moment that is meant; null for none.</summary>
-    /// <exception cref="CommandException">It is no time, or has not come yet.</exception>
-    internal static DateTimeOffset? Moment(string? text, DateTimeOffset now)
-    {
-        if (text is null)
-        {
-            return null;
-        }
-
-        if (!DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var at))
-        {
-            throw new CommandException($"--at {text} is no time such as 2026-11-29T14:02:00Z.");
-        }
-
-        return at <= now ? at : throw new CommandException($"--at {text} has not come yet: it is {now:yyyy-MM-ddTHH:mm:ssZ}.");
     }
 
     private static void Show(AddressRow[] holders, TextWriter output)

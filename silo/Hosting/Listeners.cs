@@ -15,6 +15,7 @@ internal static class Listeners
     public static void AddListeners(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton<PolicyApi.Caller>();
+        builder.Services.AddOperatorApi();
         builder.WebHost.UseKestrelHttpsConfiguration();
         // What a node's connection has brought is read where it was noticed, and only the request takes another thread: one switch less
         // in each ADD. No request runs there, so nothing blocks it.
@@ -39,6 +40,7 @@ internal static class Listeners
         var toDoor = door.Build();
         app.Use(toHealth => http => NodeApiListener.IsOf(http) ? toDoor(http) : toHealth(http));
         app.UseRouting();
+        app.UseOperatorApi();
         app.MapHealth();
         app.MapPolicy();
         app.MapWaiting();

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Options;
 
-/// <summary>Liveness and readiness, HTTP/1.1; section <c>Http</c>.</summary>
+/// <summary>Liveness, readiness and what operators ask, HTTP/1.1; section <c>Http</c>.</summary>
 public sealed class HttpOptions : IValidatableObject
 {
     /// <summary>The address to listen on. Default <c>127.0.0.1</c>.</summary>
@@ -13,6 +13,10 @@ public sealed class HttpOptions : IValidatableObject
     /// <summary>Default 8441; 0 takes a free one.</summary>
     [Range(0, 65535)]
     public int Port { get; set; } = 8441;
+
+    /// <summary>Questions of operators (<c>/api/v1</c>) that are answered at once; four times as many wait, and the rest gets 429. Default 8.</summary>
+    [Range(1, 1000)]
+    public int Readers { get; set; } = 8;
 
     /// <inheritdoc/>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)

@@ -2,13 +2,7 @@ using System.Net;
 using System.Text.Json;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
-using AwsVpcCni.Silo.Api;
 using AwsVpcCni.Tests.Cluster.Grains;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Api;
@@ -22,8 +16,8 @@ public sealed class WaitingApiTests
     public async Task Waiting_pods_are_listed_for_a_node_and_for_all_with_code_and_text()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0, Provisions = false });
-        await using var door = await DoorAsync(world);
-        using var http = new HttpClient { BaseAddress = new Uri(door.Urls.Single()) };
+        await using var door = await OperatorDoor.OpenAsync(world);
+        var http = door.Http;
         string[] ids = [world.Launch(), world.Launch()];
         foreach (var id in ids)
         {
@@ -41,8 +35,8 @@ public sealed class WaitingApiTests
     public async Task A_node_that_never_joined_is_not_found()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy());
-        await using var door = await DoorAsync(world);
-        using var http = new HttpClient { BaseAddress = new Uri(door.Urls.Single()) };
+        await using var door = await OperatorDoor.OpenAsync(world);
+        var http = door.Http;
 
         Assert.Equal(HttpStatusCode.NotFound, (await http.GetAsync("/v1/nodes/i-nobody/waiting", Cancellation)).StatusCode);
     }
@@ -52,19 +46,5 @@ public sealed class WaitingApiTests
         using var shown = await JsonDocument.ParseAsync(await http.GetStreamAsync(path, Cancellation), default, Cancellation);
         return [.. shown.RootElement.EnumerateArray().Select(one => (
             one.GetProperty("pod").GetProperty("namespace").GetString()!, one.GetProperty("pod").GetProperty("name").GetString()!, one.GetProperty("why").GetProperty("code").GetString()!))];
-    }
-
-    private static async Task<WebApplication> DoorAsync(GrainWorld world)
-    {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.Configuration.Sources.Clear();
-        builder.Configuration.AddInMemoryCollection();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time);
-        var door = builder.Build();
-        door.MapWaiting();
-        await door.StartAsync(Cancellation);
-        return door;
     }
 }

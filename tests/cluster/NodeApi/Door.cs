@@ -3,6 +3,8 @@ using System.Net;
 using System.Security.Cryptography;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
@@ -109,7 +111,12 @@ internal sealed class Door : IAsyncDisposable
 
     private object? AnswerFactory(string method, object?[] arguments) => method switch
     {
-        nameof(IGrainFactory.GetGrain) => Fake.Of<INodeGrain>((called, passed) => AnswerGrain((string)arguments[0]!, called, passed)),
+        nameof(IGrainFactory.GetGrain) when (string)arguments[0]! is var key => key.Split('-')[0] switch
+        {
+            "vpc" => Fake.Of<IVpcGrain>((called, passed) => AnswerGrain(key, called, passed)),
+            "subnet" => Fake.Of<ISubnetGrain>((called, passed) => AnswerGrain(key, called, passed)),
+            _ => Fake.Of<INodeGrain>((called, passed) => AnswerGrain(key, called, passed)),
+        },
         nameof(IGrainFactory.CreateObjectReference) => arguments[0],
         _ => null,
     };

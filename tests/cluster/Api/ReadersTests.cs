@@ -1,0 +1,112 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Text.Json;
+using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Grains.Vpc;
+using AwsVpcCni.Silo.Api;
+using AwsVpcCni.Silo.Views;
+using AwsVpcCni.Tests.Cluster.NodeApi;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Cluster.Api;
+
+/// <summary>Many readers at the silo's own ports: what they cost the grains, who is told to come back, and that nodes are served meanwhile.</summary>
+public sealed class ReadersTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Two_hundred_readers_cost_each_subnet_one_read_a_second()
+    {
+        await using var door = await Door.OpenAsync(_ => [("Http:Readers", "50")]); // And 200 wait.
+        AnswerSubnets(door);
+        using var http = new HttpClient { BaseAddress = door.HealthUrl };
+
+        for (var second = 1; second <= 3; second++)
+        {
+            var answers = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => http.GetAsync("/api/v1/subnets", Cancellation)));
+            Assert.All(answers, answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
+            Assert.Equal(second, door.Calls.Count(call => call is { Key: "subnet-1", Method: nameof(ISubnetGrain.SummarizeAsync) }));
+            door.Time.Advance(Recent<object>.Age);
+        }
+    }
+
+    [Fact]
+    public async Task Beyond_the_bound_readers_are_told_to_come_back_and_nodes_are_served_all_the_same()
+    {
+        await using var door = await Door.OpenAsync(_ => [("Http:Readers", "2")]);
+        var held = new TaskCompletionSource<ImmutableArray<string>>();
+        door.Answers[nameof(IVpcGrain.NodesAsync)] = () => held.Task;
+        using var http = new HttpClient { BaseAddress = door.HealthUrl };
+        const int taken = 2 + (2 * ReadersPolicy.WaitingForEach);
+
+        var readers = Enumerable.Range(0, taken + 7).Select(_ => http.GetAsync("/api/v1/nodes", Cancellation)).ToList();
+        for (var refused = 0; refused < 7; refused++)
+        {
+            var early = await Task.WhenAny(readers).WaitAsync(Patience, Cancellation);
+            readers.Remove(early);
+            var answer = await early;
+            Assert.Equal((HttpStatusCode.TooManyRequests, TimeSpan.FromSeconds(1), "application/problem+json"), (answer.StatusCode, answer.Headers.RetryAfter?.Delta, answer.Content.Headers.ContentType?.MediaType));
+        }
+
+        using var sync = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(Report(), NodeJson.Default.NodeReport));
+        Assert.Equal(HttpStatusCode.OK, (await door.SendAsync(HttpMethod.Post, "/node/v1/sync", sync, door.Token())).StatusCode);
+        Assert.Equal("ok\n", await http.GetStringAsync("/healthz", Cancellation));
+
+        held.SetResult([]);
+        Assert.All(await Task.WhenAll(readers).WaitAsync(Patience, Cancellation), answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
+    }
+
+    [Fact]
+    public async Task A_grain_that_does_not_answer_is_waited_for_five_seconds_and_one_that_fails_shows_no_stack()
+    {
+        await using var door = await Door.OpenAsync();
+        using var http = new HttpClient { BaseAddress = door.HealthUrl };
+        var asked = new TaskCompletionSource();
+        door.Answers[nameof(IVpcGrain.NodesAsync)] = () =>
+        {
+            asked.TrySetResult();
+            return new TaskCompletionSource<ImmutableArray<string>>().Task;
+        };
+        var late = http.GetAsync("/api/v1/nodes", Cancellation);
+        await asked.Task.WaitAsync(Patience, Cancellation);
+        while (!late.IsCompleted)
+        {
+            door.Time.Advance(TimeSpan.FromSeconds(5)); // The wait may begin a moment after the call.
+            await Task.WhenAny(late, Task.Delay(20, Cancellation));
+        }
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await late).StatusCode);
+        Assert.Equal(TimeSpan.FromSeconds(1), (await late).Headers.RetryAfter?.Delta);
+
+        door.Answers[nameof(IVpcGrain.NodesAsync)] = () => Task.FromException<ImmutableArray<string>>(new InvalidOperationException("broken inside"));
+        var broken = await http.GetAsync("/api/v1/nodes", Cancellation);
+        var said = await broken.Content.ReadAsStringAsync(Cancellation);
+        Assert.Equal((HttpStatusCode.InternalServerError, "application/problem+json"), (broken.StatusCode, broken.Content.Headers.ContentType?.MediaType));
+        Assert.DoesNotContain("broken inside", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Operators_questions_are_not_on_the_nodes_port()
+    {
+        await using var door = await Door.OpenAsync();
+
+        Assert.Equal(HttpStatusCode.NotFound, (await door.SendAsync(HttpMethod.Get, "/api/v1/nodes", null, door.Token())).StatusCode);
+    }
+
+    private static void AnswerSubnets(Door door)
+    {
+        door.Answers[nameof(IVpcGrain.SubnetsAsync)] = () => Task.FromResult<ImmutableArray<string>>(["subnet-1", "subnet-2"]);
+        door.Answers[nameof(ISubnetGrain.SummarizeAsync)] = () => Task.FromResult(new SubnetSummary(
+            "subnet-1", "eu-west-1a", null, 256, 10, 9, 3, 4, 2, 0, 1, 241, ImmutableSortedDictionary<string, int>.Empty, null, 14));
+    }
+
+    private static NodeReport Report() => new()
+    {
+        Stamp = new Stamp(1, 1), SettledNumber = 1, LeaseVersion = 1, Leased = [], Claims = [], Waiting = [], Freed = [], Ended = [], InterfacesSetUp = [],
+    };
+}
