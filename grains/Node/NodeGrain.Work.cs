@@ -235,9 +235,8 @@ public sealed partial class NodeGrain
     /// <summary>Addresses for an interface that hands have taken: it may be on another instance by now.</summary>
     private bool IsForLost(Intent intent) => intent.Kind is IntentKind.Draw or IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.IsLost == true;
 
-    /// <summary>A draw for an instance that has ended; or an interface that EC2 has not been asked for yet. And where nothing is provisioned, all that is left of one that is gone.</summary>
-    private bool IsForNobody(Intent intent) => (_fate.IsGone && !Policy.Provisions)
-        || (_isEnded && intent is { Kind: IntentKind.Draw or IntentKind.DrawCounted } or { Kind: IntentKind.AddInterface, EniId: "", WasUnknown: false });
+    /// <summary>A draw for an instance that has ended; or an interface that EC2 has not been asked for yet.</summary>
+    private bool IsForNobody(Intent intent) => _isEnded && intent is { Kind: IntentKind.Draw or IntentKind.DrawCounted } or { Kind: IntentKind.AddInterface, EniId: "", WasUnknown: false };
 
     private async Task RunAsync(Intent intent, CancellationToken cancellation)
     {
