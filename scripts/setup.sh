@@ -52,6 +52,7 @@ packages=(
     busybox-static                                      # the pods' image
     iproute2 iputils-ping nftables procps util-linux    # namespaces, the emulator's router
     libnftables1 iptables conntrack                     # what the executor loads; rules of others beside its own, and what follows from them
+    prometheus                                          # promtool: what the metrics, the alerts and the dashboard are checked with
     strace sqlite3                                      # tests count a program's system calls, and read the silo's file
 )
 

@@ -36,6 +36,7 @@ public sealed partial class Ec2QuotaGrain(
     private readonly SortedDictionary<Ec2Action, int> _ahead = []; // Taken off the stored level, not granted yet.
     private readonly Dictionary<Ec2Action, OrderOfNeed> _orders = [];
     private readonly Dictionary<(Ec2Action Action, CallPriority Need), (long Granted, long ToldToWait)> _counts = []; // Of this activation, for people.
+    private readonly Dictionary<Ec2Action, long> _throttled = []; // As the counts; each refusal, those of one burst too.
     private readonly SortedDictionary<Ec2Action, (double Factor, DateTimeOffset Since)> _slowed = [];
 
     /// <inheritdoc/>
@@ -70,6 +71,7 @@ public sealed partial class Ec2QuotaGrain(
     /// <inheritdoc/>
     public Task ThrottledAsync(Ec2Action action)
     {
+        _throttled[action] = _throttled.GetValueOrDefault(action) + 1;
         var now = time.GetUtcNow();
         var known = Factor(action, now); // First: it mends what a clock that went back has left ahead of now.
         if (_slowed.TryGetValue(action, out var slowed) && now - slowed.Since < BurstTakes)
@@ -99,7 +101,7 @@ public sealed partial class Ec2QuotaGrain(
                let counts = _counts.Where(one => one.Key.Action == action)
                select new ActionBudget(action.ToString(), (int)bucket.Size + Chunk, bucket.RefillPerSecond, _ahead.GetValueOrDefault(action) + (int)bucket.Level, Factor(action, now),
                    counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.Granted, StringComparer.Ordinal),
-                   counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.ToldToWait, StringComparer.Ordinal)),
+                   counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.ToldToWait, StringComparer.Ordinal), _throttled.GetValueOrDefault(action)),
         ]);
     }
 

@@ -29,7 +29,8 @@ public interface IEc2QuotaGrain : IGrainWithStringKey
 /// <param name="Factor">Of the usual rate; below 1 since EC2 has throttled the action.</param>
 /// <param name="Granted">Calls by need, since the grain was activated.</param>
 /// <param name="ToldToWait">The same of those that had to ask again.</param>
+/// <param name="Throttled">Calls that EC2 has refused for their rate, since the grain was activated.</param>
 [GenerateSerializer, Immutable]
 public sealed record ActionBudget(
     [property: Id(0)] string Action, [property: Id(1)] int Size, [property: Id(2)] double RatePerSecond, [property: Id(3)] int Available, [property: Id(4)] double Factor,
-    [property: Id(5)] ImmutableSortedDictionary<string, long> Granted, [property: Id(6)] ImmutableSortedDictionary<string, long> ToldToWait);
+    [property: Id(5)] ImmutableSortedDictionary<string, long> Granted, [property: Id(6)] ImmutableSortedDictionary<string, long> ToldToWait, [property: Id(7)] long Throttled = 0);

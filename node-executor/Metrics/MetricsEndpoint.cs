@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using AwsVpcCni.Core.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace AwsVpcCni.NodeExecutor.Metrics;
@@ -94,7 +95,7 @@ internal sealed partial class MetricsEndpoint(IPEndPoint at, Func<Task<string>> 
         if (response.StatusCode == 200)
         {
             var body = Encoding.UTF8.GetBytes(await text());
-            (response.ContentType, response.ContentLength64) = (MetricsText.ContentType, body.Length);
+            (response.ContentType, response.ContentLength64) = (PrometheusText.ContentType, body.Length);
             await response.OutputStream.WriteAsync(body);
         }
     }

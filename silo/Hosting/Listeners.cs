@@ -1,5 +1,6 @@
 using System.Net;
 using AwsVpcCni.Silo.Api;
+using AwsVpcCni.Silo.Metrics;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -15,7 +16,7 @@ internal static class Listeners
     public static void AddListeners(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton<PolicyApi.Caller>();
-        builder.Services.AddOperatorApi();
+        builder.Services.AddOperatorApi().AddMetricsText();
         builder.WebHost.UseKestrelHttpsConfiguration();
         // What a node's connection has brought is read where it was noticed, and only the request takes another thread: one switch less
         // in each ADD. No request runs there, so nothing blocks it.
@@ -44,5 +45,6 @@ internal static class Listeners
         app.MapHealth();
         app.MapPolicy();
         app.MapWaiting();
+        app.MapMetrics();
     }
 }

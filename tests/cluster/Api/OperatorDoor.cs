@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AwsVpcCni.Silo.Api;
+using AwsVpcCni.Silo.Metrics;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Tests.Cluster.Grains;
 using Microsoft.AspNetCore.Builder;
@@ -31,11 +32,12 @@ internal sealed class OperatorDoor : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time);
-        builder.Services.Configure<Ec2Options>(ec2 => ec2.Region = region).AddOperatorApi();
+        builder.Services.Configure<Ec2Options>(ec2 => ec2.Region = region).AddOperatorApi().AddMetricsText().AddSingleton(world.Metrics);
         var app = builder.Build();
         app.UseRouting();
         app.UseOperatorApi();
         app.MapWaiting();
+        app.MapMetrics();
         await app.StartAsync(Cancellation);
         return new OperatorDoor(app);
     }

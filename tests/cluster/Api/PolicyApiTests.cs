@@ -66,6 +66,15 @@ public sealed class PolicyApiTests
         await using var door = await DoorAsync(world);
         using var http = Client(door);
 
+        // The follower begins on the thread pool: a change that it takes up shows that it has.
+        door.Configuration["Pool:WarmIps"] = "3";
+        ((IConfigurationRoot)door.Configuration).Reload();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (world.Settings.Pool.WarmIps != 3)
+        {
+            await Task.Delay(20, patience.Token);
+        }
+
         // More than one: who hears of a change first is another each time, the options' own monitor or the follower.
         foreach (var (written, holds) in new[] { ("4", 4), ("5", 5), ("-1", 5), ("many", 5), ("7", 7) })
         {

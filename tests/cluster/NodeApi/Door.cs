@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Security.Cryptography;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
@@ -115,6 +116,7 @@ internal sealed class Door : IAsyncDisposable
         {
             "vpc" => Fake.Of<IVpcGrain>((called, passed) => AnswerGrain(key, called, passed)),
             "subnet" => Fake.Of<ISubnetGrain>((called, passed) => AnswerGrain(key, called, passed)),
+            _ when key.Contains('/', StringComparison.Ordinal) => Fake.Of<IEc2QuotaGrain>((called, passed) => AnswerGrain(key, called, passed)),
             _ => Fake.Of<INodeGrain>((called, passed) => AnswerGrain(key, called, passed)),
         },
         nameof(IGrainFactory.CreateObjectReference) => arguments[0],
