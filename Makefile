@@ -22,13 +22,15 @@ built     := artifacts/.built
 built-e2e := artifacts/.built-end-to-end
 built-bench := artifacts/.built-benchmarks
 built-sim := artifacts/.built-simulation
+built-fleet := artifacts/.built-fleet
 built-wiring := artifacts/.built-wiring
 built-cluster := artifacts/.built-cluster
 wiring := tests/wiring/bin/Release/net10.0/AwsVpcCni.Tests.Wiring
 cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
+fleet := tests/fleet/bin/Release/net10.0/AwsVpcCni.Tests.Fleet
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store check clean
+.PHONY: help setup build publish test test-unit simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-fleet check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -92,6 +94,9 @@ bench-store: setup $(silo) $(built-bench) ## Assignments a second through one si
 	@scripts/setup.sh dynamodb
 	@tests/benchmarks/bin/Release/net10.0/AwsVpcCni.Benchmarks store $(or $(BLOCKS),6) $(or $(SECONDS),10)
 
+bench-fleet: setup $(silo) $(emulator) $(built-fleet) ## NODES=n (1000) m5.large boot at once, each with a pod, beside EC2's own bound and the per-node design; STEADY=seconds (300) watched afterwards; some ten minutes.
+	@$(fleet) all $(or $(NODES),1000) $(or $(STEADY),300)
+
 check: ## Formatting, as .editorconfig has it.
 	@scripts/setup.sh sdk
 	dotnet format AwsVpcCni.Distributed.sln --verify-no-changes
@@ -116,6 +121,11 @@ $(built-sim): $(call sources,tests/simulation tests/cluster/Grains tests/vpc-emu
 $(built-cluster): $(call sources,tests/cluster tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
 	@scripts/setup.sh sdk
 	@scripts/build.sh tests/cluster/AwsVpcCni.Tests.Cluster.csproj
+	@mkdir -p $(@D) && touch $@
+
+$(built-fleet): $(call sources,tests/fleet tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
+	@scripts/setup.sh sdk
+	@scripts/build.sh tests/fleet/AwsVpcCni.Tests.Fleet.csproj
 	@mkdir -p $(@D) && touch $@
 
 $(built-wiring): $(call sources,tests/wiring tests/vpc-emulator node-executor cni-plugin/protocol grains/core)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Pool;
 
 namespace AwsVpcCni.Grains;
@@ -13,6 +14,9 @@ public sealed record ClusterSettings(string ClusterName, string VpcId, string Qu
 {
     /// <summary>The key of an account's budget in a region; one that is not named is the only one.</summary>
     public static string QuotaKeyOf(string? accountId, string region) => $"{accountId ?? "account"}/{region}";
+
+    /// <summary>Our share of EC2's buckets.</summary>
+    public double BudgetShare { get; init; } = TokenBucket.DefaultShare;
 
     /// <summary>What a node should hold. Changes at run time.</summary>
     public PoolPolicy Pool { get; set; } = Pool;

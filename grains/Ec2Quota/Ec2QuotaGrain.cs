@@ -24,6 +24,7 @@ public sealed record StoredBucket(double Level, DateTimeOffset At) : DocumentPar
 public sealed partial class Ec2QuotaGrain(
     IGrainContext context,
     [PersistentState("quota", DocumentJson.StorageName)] IPersistentState<QuotaDocument> document,
+    ClusterSettings settings,
     TimeProvider time,
     ILogger<Ec2QuotaGrain> logger) : IGrainBase, IEc2QuotaGrain
 {
@@ -108,7 +109,7 @@ public sealed partial class Ec2QuotaGrain(
     /// <summary>Without what is ahead.</summary>
     private TokenBucket BucketOf(Ec2Action action, DateTimeOffset now)
     {
-        var share = TokenBucket.For(action, TokenBucket.DefaultShare, now);
+        var share = TokenBucket.For(action, settings.BudgetShare, now);
         var full = share with { Size = share.Size - Chunk, Level = share.Size - Chunk }; // What is ahead comes on top.
         return (document.State.Buckets.TryGetValue(action.ToString(), out var stored)
             ? full with { RefillPerSecond = full.RefillPerSecond * Factor(action, now), Level = stored.Level, At = stored.At }

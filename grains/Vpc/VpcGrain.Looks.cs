@@ -9,7 +9,7 @@ namespace AwsVpcCni.Grains.Vpc;
 /// <content>Looks at the nodes that have asked, all of a batch together, and at what they need besides: subnets and types.</content>
 public sealed partial class VpcGrain
 {
-    private const int InstancesPerCall = 200; // EC2 takes at most 200 filter values (ec2.md section 4).
+    private const int InstancesPerCall = 199; // EC2 takes at most 200 filter values (ec2.md section 4), and the VPC is one.
     private const int TypesPerCall = 100; // EC2's largest page of them.
     private static readonly TimeSpan SubnetsStayTrue = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan TypesAgain = TimeSpan.FromMinutes(4); // Less than between two looks at a node.

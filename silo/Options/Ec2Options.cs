@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using AwsVpcCni.Core.Ec2Quota;
 using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Options;
@@ -21,12 +23,20 @@ public sealed class Ec2Options : IValidatableObject
     [RegularExpression("^[0-9]{12}$", ErrorMessage = "Ec2:AccountId must be 12 digits; correct Ec2__AccountId or leave it unset.")]
     public string? AccountId { get; set; }
 
+    /// <summary>Our share of the buckets that AWS documents; the rest is for the account's others. Default 0.8; 0.25 to 1.</summary>
+    public double BudgetShare { get; set; } = TokenBucket.DefaultShare;
+
     /// <inheritdoc/>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (Endpoint is not null && !(Uri.TryCreate(Endpoint, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"))
         {
             yield return new($"Ec2:Endpoint '{Endpoint}' is no http(s) URL; correct Ec2__Endpoint or leave it unset.");
+        }
+
+        if (!(BudgetShare is >= 0.25 and <= 1))
+        {
+            yield return new(string.Create(CultureInfo.InvariantCulture, $"Ec2:BudgetShare is {BudgetShare}; it must be 0.25 to 1, such as Ec2__BudgetShare=0.8."));
         }
     }
 }

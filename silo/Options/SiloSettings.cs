@@ -151,6 +151,6 @@ internal static class SiloSettings
             ec2.VpcId!,
             ClusterSettings.QuotaKeyOf(ec2.AccountId, ec2.Region!),
             services.GetRequiredService<IOptions<PoolOptions>>().Value.ToPolicy(),
-            new Timing());
+            new Timing()) { BudgetShare = ec2.BudgetShare };
     }
 }

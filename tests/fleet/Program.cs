@@ -1,29 +1,86 @@
 using System.Globalization;
 using AwsVpcCni.Tests.Fleet.PerNode;
+using AwsVpcCni.Tests.Fleet.RealTime;
+using AwsVpcCni.VpcEmulator.Model;
 
 namespace AwsVpcCni.Tests.Fleet;
 
-/// <summary>`make bench-fleet`.</summary>
+/// <summary>`make bench-fleet`: the fleet in real time, the per-node design in virtual time, and one figure a line at the end.</summary>
 internal static class Program
 {
-    private static int Main(string[] words)
+    private static readonly Dictionary<string, string> NothingSet = []; // The node's own demand decides.
+    private static readonly Dictionary<string, string> WarmEni = new() { ["Pool__WarmEnis"] = "1" };
+    private static readonly long Began = TimeProvider.System.GetTimestamp();
+
+    private static async Task<int> Main(string[] words)
     {
-        if (words is not ["pernode", var nodes])
+        if (words is not [var what, var some, .. var rest] || !int.TryParse(some, NumberStyles.None, CultureInfo.InvariantCulture, out var nodes) || nodes is < 1 or > 1500
+            || (what, rest) is not (("demand" or "warm-eni" or "pernode", []) or ("all" or "demand", [_])))
         {
-            Console.Error.WriteLine("Which run? There is: pernode NODES");
+            await Console.Error.WriteLineAsync("Which run? There are: all NODES STEADY-SECONDS; its parts demand NODES [STEADY-SECONDS], warm-eni NODES, pernode NODES. 1 to 1,500 nodes.");
             return 2;
         }
 
-        var result = PerNodeFleet.Run(FleetVpc.Of(int.Parse(nodes, CultureInfo.InvariantCulture)));
-        foreach (var (action, (all, throttled)) in result.Calls.ByAction)
+        try
         {
-            Console.WriteLine($"{action}: {all} calls, {throttled} of them throttled");
-        }
+            var figures = new List<(string Name, double? Value)>();
+            FleetResult? fleet = null;
+            if (what is "all" or "demand")
+            {
+                fleet = await RunAsync(nodes, NothingSet, TimeSpan.FromSeconds(rest is [var seconds] ? double.Parse(seconds, CultureInfo.InvariantCulture) : 0));
+                var bound = FleetBound.Of(nodes, new Throttle(TimeProvider.System), FleetBound.Ways()).TotalSeconds;
+                figures.AddRange(("fleet_seconds", fleet.Seconds), ("fleet_bound_seconds", bound), ("fleet_bound_ratio", bound > 0 ? fleet.Seconds / bound : null),
+                    ("fleet_calls", fleet.Calls.Count), ("fleet_throttled", fleet.Calls.Count(FleetCalls.IsThrottled)), ("fleet_converged_seconds", fleet.Converged));
+            }
 
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"starts: {result.Starts}"));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"pernode_seconds: {result.Seconds:0.0}"));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"pernode_converged_seconds: {result.Converged:0.0}"));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"pernode_unfinished: {result.Unfinished}"));
-        return 0;
+            if (what is "all" or "pernode")
+            {
+                Say($"The per-node design, {nodes} nodes, in virtual time");
+                var theirs = PerNodeFleet.Run(FleetVpc.Of(nodes));
+                SayCalls(theirs.Calls.ByAction);
+                Say(string.Create(CultureInfo.InvariantCulture, $"  {theirs.Starts} starts of containers; nothing under way after {theirs.Converged:0.0} s"));
+                figures.AddRange(("pernode_seconds", theirs.Seconds), ("pernode_unfinished", theirs.Unfinished), ("pernode_ratio", theirs.Seconds / fleet?.Seconds));
+            }
+
+            figures.Add(("steady_calls_per_second", fleet?.SteadyCallsPerSecond));
+            if (what is "all" or "warm-eni")
+            {
+                figures.Add(("fleet_warm_eni_seconds", (await RunAsync(nodes, WarmEni, TimeSpan.Zero)).Seconds));
+            }
+
+            foreach (var (name, value) in figures.Where(figure => figure.Value is not null))
+            {
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {value:0.###}"));
+            }
+
+            return 0;
+        }
+        catch (Exception e)
+        {
+            // The one place where everything ends: a benchmark that cannot be run says why, and fails.
+            await Console.Error.WriteLineAsync($"FAILED: {e}");
+            return 1;
+        }
     }
+
+    private static async Task<FleetResult> RunAsync(int nodes, Dictionary<string, string> settings, TimeSpan steady)
+    {
+        Say($"{nodes} nodes in real time, {(settings.Count == 0 ? "no target set" : string.Join(' ', settings.Select(setting => $"{setting.Key}={setting.Value}")))}");
+        var result = await FleetRun.RunAsync(nodes, settings, steady, Say);
+        var (served, ways) = (result.Served, FleetCalls.ByAction(result.Calls));
+        Say(string.Create(CultureInfo.InvariantCulture, $"  pods had their address after {served[served.Count / 2]:0.0} s (half), {served[served.Count * 9 / 10]:0.0} s (nine of ten), {result.Seconds:0.0} s (all)"));
+        SayCalls(ways);
+        return result;
+    }
+
+    private static void SayCalls(IReadOnlyDictionary<string, (int All, int Throttled)> byAction)
+    {
+        foreach (var (action, (all, throttled)) in byAction)
+        {
+            Say($"  {action}: {all} calls, {throttled} throttled");
+        }
+    }
+
+    private static void Say(string text) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"[{TimeProvider.System.GetElapsedTime(Began).TotalSeconds,6:0.0} s] {text}"));
 }

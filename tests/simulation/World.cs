@@ -311,7 +311,7 @@ internal sealed class World
                 new Random(Scheduler.Random.Next()), Metrics, new SimLog<NodeGrain>(Scheduler)),
             "subnet" => new SubnetGrain(activation, new PersistentState<SubnetDocument>(store, activation, "subnet"), new PersistentState<SubnetUsage>(store, activation, "subnet-usage"), grains, activation.Silo.Settings, activation.Clock, new SimLog<SubnetGrain>(Scheduler)),
             "vpc" => new VpcGrain(activation, new PersistentState<VpcDocument>(store, activation, "vpc"), ec2, grains, activation.Silo.Settings, activation.Clock, new SimLog<VpcGrain>(Scheduler)),
-            "quota" => new Ec2QuotaGrain(activation, new PersistentState<QuotaDocument>(store, activation, "quota"), activation.Clock, new SimLog<Ec2QuotaGrain>(Scheduler)),
+            "quota" => new Ec2QuotaGrain(activation, new PersistentState<QuotaDocument>(store, activation, "quota"), activation.Silo.Settings, activation.Clock, new SimLog<Ec2QuotaGrain>(Scheduler)),
             "cluster" => new ClusterGrain(activation, new PersistentState<ClusterDocument>(store, activation, "cluster"), activation.Clock, new SimLog<ClusterGrain>(Scheduler)),
             var other => throw new InvalidOperationException($"no grain is of the type {other}"),
         };

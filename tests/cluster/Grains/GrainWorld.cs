@@ -24,8 +24,8 @@ public sealed class GrainWorld : IAsyncDisposable
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(100);
     private InProcessTestCluster? _cluster;
 
-    private GrainWorld(PoolPolicy policy, string cidr, string secondZone) =>
-        (Settings, Ec2) = (new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }), new ModelEc2(new Vpc(new VpcDescription
+    private GrainWorld(PoolPolicy policy, string cidr, string secondZone, double budgetShare) =>
+        (Settings, Ec2) = (new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }) { BudgetShare = budgetShare }, new ModelEc2(new Vpc(new VpcDescription
         {
             VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
             Subnets =
@@ -51,9 +51,9 @@ public sealed class GrainWorld : IAsyncDisposable
 
     public IGrainFactory Grains => _cluster!.Client;
 
-    public static async Task<GrainWorld> StartAsync(PoolPolicy policy, string cidr = "10.0.0.0/24", string secondZone = "eu-west-1a")
+    public static async Task<GrainWorld> StartAsync(PoolPolicy policy, string cidr = "10.0.0.0/24", string secondZone = "eu-west-1a", double budgetShare = Core.Ec2Quota.TokenBucket.DefaultShare)
     {
-        var world = new GrainWorld(policy, cidr, secondZone);
+        var world = new GrainWorld(policy, cidr, secondZone, budgetShare);
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) =>
         {

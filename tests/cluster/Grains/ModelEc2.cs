@@ -13,6 +13,7 @@ namespace AwsVpcCni.Tests.Cluster.Grains;
 /// <summary>EC2 as the emulator's model has it, in this process, with the refusals that a test asks for.</summary>
 public sealed class ModelEc2(Vpc vpc) : IEc2
 {
+    private const int MostFilterValues = 200; // ec2.md section 4.
     private const int Servers = 3; // Which may lag behind, each in its own way.
     private readonly Lock _lock = new();
     private readonly List<string> _calls = [];
@@ -81,6 +82,11 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
         await (BeforeListing?.Invoke(call) ?? Task.CompletedTask);
         return await Call(call, () =>
         {
+            if (query.InstanceIds.Length + 1 > MostFilterValues)
+            {
+                throw new Refusal("FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200."); // The VPC is one of them.
+            }
+
             var page = vpc.EnisSeenBy($"server {_calls.Count % Servers}").Where(eni => (query.Zone is null || eni.Subnet.Zone == query.Zone) && (query.SubnetId is null || eni.Subnet.Id == query.SubnetId)
                 && (query.InstanceIds.IsEmpty || (eni.Attachment is { } attachment && query.InstanceIds.Contains(attachment.Instance.Id)))).Select(Shown);
             if (PageSize is not { } size)

@@ -54,6 +54,14 @@ public sealed class QuotaTests
         Assert.Equal((80, 4, 1, returns, forPods, 1), (seen.Size, seen.RatePerSecond, seen.Factor, seen.Granted["CleanUp"], seen.Granted["PodWaiting"], seen.ToldToWait["CleanUp"]));
     }
 
+    [Fact]
+    public async Task An_account_that_is_ours_alone_may_spend_more_of_its_buckets()
+    {
+        await using var world = await GrainWorld.StartAsync(new(), budgetShare: 0.97);
+        var seen = Assert.Single(await world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey).SummarizeAsync(), one => one.Action == nameof(Ec2Action.CreateNetworkInterface));
+        Assert.Equal((97, 4.85), (seen.Size, Math.Round(seen.RatePerSecond, 6)));
+    }
+
     private static async Task<int> SpendAsync(IEc2QuotaGrain quota, Ec2Action action = Ec2Action.AttachNetworkInterface, CallPriority need = CallPriority.PodWaiting)
     {
         var calls = 0;

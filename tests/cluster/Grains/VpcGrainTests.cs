@@ -78,6 +78,21 @@ public sealed class VpcGrainTests
         await UntilAsync(() => Task.FromResult(Calls(world, "eu-west-1a") == 2), "the sweep to go on");
     }
 
+    [Fact] // bench-fleet: of 200 nodes that booted at once none ever had an address.
+    public async Task More_nodes_than_a_call_can_name_join_at_once()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        string[] nodes = [.. Enumerable.Range(0, 420).Select(n => $"i-{n:x17}")];
+
+        await Task.WhenAll(nodes.Select(id => Vpc(world).DescribeMeAsync(id, 0)));
+
+        await UntilAsync(() => Task.FromResult(Described(world).Distinct().Count() == nodes.Length), "all nodes to be described");
+        Assert.Equal(nodes.Length, Described(world).Count()); // None twice: no call was refused.
+    }
+
+    private static IEnumerable<string> Described(GrainWorld world) => world.Ec2.Calls
+        .Where(call => call.StartsWith(Listing + "i-", StringComparison.Ordinal)).SelectMany(call => call[Listing.Length..].Split(','));
+
     private static IVpcGrain Vpc(GrainWorld world) => world.Grains.GetGrain<IVpcGrain>(GrainWorld.VpcId);
 
     private static int Calls(GrainWorld world, string of) => world.Ec2.Calls.Count(call => call == Listing + of);

@@ -26,6 +26,8 @@ public sealed class SiloSettingsTests
     [InlineData("Ec2:VpcId", "subnet-1", "Ec2:VpcId is no VPC id")]
     [InlineData("Ec2:Endpoint", "localhost:4566", "Ec2:Endpoint 'localhost:4566' is no http(s) URL")]
     [InlineData("Ec2:AccountId", "12", "Ec2:AccountId must be 12 digits")]
+    [InlineData("Ec2:BudgetShare", "1.2", "Ec2:BudgetShare is 1.2; it must be 0.25 to 1, such as Ec2__BudgetShare=0.8.")]
+    [InlineData("Ec2:BudgetShare", "NaN", "Ec2:BudgetShare is NaN; it must be")]
     [InlineData("Pool:WarmIps", "-1", "Pool:WarmIps is -1; it must be a whole number from 0 to 1024, such as Pool__WarmIps=2.")]
     [InlineData("Pool:MinimumIps", "2000", "Pool:MinimumIps is 2000; it must be")]
     [InlineData("Pool:AdditionalTags:node.k8s.amazonaws.com/no_manage", "true", "Pool:AdditionalTags has 'node.k8s.amazonaws.com/no_manage'='true'; a key")]

@@ -22,7 +22,7 @@ public sealed record Join(DateTimeOffset At, string InstanceId)
 public sealed record CallRules(double Share, TimeSpan Window, bool AllowCounted)
 {
     private static readonly string[] Counts = ["SecondaryPrivateIpAddressCount", "Ipv4PrefixCount"];
-    private const int LargestBatch = 200; // Instances a describe; a fuller one is followed by another.
+    private const int LargestBatch = 199; // Instances a describe, beside the VPC's id: 200 filter values in all. A fuller one is followed by another.
 
     /// <param name="calls">By sequence.</param>
     /// <param name="joins">Null: not checked.</param>
