@@ -30,7 +30,7 @@ cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
 fleet := tests/fleet/bin/Release/net10.0/AwsVpcCni.Tests.Fleet
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-fleet check clean
+.PHONY: help setup build publish test test-unit simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-fleet check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -89,6 +89,10 @@ bench-add: publish $(built-bench) ## ADD and DEL beside Debian's ptp + host-loca
 
 bench-burst: $(built-sim) ## Bursts of pods on one node in virtual time beside the reference's figures: EC2 calls and seconds.
 	@$(simulation) burst
+
+bench-readers: setup $(silo) $(built-bench) ## ADDs of nodes through one silo while 200 readers ask the HTTP API once a second, beside the same without: PAIRS=n (6) of blocks of SECONDS=n (10).
+	@scripts/setup.sh dynamodb
+	@tests/benchmarks/bin/Release/net10.0/AwsVpcCni.Benchmarks readers $(or $(PAIRS),6) $(or $(SECONDS),10)
 
 bench-store: setup $(silo) $(built-bench) ## Assignments a second through one silo beside bare conditional writes, on DynamoDB Local and SQLite: BLOCKS=n (6) pairs of SECONDS=n (10).
 	@scripts/setup.sh dynamodb

@@ -13,7 +13,9 @@ namespace AwsVpcCni.Silo.Api;
 /// <remarks>So many readers at once as <see cref="HttpOptions.Readers"/> says, each with a deadline; the others get 429: nodes' calls come first.</remarks>
 internal static partial class OperatorApi
 {
-    private const string Prefix = "/api";
+    /// <summary>Of all its paths.</summary>
+    public const string Prefix = "/api";
+
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
     private static readonly string[] Reading = [HttpMethods.Get, HttpMethods.Head];
 

@@ -3,6 +3,7 @@ using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Silo.Api;
 using AwsVpcCni.Silo.Storage.DynamoDb;
 using AwsVpcCni.Silo.Views;
 
@@ -26,11 +27,12 @@ internal static class SiloMetrics
         return services;
     }
 
-    /// <summary>Adds it, and begins to count. No reader is refused: however many they are, it is written once a second.</summary>
+    /// <summary>Adds it, and begins to count. However many ask, it is written once a second.</summary>
     public static void MapMetrics(this WebApplication app)
     {
         app.Services.GetRequiredService<MeterReadings>();
-        app.MapMethods("/metrics", [HttpMethods.Get, HttpMethods.Head], async (Recent<string> text) => Results.Text(await text.ReadAsync(), PrometheusText.ContentType));
+        app.MapMethods("/metrics", [HttpMethods.Get, HttpMethods.Head], async (Recent<string> text) => Results.Text(await text.ReadAsync(), PrometheusText.ContentType))
+            .RequireRateLimiting(ReadersPolicy.Name);
     }
 
     /// <summary>All of it. Pure, but for this process's own figures.</summary>

@@ -14,7 +14,7 @@ public sealed class HttpOptions : IValidatableObject
     [Range(0, 65535)]
     public int Port { get; set; } = 8441;
 
-    /// <summary>Questions of operators (<c>/api/v1</c>) that are answered at once; four times as many wait, and the rest gets 429. Default 8.</summary>
+    /// <summary>Questions of operators (<c>/api/v1</c>) that are answered at once; four times as many wait, fifty times as many are answered in a second, and the rest gets 429. Default 8.</summary>
     [Range(1, 1000)]
     public int Readers { get; set; } = 8;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using AwsVpcCni.Benchmarks.Readers;
 using AwsVpcCni.Benchmarks.StoreCost;
 
 namespace AwsVpcCni.Benchmarks;
@@ -18,14 +19,15 @@ internal static class Program
             ["add"] => AddBenchmark.RunAsync,
             ["growth"] => GrowthBenchmark.RunAloneAsync,
             ["store", var blocks, var seconds] => () => StoreBenchmark.RunAsync(int.Parse(blocks, CultureInfo.InvariantCulture), double.Parse(seconds, CultureInfo.InvariantCulture)),
-            // The other side of it, a process of its own.
+            ["readers", var pairs, var seconds] => () => ReadersBenchmark.RunAsync(int.Parse(pairs, CultureInfo.InvariantCulture), double.Parse(seconds, CultureInfo.InvariantCulture)),
+            // The other side of the store's, a process of its own.
             ["put-items", var url, var table, var java] => () => DoneAsync(BareStore.PutItemsAsync(url, table, StoreSize.Usual, [int.Parse(java, CultureInfo.InvariantCulture)])),
             ["insert-rows", var path] => () => DoneAsync(BareStore.InsertRowsAsync(path, StoreSize.Usual)),
             _ => null,
         };
         if (benchmark is null)
         {
-            await Console.Error.WriteLineAsync("Which benchmark? There are: add, and its part growth; store BLOCKS SECONDS");
+            await Console.Error.WriteLineAsync("Which benchmark? There are: add, and its part growth; store BLOCKS SECONDS; readers PAIRS SECONDS");
             return 2;
         }
 

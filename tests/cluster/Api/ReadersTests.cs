@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Text.Json;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.Silo.Api;
@@ -58,6 +59,28 @@ public sealed class ReadersTests
 
         held.SetResult([]);
         Assert.All(await Task.WhenAll(readers).WaitAsync(Patience, Cancellation), answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
+    }
+
+    [Fact]
+    public async Task Who_asks_again_at_once_is_answered_so_often_in_a_second_and_refused_no_faster()
+    {
+        await using var door = await Door.OpenAsync(_ => [("Http:Readers", "1")]);
+        door.Answers[nameof(IVpcGrain.NodesAsync)] = door.Answers[nameof(IVpcGrain.SubnetsAsync)] = () => Task.FromResult<ImmutableArray<string>>([]);
+        door.Answers[nameof(IEc2QuotaGrain.SummarizeAsync)] = () => Task.FromResult<ImmutableArray<ActionBudget>>([]);
+        using var http = new HttpClient { BaseAddress = door.HealthUrl };
+        var (answered, refused, began) = (0, 0, TimeProvider.System.GetTimestamp());
+
+        while (refused < 4)
+        {
+            using var answer = await http.GetAsync("/api/v1/nodes", Cancellation);
+            (answered, refused) = answer.StatusCode == HttpStatusCode.TooManyRequests ? (answered, refused + 1) : (answered + 1, refused);
+        }
+
+        // What the bucket holds at first, and what has come back since: a tenth each tenth of a second, and one that was just due.
+        var seconds = TimeProvider.System.GetElapsedTime(began).TotalSeconds;
+        Assert.InRange(answered, ReadersPolicy.SecondlyForEach, ReadersPolicy.SecondlyForEach * (1.1 + seconds));
+        Assert.True(seconds >= 4 * 0.24, $"4 refusals came within {seconds} s");
+        Assert.Contains("process_cpu_seconds_total", await http.GetStringAsync("/metrics", Cancellation), StringComparison.Ordinal); // Alarms ring all the same.
     }
 
     [Fact]
