@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Storage;
 using Orleans.Concurrency;
@@ -36,6 +37,11 @@ public interface INodeGrain : IGrainWithStringKey
     /// <summary>An interface that the node has made has been attached to nothing for minutes: it is deleted, if nothing that is under way is about it. A hint.</summary>
     [OneWay]
     Task LeakedAsync(Ec2Interface eni);
+
+    /// <summary>How much a subnet in which the node holds addresses has left: after each share while that is little, and when it changes.</summary>
+    /// <param name="recalled">Free, rested addresses that others' waiting pods need; the node gives what it can spare.</param>
+    [OneWay]
+    Task LevelAsync(string subnetId, SubnetLevel level, int recalled);
 
     /// <summary>What an operator sees of the node.</summary>
     Task<NodeSummary> SummarizeAsync();
@@ -103,5 +109,6 @@ public sealed record NodeSummary(
 /// <param name="OnPods">On sandboxes.</param>
 /// <param name="Cooling">Freed and not yet rested.</param>
 /// <param name="Warm">Free, rested, ready.</param>
+/// <param name="Withheld">Not held, and wanted, were there plenty in the subnet.</param>
 [GenerateSerializer, Immutable]
-public sealed record SubnetShare([property: Id(0)] int OnPods, [property: Id(1)] int Cooling, [property: Id(2)] int Warm);
+public sealed record SubnetShare([property: Id(0)] int OnPods, [property: Id(1)] int Cooling, [property: Id(2)] int Warm, [property: Id(3)] int Withheld = 0);

@@ -1,5 +1,6 @@
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using Microsoft.Extensions.Logging;
 
@@ -73,6 +74,12 @@ public sealed partial class NodeGrain
 
     [LoggerMessage(EventId = 2124, Level = LogLevel.Warning, Message = "{InstanceId}: its retirement was not carried to its end, and goes on.")]
     private partial void LogNotRetired(string instanceId, Exception exception);
+
+    [LoggerMessage(EventId = 2126, Level = LogLevel.Information, Message = "{InstanceId}: {SubnetId} has {Level} left.")]
+    private partial void LogLeft(string instanceId, string subnetId, SubnetLevel level);
+
+    [LoggerMessage(EventId = 2127, Level = LogLevel.Information, Message = "{InstanceId}: {Addresses} addresses of {SubnetId} are asked back for pods of other nodes.")]
+    private partial void LogRecalled(string instanceId, int addresses, string subnetId);
 
     [LoggerMessage(EventId = 2112, Level = LogLevel.Warning, Message = "{InstanceId}: {Code}: {Text}")]
     private partial void LogTrouble(string instanceId, ReasonCode code, string text);

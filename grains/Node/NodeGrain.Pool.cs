@@ -79,7 +79,7 @@ public sealed partial class NodeGrain
         Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface && !IsStuck(intent.EniId, Way.Attaches, now))
             .Select(intent => new EniState
             {
-                EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes, Room = Math.Max(0, _doc.Slots - intent.Count), Subnet = RoomOf(intent.SubnetId),
+                EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes, Room = Math.Max(0, _doc.Slots - intent.Count), Subnet = RoomOf(intent.SubnetId, now),
             })],
         Slots = _doc.Slots,
         TakesPrefixes = TakesPrefixes,
@@ -87,6 +87,7 @@ public sealed partial class NodeGrain
         NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(Policy.Subnets.Where(id => _doc.Siblings.Any(one => one.SubnetId == id))).Distinct().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
+        Recalled = Recalled(now),
         MaxPods = CapacityAt(now) + OnTheHostNetwork,
     };
 
@@ -103,9 +104,9 @@ public sealed partial class NodeGrain
 
     /// <summary>What a subnet has for one of its interfaces, or for a new one.</summary>
     private SubnetRoom RoomOf(string subnetId, string where, DateTimeOffset now) =>
-        (RoomOf(subnetId), KeptFrom(where, now)) is var (all, here) ? all with { HasAddresses = all.HasAddresses && here.HasAddresses, HasPrefixes = all.HasPrefixes && here.HasPrefixes } : default;
+        (RoomOf(subnetId, now), KeptFrom(where, now)) is var (all, here) ? all with { HasAddresses = all.HasAddresses && here.HasAddresses, HasPrefixes = all.HasPrefixes && here.HasPrefixes } : default;
 
-    private SubnetRoom RoomOf(string subnetId) => _rooms.TryGetValue(subnetId, out var seen) ? seen.Room : new SubnetRoom(subnetId);
+    private SubnetRoom RoomOf(string subnetId, DateTimeOffset now) => (_rooms.TryGetValue(subnetId, out var seen) ? seen.Room : new SubnetRoom(subnetId)) with { Level = LevelOf(subnetId, now) };
 
     private SubnetRoom KeptFrom(string where, DateTimeOffset now) =>
         _kept.TryGetValue(where, out var seen) && (now - seen.At).Duration() < RoomStaysTrue ? seen.Room : new SubnetRoom(where);
@@ -123,7 +124,7 @@ public sealed partial class NodeGrain
 
     private async Task AskForRoomAsync(Intent intent)
     {
-        var found = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, 0, [], intent.OfPrefixes, WithPrimary: false));
+        var found = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, 0, [], intent.OfPrefixes, WithPrimary: false, Waiting: WaitingFor(intent)));
         if (found.Known)
         {
             var room = Lacks(intent, found);
@@ -135,6 +136,9 @@ public sealed partial class NodeGrain
             Kick();
         }
     }
+
+    /// <summary>Of what the intent is to bring, addresses for pods that wait.</summary>
+    private int WaitingFor(Intent intent) => Math.Min(_waiters.Count(waiter => HasNothing(waiter.Key)), Math.Max(1, intent.Count) * (intent.OfPrefixes ? Block.PrefixSize : 1));
 
     /// <summary>Takes the ledger's word in.</summary>
     private SubnetRoom Lacks(Intent intent, Reservation found)

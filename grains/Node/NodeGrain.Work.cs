@@ -1,8 +1,9 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Pool;
-using AwsVpcCni.Grains.Ec2Quota;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Subnet;
 
 namespace AwsVpcCni.Grains.Node;
@@ -11,7 +12,7 @@ namespace AwsVpcCni.Grains.Node;
 public sealed partial class NodeGrain
 {
     private const int RefusalsBeforeCounted = 3;
-    private static readonly TimeSpan AttachingTakes = TimeSpan.FromSeconds(5); // Usually: 1 to 10 s, ec2.md 2.1.
+    private static readonly TimeSpan AttachingTakes = TimeSpan.FromSeconds(10); // ec2.md 2.1: up to about so long.
 
     private static readonly TimeSpan ShareAgain = TimeSpan.FromSeconds(30);
 
@@ -93,14 +94,9 @@ public sealed partial class NodeGrain
             AskForRoom(now);
         }
 
-        var waits = PoolPlanner.HasChoice(State(now), Policy) ? await ExpectedWaitsAsync() : default;
-        if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty)
-        {
-            return; // Since.
-        }
-
-        var state = State(time.GetUtcNow());
-        var plan = PoolPlanner.Plan(state, Policy, waits);
+        var state = State(now);
+        var plan = PoolPlanner.Plan(state, Policy, new ExpectedWaits(WaitOf(Ec2Action.AssignPrivateIpAddresses, now),
+            WaitOf(Ec2Action.CreateNetworkInterface, now) + WaitOf(Ec2Action.AttachNetworkInterface, now) + AttachingTakes));
         if (plan.IsEmpty && !_doc.IsBusy && PoolPlanner.IsServed(state, Policy))
         {
             _trouble = null; // It has what it wants.
@@ -117,21 +113,9 @@ public sealed partial class NodeGrain
         var isLeaseChanged = next.LeaseVersion != _doc.LeaseVersion;
         if (next != _doc && await StoreAsync(next) && isLeaseChanged)
         {
+            _recalled.Clear();
             LogAskedBack(InstanceId, plan.OfType<PoolAction.GiveUp>().Sum(giveUp => giveUp.Blocks.Sum(block => block.Size)));
             Hint();
-        }
-    }
-
-    private async Task<ExpectedWaits> ExpectedWaitsAsync()
-    {
-        try
-        {
-            return await grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey).ExpectAsync(InstanceId, AttachingTakes);
-        }
-        catch (Exception e) when (!_lost)
-        {
-            LogFailed(InstanceId, IntentKind.Draw, "", e);
-            return default; // The call that is planned says it again, and waits.
         }
     }
 
@@ -209,7 +193,7 @@ public sealed partial class NodeGrain
                     LetGoAsync(eni, [.. given.Where(held => held.IsLost).Select(held => held.Block)]).Ignore();
                 }
             }
-            else
+            else if (!_doc.Intents.Any(intent => intent.Kind == IntentKind.DrawCounted && intent.EniId == eni.EniId)) // EC2 may choose what has just gone back, and the return is sent again.
             {
                 next = WithReturn(next, eni, [.. given.Select(held => held.Block)]);
             }
@@ -242,13 +226,16 @@ public sealed partial class NodeGrain
         var now = time.GetUtcNow();
         foreach (var intent in _doc.Intents.Where(intent => intent.Kind != IntentKind.Unknown && (Policy.Provisions || IsForLost(intent) || IsForNobody(intent)))) // What has been begun waits, as it is, until provisioning is on again.
         {
-            var isDue = !_lost && !IsHeld && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now) && !TakesWhatIsUsed(intent);
+            var isDue = !_lost && !IsHeld && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now) && !TakesWhatIsUsed(intent) && !MayGetWhatGoes(intent);
             if (isDue && _running.Add(intent.Id))
             {
                 RunAsync(intent, cancellation).Ignore();
             }
         }
     }
+
+    /// <summary>EC2 may choose for it what is being returned from the same interface (simulation, seed 19).</summary>
+    private bool MayGetWhatGoes(Intent intent) => intent.Kind == IntentKind.DrawCounted && _doc.Intents.Any(other => other.Kind == IntentKind.Return && other.EniId == intent.EniId);
 
     /// <summary>Addresses for an interface that hands have taken: it may be on another instance by now.</summary>
     private bool IsForLost(Intent intent) => intent.Kind is IntentKind.Draw or IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.IsLost == true;
@@ -310,7 +297,7 @@ public sealed partial class NodeGrain
         var departed = Gone(_doc, now).Where(one => one.EniId == intent.EniId).Select(one => one.Block)
             .Concat(_doc.Interfaces.SelectMany(eni => AllOf(eni)))
             .Concat(_doc.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface).SelectMany(one => one.Names)).ToImmutableArray();
-        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew, _stored.Change));
+        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew, _stored.Change, WaitingFor(intent)));
         if (!reservation.Known)
         {
             Later(intent, TimeSpan.FromMilliseconds(100));
@@ -377,10 +364,11 @@ public sealed partial class NodeGrain
             grains.GetGrain<ISubnetGrain>(left).ShareAsync(InstanceId, _stored.Change, new SubnetShare(0, 0, 0), [], open).Ignore();
         }
 
+        var home = _stored.Interfaces.FirstOrDefault(eni => eni.DeviceIndex == 0)?.SubnetId ?? "";
         foreach (var subnet in _stored.Interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
         {
             var held = subnet.SelectMany(eni => eni.Addresses).ToArray();
-            var share = ShareOf(held, now);
+            var share = ShareOf(held, now) with { Withheld = subnet.Key == home && Policy.Provisions && LevelOf(home, now) != SubnetLevel.Plenty ? PoolThrift.Withheld(State(now), Policy) : 0 };
             var last = _shared.GetValueOrDefault(subnet.Key);
             if (last.Share != share || last.LeaseVersion != _stored.LeaseVersion || now - last.At >= ShareAgain)
             {

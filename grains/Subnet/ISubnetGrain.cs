@@ -64,11 +64,12 @@ public interface ISubnetGrain : IGrainWithStringKey
 /// <param name="Prefixes">Whether prefixes are wanted.</param>
 /// <param name="WithPrimary">Whether one address more is wanted, for the interface itself; it comes first.</param>
 /// <param name="Change">The number of the node document's last write, in which the intent stands.</param>
+/// <param name="Waiting">Of the count, for pods that wait: on a dry subnet others are asked for these.</param>
 [GenerateSerializer, Immutable]
 public sealed record ReserveRequest(
     [property: Id(0)] string IntentId, [property: Id(1)] string NodeId, [property: Id(2)] string EniId, [property: Id(3)] int Count,
     [property: Id(4)] ImmutableArray<Block> NotThese, [property: Id(5)] bool Prefixes, [property: Id(6)] bool WithPrimary,
-    [property: Id(7)] long Change = 0);
+    [property: Id(7)] long Change = 0, [property: Id(8)] int Waiting = 0);
 
 /// <summary>Names set aside; fewer than asked when the subnet has no more.</summary>
 /// <param name="Known">False while the ledger has not been read from EC2 yet: ask again.</param>
@@ -105,10 +106,12 @@ public readonly record struct UsedAddress([property: Id(0)] Ip Address, [propert
 /// <param name="ReadAt">When EC2 was last read; null for never. UTC.</param>
 /// <param name="FreePrefixes">Whole /28s among the free ones.</param>
 /// <param name="Dry">When nothing will be free; null while there is too little of a past to tell.</param>
+/// <param name="Level">Whether nodes are kept from drawing, or asked back what they keep ready.</param>
+/// <param name="Withheld">What nodes would draw besides, were there plenty.</param>
 [GenerateSerializer, Immutable]
 public sealed record SubnetSummary(
     [property: Id(0)] string SubnetId, [property: Id(1)] string? Zone, [property: Id(2)] Cidr? Cidr, [property: Id(3)] long Size,
     [property: Id(4)] int Used, [property: Id(5)] int Leased, [property: Id(6)] int OnPods, [property: Id(7)] int Warm,
     [property: Id(8)] int Cooling, [property: Id(9)] int Reserved, [property: Id(10)] int Others, [property: Id(11)] long Free,
     [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt, [property: Id(14)] int FreePrefixes,
-    [property: Id(15)] DryTime? Dry = null);
+    [property: Id(15)] DryTime? Dry = null, [property: Id(16)] SubnetLevel Level = SubnetLevel.Plenty, [property: Id(17)] int Withheld = 0);

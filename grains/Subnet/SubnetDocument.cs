@@ -30,6 +30,9 @@ public sealed record SubnetDocument : DocumentPart
     /// <summary>Names set aside.</summary>
     public ImmutableArray<ReservedNames> Reservations { get; init; } = [];
 
+    /// <summary>How much is left; kept, since it ends later than it begins.</summary>
+    public SubnetLevel Level { get; init; }
+
     /// <summary>Changes that a sweep may not have seen yet, or that a late message of before could undo: the last of each address.</summary>
     public ImmutableArray<RecentChange> Recent { get; init; } = [];
 }

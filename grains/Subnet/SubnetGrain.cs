@@ -51,7 +51,7 @@ public sealed partial class SubnetGrain(
         var mine = standing.FirstOrDefault(one => one.IntentId == request.IntentId);
         var taken = Taken(doc with { Reservations = standing });
         var isRefused = IsLately(_noAddressesSince, now) || (request.Prefixes && IsLately(_noPrefixesSince, now));
-        var names = mine?.Names ?? (isRefused ? [] : Choose(subnet.Cidr, taken.With(Addresses(request.NotThese)), request));
+        var names = mine?.Names ?? (isRefused || IsForWaiting(request) ? [] : Choose(subnet.Cidr, taken.With(Addresses(request.NotThese)), request));
         if (!names.IsEmpty)
         {
             // Stored before the answer: no other activation names them too.
@@ -61,6 +61,7 @@ public sealed partial class SubnetGrain(
             });
         }
 
+        await RecallAsync(request, names, now);
         var isShort = request.Count == 0 || names.Length < request.Count + (request.WithPrimary ? 1 : 0); // Nothing wanted: it asks what there is.
         return new Reservation(true, names, Free(taken), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length, isShort ? LargestHolders() : [], isRefused);
     }
@@ -137,6 +138,10 @@ public sealed partial class SubnetGrain(
             {
                 ReadMe();
             }
+            else if (!addresses.IsEmpty)
+            {
+                _waiting.Keys.ToList().ForEach(waiting => Tell(waiting)); // It asks again at once.
+            }
         }
     }
 
@@ -149,6 +154,12 @@ public sealed partial class SubnetGrain(
         }
 
         _shares[nodeId] = (change, share, held);
+        await LookAtLevelAsync();
+        if (document.State.Level != SubnetLevel.Plenty)
+        {
+            Tell(nodeId); // It may have missed it.
+        }
+
         var doc = document.State;
         if (doc.Subnet is not { } subnet)
         {
@@ -174,6 +185,7 @@ public sealed partial class SubnetGrain(
         }
 
         _shares.Remove(nodeId);
+        _waiting.Remove(nodeId);
         if (document.State.Reservations.Any(one => one.NodeId == nodeId))
         {
             await StoreAsync(document.State with { Reservations = document.State.Reservations.RemoveAll(one => one.NodeId == nodeId) });
@@ -212,6 +224,7 @@ public sealed partial class SubnetGrain(
             document.State = next; // Only the hour of the look: not worth a write.
         }
 
+        await LookAtLevelAsync();
         await NoteUseAsync(now, Room(cidr) - Free(Taken(next with { Reservations = Standing(next) })));
     }
 
@@ -238,7 +251,8 @@ public sealed partial class SubnetGrain(
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
             doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, free,
             _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt,
-            taken is null ? 0 : AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length, taken is null ? null : DryIn(taken.Subnet, free)));
+            taken is null ? 0 : AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length, taken is null ? null : DryIn(taken.Subnet, free),
+            doc.Level, _shares.Values.Sum(one => one.Share.Withheld)));
     }
 
     private DryTime? DryIn(Cidr subnet, int free)
@@ -291,8 +305,7 @@ public sealed partial class SubnetGrain(
 
     private static SubnetMap Taken(SubnetDocument doc) => Used(doc).With(Addresses(doc.Reservations.SelectMany(one => one.Names)));
 
-    private static int Free(SubnetMap taken) =>
-        Enumerable.Range(0, (int)taken.Subnet.Size).Count(offset => !AddressNamer.IsKeptByAws(taken.Subnet, offset) && !taken.Contains(offset));
+    private static int Free(SubnetMap taken) => Room(taken.Subnet) - taken.Count + AddressNamer.KeptByAws(taken.Subnet).Count(taken.Contains);
 
     private SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool used) => doc with
     {

@@ -26,6 +26,8 @@ internal static class ClusterMetrics
         Gauge("pod_addresses", "Addresses on pods.", subnet => subnet.OnPods);
         Gauge("warm_addresses", "Addresses that nodes hold free and rested.", subnet => subnet.Warm);
         Gauge("cooling_addresses", "Addresses that nodes hold and that have not rested yet.", subnet => subnet.Cooling);
+        Gauge("level", "0: plenty; 1: low, nodes keep one address ready; 2: dry, pods wait and addresses are asked back.", subnet => (double)subnet.Level);
+        Gauge("withheld_addresses", "Addresses that nodes would draw besides, were there plenty.", subnet => subnet.Withheld);
         Gauge("read_age_seconds", "Since EC2 was read last; no series when it never was.", subnet => subnet.ReadAt is { } at ? Math.Max(0, (now - at).TotalSeconds) : null);
         Gauge("dry_seconds", "Until nothing is free, as likely before as after; +Inf: not within 7 days; no series while the past is too short to tell.", subnet => Seconds(subnet.Dry, time => time.Median));
         Gauge("dry_early_seconds", "As dry_seconds; one time in ten it is earlier.", subnet => Seconds(subnet.Dry, time => time.Early));

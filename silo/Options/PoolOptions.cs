@@ -34,6 +34,9 @@ public sealed class PoolOptions : IValidatableObject
     /// <summary>False: nothing is drawn, made or returned. Default true. amazon-vpc-cni-k8s: DISABLE_NETWORK_RESOURCE_PROVISIONING, reversed.</summary>
     public bool Provisions { get; set; } = true;
 
+    /// <summary>On a subnet that is low a node keeps one address ready, whatever its targets, and what it has ready goes to others' waiting pods on one that is dry. Default true.</summary>
+    public bool Thrift { get; set; } = true;
+
     /// <summary>Put on each new interface. None. amazon-vpc-cni-k8s: ADDITIONAL_ENI_TAGS.</summary>
     public Dictionary<string, string> AdditionalTags { get; set; } = [];
 
@@ -50,7 +53,7 @@ public sealed class PoolOptions : IValidatableObject
     public PoolPolicy ToPolicy() => new()
     {
         WarmEnis = WarmEnis, WarmIps = WarmIps, MinimumIps = MinimumIps, WarmPrefixes = WarmPrefixes, MaxEnis = MaxEnis, Prefixes = Prefixes,
-        ManageUntagged = ManageUntagged, Provisions = Provisions, Subnets = [.. Subnets], Cooldown = Cooldown,
+        ManageUntagged = ManageUntagged, Provisions = Provisions, Thrift = Thrift, Subnets = [.. Subnets], Cooldown = Cooldown,
         PreferredRest = PreferredRest ?? (Cooldown > UsualRest ? Cooldown : UsualRest),
         AdditionalTags = AdditionalTags.ToImmutableSortedDictionary(StringComparer.Ordinal),
     };

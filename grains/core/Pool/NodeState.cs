@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
 
 namespace AwsVpcCni.Core.Pool;
 
@@ -26,6 +27,9 @@ public sealed record NodeState
 
     /// <summary>ADDs that 15 s bring, at the rate of the last minute.</summary>
     public int RecentAdds { get; init; }
+
+    /// <summary>Addresses that a dry subnet's ledger asks back for other nodes' pods.</summary>
+    public int Recalled { get; init; }
 
     /// <summary>Pods that kubelet would run; null when nobody told. Nothing is kept warm beyond.</summary>
     public int? MaxPods { get; init; }
@@ -79,9 +83,10 @@ public readonly record struct BlockState(Block Block, int OnPods, int Cooling, b
 /// <param name="SubnetId">Which.</param>
 /// <param name="HasAddresses">False: it is dry.</param>
 /// <param name="HasPrefixes">False: no /28 of it is whole.</param>
-public readonly record struct SubnetRoom(string SubnetId, bool HasAddresses = true, bool HasPrefixes = true);
+/// <param name="Level">As its ledger has said.</param>
+public readonly record struct SubnetRoom(string SubnetId, bool HasAddresses = true, bool HasPrefixes = true, SubnetLevel Level = SubnetLevel.Plenty);
 
-/// <summary>How long EC2's budget lets a pod's calls wait until it is their turn.</summary>
+/// <summary>How long EC2's budget lets a call wait, as last seen.</summary>
 /// <param name="Draw">AssignPrivateIpAddresses.</param>
 /// <param name="NewInterface">CreateNetworkInterface, AttachNetworkInterface and the time that attaching takes.</param>
 public readonly record struct ExpectedWaits(TimeSpan Draw, TimeSpan NewInterface);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
 
 namespace AwsVpcCni.Core.Pool;
 
@@ -20,7 +21,7 @@ public static class PoolPlanner
         }
 
         var prefixes = DrawsPrefixes(node, policy);
-        var target = policy.Target(prefixes);
+        var target = PoolThrift.Drawn(node, policy);
         var need = Need(node, target, prefixes);
         if (need.Short > 0)
         {
@@ -31,19 +32,20 @@ public static class PoolPlanner
             }
         }
 
+        if (PoolThrift.LevelOf(node, policy) != SubnetLevel.Plenty || (policy.Thrift && node.Recalled > 0))
+        {
+            return PoolThrift.Release(node, policy, prefixes, need);
+        }
+
         var isQuiet = node.Enis.All(eni => eni.Drawing == 0 && (!eni.ForPods || eni.Blocks.All(block => block.Cooling == 0)));
         return isQuiet && node.WaitingPods == 0 ? PoolRelease.Plan(node, target, prefixes, need) : PoolRelease.RemoveEmpty(node, need);
     }
-
-    /// <summary>Whether a pod waits that could be served by one way or another, so that how long each takes decides what is planned.</summary>
-    public static bool HasChoice(NodeState node, PoolPolicy policy) => node.WaitingPods > 0
-        && !Plan(node, policy).SequenceEqual(Plan(node, policy, new ExpectedWaits(Draw: TimeSpan.MaxValue, NewInterface: TimeSpan.Zero)));
 
     /// <summary>Whether this node is to hold prefixes.</summary>
     public static bool DrawsPrefixes(NodeState node, PoolPolicy policy) => policy.Prefixes && node.TakesPrefixes;
 
     /// <summary>Whether the node is short of nothing.</summary>
-    public static bool IsServed(NodeState node, PoolPolicy policy) => DrawsPrefixes(node, policy) is var prefixes && Need(node, policy.Target(prefixes), prefixes).Short == 0;
+    public static bool IsServed(NodeState node, PoolPolicy policy) => Need(node, PoolThrift.Drawn(node, policy), DrawsPrefixes(node, policy)).Short == 0;
 
     /// <summary>How far the node is from its target.</summary>
     public static PoolNeed Need(NodeState node, PoolTarget target, bool prefixes)

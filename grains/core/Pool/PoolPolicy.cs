@@ -31,6 +31,9 @@ public sealed record PoolPolicy
     /// <summary>False: nothing is drawn, made or returned; pods go on from what there is. amazon-vpc-cni-k8s: DISABLE_NETWORK_RESOURCE_PROVISIONING.</summary>
     public bool Provisions { get; init; } = true;
 
+    /// <summary>On a subnet that is low a node keeps one address ready, whatever its targets, and gives back more for others' waiting pods on one that is dry.</summary>
+    public bool Thrift { get; init; } = true;
+
     /// <summary>The primary interface gives no pod an address. amazon-vpc-cni-k8s: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG.</summary>
     public bool CustomNetworking { get; init; }
 
@@ -52,7 +55,7 @@ public sealed record PoolPolicy
         (string Name, object? Value)[] said =
         [
             (nameof(WarmEnis), WarmEnis), (nameof(WarmIps), WarmIps), (nameof(MinimumIps), MinimumIps), (nameof(WarmPrefixes), WarmPrefixes), (nameof(MaxEnis), MaxEnis),
-            (nameof(Prefixes), Prefixes ? true : null), (nameof(ManageUntagged), ManageUntagged ? null : false), (nameof(Provisions), Provisions ? null : false),
+            (nameof(Prefixes), Prefixes ? true : null), (nameof(ManageUntagged), ManageUntagged ? null : false), (nameof(Provisions), Provisions ? null : false), (nameof(Thrift), Thrift ? null : false),
             (nameof(CustomNetworking), CustomNetworking ? true : null),
             (nameof(AdditionalTags), AdditionalTags.IsEmpty ? null : string.Join(',', AdditionalTags.Select(tag => $"{tag.Key}:{tag.Value}"))),
             (nameof(Subnets), Subnets.IsDefaultOrEmpty ? null : string.Join(',', Subnets)), (nameof(Cooldown), Cooldown), (nameof(PreferredRest), PreferredRest),

@@ -25,14 +25,15 @@ internal static class PoolRelease
 
     /// <summary>Free blocks of the kind that is not drawn any more. While the node is short they serve as warm ones; but where only their
     /// slots keep a prefix out, one prefix is worth more.</summary>
-    private static IEnumerable<Block> Leftovers(NodeState node, bool prefixes, PoolNeed need)
+    public static IEnumerable<Block> Leftovers(NodeState node, bool prefixes, PoolNeed need)
     {
         var leftovers = node.Enis.Where(eni => need.Short == 0 || (prefixes && eni is { ForPods: true, Room: 0, Subnet.HasPrefixes: true }))
             .SelectMany(eni => eni.Blocks).Where(block => block.Block.IsPrefix != prefixes && block.Ripe && block.IsFree).Select(block => block.Block);
         return need.Short == 0 ? leftovers : leftovers.Take(need.Short / Block.PrefixSize);
     }
 
-    private static List<Block> Surplus(NodeState node, PoolTarget target, bool prefixes, PoolNeed need)
+    /// <summary>Of the kind that is drawn, what is beyond the need: whole interfaces first.</summary>
+    public static List<Block> Surplus(NodeState node, PoolTarget target, bool prefixes, PoolNeed need)
     {
         var over = need.Over;
         var given = new List<Block>();

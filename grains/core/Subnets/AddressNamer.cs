@@ -11,6 +11,9 @@ public static class AddressNamer
     /// <param name="offset">From the subnet's base.</param>
     public static bool IsKeptByAws(Cidr subnet, int offset) => offset < 4 || offset == subnet.Size - 1;
 
+    /// <summary>The offsets of those.</summary>
+    public static IEnumerable<int> KeptByAws(Cidr subnet) => [0, 1, 2, 3, (int)subnet.Size - 1];
+
     /// <summary>Broken blocks first, the fullest of them first, so that whole blocks stay whole; in a block the lowest address first.</summary>
     /// <param name="subnet">An IPv4 subnet, /16 to /28.</param>
     /// <param name="isTaken">Whether the address at this offset cannot be had. Those that AWS keeps are never chosen.</param>

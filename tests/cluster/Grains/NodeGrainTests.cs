@@ -105,7 +105,7 @@ public sealed class NodeGrainTests
     [Fact]
     public async Task A_freed_address_rests_before_it_is_offered_again()
     {
-        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0, MinimumIps = 9 }, "10.0.0.0/28"); // 9 besides the node's own; no more in the subnet.
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0, MinimumIps = 9, Thrift = false }, "10.0.0.0/28"); // 9 besides the node's own; no more in the subnet.
         var (_, executor) = await JoinedAsync(world, 9);
         var freed = await executor.AddedAsync("pod-0");
         for (var pod = 1; pod < 9; pod++)

@@ -45,7 +45,7 @@ public sealed class PolicyChangeTests
     public async Task What_has_just_left_an_interface_is_not_asked_for_in_circles()
     {
         // Eleven addresses; one is the node's own.
-        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9, MaxEnis = 1 }, "10.0.0.0/28");
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9, MaxEnis = 1, Thrift = false }, "10.0.0.0/28");
         var id = world.Launch();
         var executor = await world.JoinAsync(id);
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 9, "9 leased addresses");

@@ -11,7 +11,7 @@ public sealed class SubnetsOfPodsTests
     [Fact]
     public async Task The_subnet_of_an_interface_that_is_not_ours_is_no_place_for_pods()
     {
-        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 20 }, "10.0.0.0/28");
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 20, Thrift = false }, "10.0.0.0/28");
         var id = world.Launch();
         world.Ec2.ByHand(vpc => vpc.AttachNetworkInterface(vpc.CreateNetworkInterface(new CreateEni
         {

@@ -1,6 +1,8 @@
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Tests.Simulation.Node;
 using AwsVpcCni.VpcEmulator.Model;
 using Block = AwsVpcCni.Core.Addressing.Block;
@@ -21,6 +23,8 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
 
     private int Slots => _instance.Type.Ipv4PerEni - 1;
 
+    private bool IsOnLowSubnet => _policy.Thrift && document.Interfaces.Any(eni => world.DocumentOf<SubnetDocument>("subnet", eni.SubnetId)?.Level is SubnetLevel.Low or SubnetLevel.Dry);
+
     private IEnumerable<Block> Blocks => document.Interfaces.SelectMany(BlocksOf);
 
     public string? Missing()
@@ -32,7 +36,8 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
         var missing = MissingOf(total, free);
         if (missing > 0)
         {
-            return CanGrow(missing, otherFree) ? $"{missing} addresses are missing, and there is room: {figures}; it holds {string.Join(", ", Blocks)}" : null;
+            // On a subnet that its ledger has as low, fewer are kept ready: none that is missing says anything then.
+            return IsOnLowSubnet ? null : CanGrow(missing, otherFree) ? $"{missing} addresses are missing, and there is room: {figures}; it holds {string.Join(", ", Blocks)}" : null;
         }
 
         var empty = document.Interfaces.FirstOrDefault(eni => eni.DeviceIndex > 0 && eni.Blocks.IsEmpty);

@@ -23,7 +23,7 @@ internal sealed class Operators(World world)
         {
             Prefixes = random.Next(2) == 0, PreferredRest = TimeSpan.FromSeconds(random.Next(2) == 0 ? 45 : 120), MaxEnis = random.Next(6) == 0 ? random.Next(1, 4) : null,
             AdditionalTags = random.Next(4) == 0 ? new() { ["team"] = "net" } : [],
-            ManageUntagged = random.Next(4) > 0, Subnets = random.Next(3) == 0 ? ["subnet-c"] : [],
+            ManageUntagged = random.Next(4) > 0, Thrift = random.Next(4) > 0, Subnets = random.Next(3) == 0 ? ["subnet-c"] : [],
         };
         switch (random.Next(6))
         {

@@ -16,6 +16,9 @@ internal sealed class PoolModel(InstanceLimits limits, PoolPolicy policy)
 
     public int Waiting { get; private set; }
 
+    /// <summary>Asked back once.</summary>
+    public int Recalled { get; set; }
+
     /// <summary>Calls that EC2 would have seen; a new interface is three, one that goes two.</summary>
     public int Calls { get; private set; }
 
@@ -39,7 +42,7 @@ internal sealed class PoolModel(InstanceLimits limits, PoolPolicy policy)
             EniId = eni.Id, MayGo = index > 0 && !eni.Pinned, ForPods = index > 0 || !Policy.CustomNetworking, Blocks = [.. eni.Blocks],
             Room = limits.SlotsPerInterface - eni.Blocks.Count, Subnet = _rooms[eni.SubnetId],
         })],
-        Slots = limits.SlotsPerInterface, TakesPrefixes = limits.TakesPrefixes, WaitingPods = Waiting,
+        Slots = limits.SlotsPerInterface, TakesPrefixes = limits.TakesPrefixes, WaitingPods = Waiting, Recalled = Recalled,
         NewInterfaces = Math.Max(0, Math.Min(limits.MaxInterfaces, Policy.MaxEnis ?? int.MaxValue) - _enis.Count),
         NewIn = [.. _rooms.Values],
     };
@@ -121,6 +124,7 @@ internal sealed class PoolModel(InstanceLimits limits, PoolPolicy policy)
                 Fill(_enis[^1], add.Count, add.Prefixes);
                 break;
             case PoolAction.GiveUp giveUp:
+                Recalled = 0;
                 foreach (var eni in _enis)
                 {
                     Calls += eni.Blocks.RemoveAll(block => giveUp.Blocks.Contains(block.Block)) > 0 ? 1 : 0;

@@ -1,0 +1,44 @@
+using AwsVpcCni.Core.Subnets;
+
+namespace AwsVpcCni.Grains.Node;
+
+/// <content>What ledgers have said of their subnets: how much is left, and what they ask back for others' pods.</content>
+public sealed partial class NodeGrain
+{
+    private static readonly TimeSpan LevelHolds = TimeSpan.FromMinutes(2); // It is said again with each share, each half minute.
+    private static readonly TimeSpan RecallHolds = TimeSpan.FromSeconds(30); // Then the ledger asks again, if it is still so.
+
+    private readonly Dictionary<string, (SubnetLevel Level, DateTimeOffset At)> _levels = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (int Addresses, DateTimeOffset At)> _recalled = new(StringComparer.Ordinal);
+
+    /// <inheritdoc/>
+    public Task LevelAsync(string subnetId, SubnetLevel level, int recalled)
+    {
+        var now = time.GetUtcNow();
+        if (LevelOf(subnetId, now) != level)
+        {
+            LogLeft(InstanceId, subnetId, level);
+        }
+
+        _levels[subnetId] = (level, now);
+        if (recalled > 0)
+        {
+            LogRecalled(InstanceId, recalled, subnetId);
+            _recalled[subnetId] = (recalled, now);
+            Kick();
+        }
+
+        if (_waiters.Count > 0 && _rooms.TryGetValue(subnetId, out var room))
+        {
+            _rooms[subnetId] = room with { At = DateTimeOffset.MinValue }; // There may be some now.
+            Kick();
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private SubnetLevel LevelOf(string subnetId, DateTimeOffset now) =>
+        _levels.TryGetValue(subnetId, out var said) && (now - said.At).Duration() < LevelHolds ? said.Level : SubnetLevel.Plenty;
+
+    private int Recalled(DateTimeOffset now) => _recalled.Values.Where(one => (now - one.At).Duration() < RecallHolds).Sum(one => one.Addresses);
+}

@@ -1,0 +1,102 @@
+using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Core.Subnets;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Unit.Core.Pool;
+
+public sealed class PoolThriftTests
+{
+    private const int Unset = -1;
+
+    [Theory] // What a node of three pods holds: with plenty, on a low subnet, and when six are asked back on a dry one.
+    [InlineData("m5.large", false, Unset, Unset, Unset, 7, 4, 3)]
+    [InlineData("m5.large", false, 5, Unset, Unset, 8, 4, 3)]
+    [InlineData("m5.large", false, 5, 9, Unset, 9, 4, 3)]
+    [InlineData("m5.large", false, 0, 5, Unset, 5, 3, 3)]
+    [InlineData("m5.large", false, Unset, Unset, 1, 18, 4, 3)]
+    [InlineData("m5.large", true, Unset, Unset, Unset, 32, 16, 16)]
+    [InlineData("m5.large", true, 20, Unset, Unset, 32, 16, 16)]
+    public void A_node_keeps_one_address_ready_on_a_low_subnet_and_gives_that_too_when_it_is_asked_back(string type, bool prefixes, int warm, int minimum, int enis, int plenty, int low, int recalled)
+    {
+        static int? OrNull(int value) => value == Unset ? null : value;
+        var node = new PoolModel(InstanceLimits.Find(type)!, new PoolPolicy { Prefixes = prefixes, WarmIps = OrNull(warm), MinimumIps = OrNull(minimum), WarmEnis = OrNull(enis) });
+        node.PodsTo(3);
+        node.Settle();
+        var seen = node.Total;
+        node.Room(new SubnetRoom("subnet-0", Level: SubnetLevel.Low));
+        node.Settle();
+        var thrifty = node.Total;
+        node.Room(new SubnetRoom("subnet-0", Level: SubnetLevel.Dry));
+        node.Recalled = 6;
+        node.Settle();
+
+        Assert.Equal((plenty, low, recalled), (seen, thrifty, node.Total));
+        Assert.Equal(3, node.Pods);
+        node.Room(new SubnetRoom("subnet-0"));
+        node.Settle();
+        Assert.Equal(plenty, node.Total);
+    }
+
+    [Fact]
+    public void Where_another_subnet_has_plenty_the_target_holds()
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { WarmIps = 12 });
+        node.Room(new SubnetRoom("subnet-0", HasAddresses: false, HasPrefixes: false, SubnetLevel.Dry));
+        node.Room(new SubnetRoom("subnet-1"));
+        node.Settle();
+
+        Assert.Equal(12, node.Total);
+    }
+
+    [Fact]
+    public void On_a_dry_subnet_nothing_is_drawn_but_for_waiting_pods_and_an_idle_node_keeps_its_last_address()
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { WarmIps = 5 });
+        node.Settle();
+        node.Room(new SubnetRoom("subnet-0", Level: SubnetLevel.Dry));
+        node.Recalled = 9;
+        node.Settle();
+        Assert.Equal(1, node.Total); // Without any, kubelet would take the node for not ready.
+
+        node.Burst(4);
+        Assert.Equal((4, 4), (node.Total, node.Pods));
+    }
+
+    [Fact]
+    public void Where_the_policy_knows_no_thrift_all_is_as_with_plenty()
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { WarmIps = 5, Thrift = false }) { Recalled = 5 };
+        node.Room(new SubnetRoom("subnet-0", Level: SubnetLevel.Dry));
+        node.Settle();
+
+        Assert.Equal(5, node.Total);
+        Assert.Equal(0, PoolThrift.Withheld(node.State(), node.Policy));
+    }
+
+    [Fact]
+    public void What_is_withheld_is_what_would_be_drawn_with_plenty()
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { WarmIps = 5 });
+        node.Room(new SubnetRoom("subnet-0", Level: SubnetLevel.Low));
+        node.Settle();
+
+        Assert.Equal((1, 4), (node.Total, PoolThrift.Withheld(node.State(), node.Policy)));
+    }
+
+    [Fact] // Pods elsewhere wait: that others of this node cool does not keep what is rested.
+    public void What_is_asked_back_goes_while_others_cool_and_what_is_on_a_subnet_with_plenty_stays()
+    {
+        static EniState Eni(string id, SubnetLevel level, params BlockState[] blocks) => new() { EniId = id, Blocks = [.. blocks], Subnet = new SubnetRoom(id, Level: level) };
+        static BlockState Held(int number, int cooling = 0) => new(new Block(new Ip((UInt128)number, false)), 0, cooling, cooling == 0);
+        var node = new NodeState
+        {
+            Slots = 9, Recalled = 2, Enis = [Eni("dry", SubnetLevel.Dry, Held(1), Held(2), Held(3, cooling: 1)), Eni("plenty", SubnetLevel.Plenty, Held(11), Held(12))],
+        };
+
+        var given = Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(node, new PoolPolicy { WarmIps = 5 }))).Blocks;
+        Assert.Equal([2, 1], given.Select(block => (int)block.First.Bits));
+        Assert.Empty(PoolPlanner.Plan(node with { Recalled = 0 }, new PoolPolicy { WarmIps = 4 })); // It can draw where there is plenty.
+    }
+}
