@@ -98,7 +98,8 @@ bench-store: setup $(silo) $(built-bench) ## Assignments a second through one si
 	@scripts/setup.sh dynamodb
 	@tests/benchmarks/bin/Release/net10.0/AwsVpcCni.Benchmarks store $(or $(BLOCKS),6) $(or $(SECONDS),10)
 
-bench-fleet: setup $(silo) $(emulator) $(built-fleet) ## NODES=n (1000) m5.large boot at once, each with a pod, beside EC2's own bound and the per-node design; STEADY=seconds (300) watched afterwards; some ten minutes.
+bench-fleet: setup $(silo) $(emulator) $(built-fleet) $(built-sim) ## NODES=n (1000) m5.large boot at once, each with a pod, beside EC2's own bound and the per-node design; STEADY=seconds (300) watched afterwards; some ten minutes.
+	@$(simulation) fleet $(or $(NODES),1000)
 	@$(fleet) all $(or $(NODES),1000) $(or $(STEADY),300)
 
 check: ## Formatting, as .editorconfig has it.
@@ -117,7 +118,7 @@ $(built-e2e): $(call sources,tests/end-to-end tests/vpc-emulator cni-plugin/prot
 	@scripts/build.sh tests/end-to-end/AwsVpcCni.Tests.EndToEnd.csproj
 	@mkdir -p $(@D) && touch $@
 
-$(built-sim): $(call sources,tests/simulation tests/cluster/Grains tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
+$(built-sim): $(call sources,tests/simulation tests/fleet tests/cluster/Grains tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
 	@scripts/setup.sh sdk
 	@scripts/build.sh tests/simulation/AwsVpcCni.Tests.Simulation.csproj
 	@mkdir -p $(@D) && touch $@

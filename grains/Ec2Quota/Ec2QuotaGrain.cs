@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -29,6 +30,7 @@ public sealed partial class Ec2QuotaGrain(
     ILogger<Ec2QuotaGrain> logger) : IGrainBase, IEc2QuotaGrain
 {
     private const int Chunk = 10;
+    private static readonly Ec2Action[] NewInterface = [Ec2Action.CreateNetworkInterface, Ec2Action.AttachNetworkInterface]; // What it has in common with a draw is not compared.
     private const double SlowestFactor = 1.0 / 64;
     private static readonly TimeSpan RecoveryStep = TimeSpan.FromSeconds(10); // After each quiet step the rate rises by a tenth.
 
@@ -36,6 +38,7 @@ public sealed partial class Ec2QuotaGrain(
 
     private readonly SortedDictionary<Ec2Action, int> _ahead = []; // Taken off the stored level, not granted yet.
     private readonly Dictionary<Ec2Action, OrderOfNeed> _orders = [];
+    private readonly Dictionary<Ec2Action, CallQueue> _queues = []; // In memory: after a restart the order is that in which they ask again.
     private readonly Dictionary<(Ec2Action Action, CallPriority Need), (long Granted, long ToldToWait)> _counts = []; // Of this activation, for people.
     private readonly Dictionary<Ec2Action, long> _throttled = []; // As the counts; each refusal, those of one burst too.
     private readonly SortedDictionary<Ec2Action, (double Factor, DateTimeOffset Since)> _slowed = [];
@@ -44,12 +47,17 @@ public sealed partial class Ec2QuotaGrain(
     public IGrainContext GrainContext => context;
 
     /// <inheritdoc/>
-    public async Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority)
+    public Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority) => TakeInTurnAsync(action, priority, "");
+
+    /// <inheritdoc/>
+    public async Task<TimeSpan> TakeInTurnAsync(Ec2Action action, CallPriority priority, string asker)
     {
         var now = time.GetUtcNow();
-        var bucket = BucketOf(action, now);
+        var (bucket, queue) = (BucketOf(action, now), QueueOf(action));
         var order = _orders.GetValueOrDefault(action) ?? new OrderOfNeed(now);
-        (_orders[action], var isGranted, var wait) = order.Take(_ahead.GetValueOrDefault(action) + Math.Floor(bucket.Level), bucket with { Size = bucket.Size + Chunk }, priority, now);
+        var available = Available(action, bucket) - queue.Ahead(asker, priority, now); // Those before have what is there.
+        (_orders[action], var isGranted, var wait) = order.Take(available, bucket with { Size = bucket.Size + Chunk }, priority, now);
+        _queues[action] = isGranted ? queue.Without(asker) : queue.With(asker, priority, CallQueue.AskAgain(wait), now);
         Count(action, priority, isGranted);
         if (!isGranted)
         {
@@ -67,6 +75,19 @@ public sealed partial class Ec2QuotaGrain(
 
         _ahead[action]--;
         return TimeSpan.Zero;
+    }
+
+    /// <inheritdoc/>
+    public Task<ExpectedWaits> ExpectAsync(string asker, TimeSpan newInterfaceTakes)
+    {
+        var now = time.GetUtcNow();
+        var (draw, made) = (TurnOf(Ec2Action.AssignPrivateIpAddresses, asker, now), newInterfaceTakes + NewInterface.Max(action => TurnOf(action, asker, now)));
+        foreach (var action in draw > made ? NewInterface : [Ec2Action.AssignPrivateIpAddresses])
+        {
+            _queues[action] = QueueOf(action).With(asker, CallPriority.PodWaiting, draw > made ? made : CallQueue.AskAgain(draw), now); // An attach is asked for when the interface is made.
+        }
+
+        return Task.FromResult(new ExpectedWaits(draw, made));
     }
 
     /// <inheritdoc/>
@@ -105,6 +126,19 @@ public sealed partial class Ec2QuotaGrain(
                    counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.ToldToWait, StringComparer.Ordinal), _throttled.GetValueOrDefault(action)),
         ]);
     }
+
+    /// <summary>How far away the turn of a pod's call is.</summary>
+    private TimeSpan TurnOf(Ec2Action action, string asker, DateTimeOffset now)
+    {
+        var bucket = BucketOf(action, now);
+        var missing = 1 + QueueOf(action).Ahead(asker, CallPriority.PodWaiting, now) - Available(action, bucket);
+        return TimeSpan.FromSeconds(Math.Max(0, missing) / bucket.RefillPerSecond);
+    }
+
+    private CallQueue QueueOf(Ec2Action action) => _queues.GetValueOrDefault(action) ?? CallQueue.Empty;
+
+    /// <summary>Whole permits that are there.</summary>
+    private double Available(Ec2Action action, TokenBucket bucket) => _ahead.GetValueOrDefault(action) + Math.Floor(bucket.Level);
 
     /// <summary>Without what is ahead.</summary>
     private TokenBucket BucketOf(Ec2Action action, DateTimeOffset now)

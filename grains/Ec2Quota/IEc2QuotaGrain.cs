@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 
 namespace AwsVpcCni.Grains.Ec2Quota;
 
@@ -10,6 +11,16 @@ public interface IEc2QuotaGrain : IGrainWithStringKey
     /// <param name="priority">The less a call is needed, the more of the bucket it leaves to others (<see cref="OrderOfNeed"/>).</param>
     /// <returns>Zero when granted; else how long to wait before asking again.</returns>
     Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority);
+
+    /// <summary>The same in turn: who has to wait gets a place behind those who came before.</summary>
+    /// <param name="asker">Whose place it is: one an action.</param>
+    /// <returns>Zero when granted; else how far its turn is away. It loses its place unless it asks again by then, or within <see cref="CallQueue.AskAgain"/>.</returns>
+    Task<TimeSpan> TakeInTurnAsync(Ec2Action action, CallPriority priority, string asker);
+
+    /// <summary>How far away the turn of a pod that waits is, by each way to an address. The asker gets its place on the way that is shorter, so that
+    /// those who ask together do not all take the same one.</summary>
+    /// <param name="newInterfaceTakes">A new interface, besides its turns.</param>
+    Task<ExpectedWaits> ExpectAsync(string asker, TimeSpan newInterfaceTakes);
 
     /// <summary>EC2 refused a call of this action for its rate: it falls by half at once and creeps up again. What follows within 5 s belongs to
     /// the same burst and changes nothing.</summary>

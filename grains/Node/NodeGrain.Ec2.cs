@@ -18,7 +18,7 @@ public sealed partial class NodeGrain
     private const int LooksBeforeRare = 4; // The next look is asked for half a minute later.
 
     private readonly Dictionary<string, DateTimeOffset> _unknownSince = new(StringComparer.Ordinal);
-    private readonly Dictionary<Ec2Action, DateTimeOffset> _waits = []; // Until when the budget last said to wait.
+    private readonly Dictionary<Ec2Action, DateTimeOffset> _waits = []; // When the turn is this node's, as the budget last said.
 
     private async Task TryAsync(Intent intent, CancellationToken cancellation)
     {
@@ -30,7 +30,7 @@ public sealed partial class NodeGrain
         TimeSpan wait;
         try
         {
-            wait = await quota.TakeAsync(action, priority);
+            wait = await quota.TakeInTurnAsync(action, priority, InstanceId);
         }
         catch (Exception e) when (!_lost)
         {
@@ -42,7 +42,7 @@ public sealed partial class NodeGrain
         if (wait > TimeSpan.Zero)
         {
             _waits[action] = time.GetUtcNow() + wait;
-            Later(intent, wait);
+            Later(intent, CallQueue.AskAgain(wait));
             return;
         }
 

@@ -170,7 +170,7 @@ public sealed partial class NodeGrain
     }
 
     private Reason WhyQueued(int drawing, Ec2Action action, DateTimeOffset now) => new(ReasonCode.Throttled,
-        $"{InstanceId}: {drawing} addresses are to be drawn, and the account's budget for {action} lets the next call through in {WaitOf(action, now).TotalSeconds:0.0} s. " +
+        $"{InstanceId}: {drawing} addresses are to be drawn, and the account's budget for {action} lets this node's call through in {WaitOf(action, now).TotalSeconds:0.0} s. " +
         "When that is so for long, find out who calls EC2 that often, or ask AWS for a higher rate of that action.");
 
     /// <summary>Addresses that the node has, on an interface that does not work yet; null when there are none.</summary>

@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
-using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Core.Subnets;
+using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Subnet;
 
 namespace AwsVpcCni.Grains.Node;
@@ -12,7 +12,7 @@ namespace AwsVpcCni.Grains.Node;
 public sealed partial class NodeGrain
 {
     private const int RefusalsBeforeCounted = 3;
-    private static readonly TimeSpan AttachingTakes = TimeSpan.FromSeconds(10); // ec2.md 2.1: up to about so long.
+    private static readonly TimeSpan AttachingTakes = TimeSpan.FromSeconds(5); // Usually: 1 to 10 s, ec2.md 2.1.
 
     private static readonly TimeSpan ShareAgain = TimeSpan.FromSeconds(30);
 
@@ -94,9 +94,14 @@ public sealed partial class NodeGrain
             AskForRoom(now);
         }
 
-        var state = State(now);
-        var plan = PoolPlanner.Plan(state, Policy, new ExpectedWaits(WaitOf(Ec2Action.AssignPrivateIpAddresses, now),
-            WaitOf(Ec2Action.CreateNetworkInterface, now) + WaitOf(Ec2Action.AttachNetworkInterface, now) + AttachingTakes));
+        var waits = PoolPlanner.HasChoice(State(now), Policy) ? await ExpectedWaitsAsync() : default;
+        if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty)
+        {
+            return; // Since.
+        }
+
+        var state = State(time.GetUtcNow());
+        var plan = PoolPlanner.Plan(state, Policy, waits);
         if (plan.IsEmpty && !_doc.IsBusy && PoolPlanner.IsServed(state, Policy))
         {
             _trouble = null; // It has what it wants.
@@ -116,6 +121,19 @@ public sealed partial class NodeGrain
             _recalled.Clear();
             LogAskedBack(InstanceId, plan.OfType<PoolAction.GiveUp>().Sum(giveUp => giveUp.Blocks.Sum(block => block.Size)));
             Hint();
+        }
+    }
+
+    private async Task<ExpectedWaits> ExpectedWaitsAsync()
+    {
+        try
+        {
+            return await grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey).ExpectAsync(InstanceId, AttachingTakes);
+        }
+        catch (Exception e) when (!_lost)
+        {
+            LogFailed(InstanceId, IntentKind.Draw, "", e);
+            return default; // The call that is planned says it again, and waits.
         }
     }
 

@@ -3,7 +3,7 @@ using Xunit.Runner.InProc.SystemConsole;
 
 namespace AwsVpcCni.Tests.Simulation;
 
-/// <summary>Runs the tests, or seeds: <c>seeds COUNT [FIRST]</c>, those until one fails: <c>first COUNT</c>, one with its trace: <c>seed NUMBER</c>, the bursts: <c>burst</c>, or the dry subnet: <c>hoard COUNT</c>.</summary>
+/// <summary>Runs the tests, or seeds: <c>seeds COUNT [FIRST]</c>, those until one fails: <c>first COUNT</c>, one with its trace: <c>seed NUMBER</c>, the bursts: <c>burst</c>, the fleet: <c>fleet NODES</c>, or the dry subnet: <c>hoard COUNT</c>.</summary>
 internal static class Program
 {
     private static Task<int> Main(string[] words) =>
@@ -11,6 +11,7 @@ internal static class Program
         : words is ["part", var all, var first, var part] ? Task.FromResult(Seeds.RunPart(int.Parse(all, null), int.Parse(first, null), int.Parse(part, null)))
         : words is ["first", var count] ? Task.FromResult(Seeds.RunToFirst(int.Parse(count, null)))
         : words is ["seed", var seed] ? Task.FromResult(Seeds.Replay(int.Parse(seed, null)))
+        : words is ["fleet", var nodes] ? Task.FromResult(Fleet.FleetInVirtualTime.Run(int.Parse(nodes, null), seed: 1))
         : words is ["hoard", var worlds] ? Task.FromResult(Hoard.HoardRun.Run(int.Parse(worlds, null)))
         : words is ["burst"] ? Task.FromResult(Burst.Bursts.Run())
         // As xunit's own entry point has it: the first are how `dotnet test` calls.

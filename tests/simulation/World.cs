@@ -50,7 +50,7 @@ internal sealed class World
         Faults = new Swarm(Scheduler, isCalm);
         SettingsFile = shape?.Policy ?? Operators.Draw(random);
         var size = shape is not null ? (shape.IsOneSmallSubnet ? "24" : "22") : random.Next(3) switch { 0 => "27", 1 => "26", _ => "24" };
-        Vpc = new Vpc(new VpcDescription
+        Vpc = new Vpc(shape?.Vpc ?? new VpcDescription
         {
             VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
             Subnets =
@@ -74,7 +74,8 @@ internal sealed class World
         Invariants = new Invariants(this);
         Ledgers = new Ledgers(this);
         Histories = new Histories(this);
-        Store = new SimStore(Scheduler, Faults) { Written = Written, Released = Invariants.RowEnded };
+        Store = new SimStore(Scheduler, Faults) { Written = shape?.Vpc is null ? Written : null, Released = Invariants.RowEnded };
+        Throttle = shape?.Vpc is { } own ? new Throttle(new WorldClock(Scheduler), own.Buckets) : null;
         Vpc.Happened += _ => Invariants.Changed();
         for (var n = 0; n < 3; n++)
         {
@@ -83,7 +84,7 @@ internal sealed class World
 
         _transport = new Transport(Scheduler, Faults, Silos, Create);
         Codecs.Running = _transport;
-        Scheduler.AfterStep = Invariants.Look;
+        Scheduler.AfterStep = shape?.Vpc is null ? Invariants.Look : null;
         Silos.ForEach(StartSilo);
     }
 
@@ -107,6 +108,12 @@ internal sealed class World
     public Vpc Vpc { get; }
 
     public ModelEc2 Ec2 { get; }
+
+    /// <summary>EC2's buckets; null: it has none.</summary>
+    public Throttle? Throttle { get; }
+
+    /// <summary>Calls that they have refused.</summary>
+    public int Throttled { get; private set; }
 
     /// <summary>Another cluster with a node in our first subnet.</summary>
     public Neighbour Neighbour { get; }
@@ -186,7 +193,7 @@ internal sealed class World
     {
         var random = Scheduler.Random;
         var type = _type ?? Types[random.Next(Types.Length)];
-        var instance = Vpc.Launch(new InstanceDescription { Type = type, Subnet = Machines.Count % 2 == 0 || _shape is { IsOneSmallSubnet: true } ? "subnet-a" : "subnet-b" });
+        var instance = Vpc.Launch(_shape?.Vpc?.Instances[Machines.Count] ?? new InstanceDescription { Type = type, Subnet = Machines.Count % 2 == 0 || _shape is { IsOneSmallSubnet: true } ? "subnet-a" : "subnet-b" });
         if (_shape is null && random.Next(4) == 0)
         {
             MadeByHands.Add(AttachByHand(instance));
@@ -264,7 +271,7 @@ internal sealed class World
     public TimeSpan LooksTrueAt { get; private set; }
 
     public void StartSilo(SiloNode silo) => silo.Start(file => new ClusterSettings(ClusterName, VpcId, QuotaKey, file.ToPolicy(),
-        new Timing { ReservationLapse = TimeSpan.FromMinutes(10) })); // A lost settlement keeps names aside so long; effects here come within half a minute.
+        new Timing { ReservationLapse = TimeSpan.FromMinutes(10) }) { BudgetShare = _shape?.BudgetShare ?? Core.Ec2Quota.TokenBucket.DefaultShare }); // A lost settlement keeps names aside so long; effects here come within half a minute.
 
     /// <summary>Ids of interfaces without tags that were attached when their instance came.</summary>
     public HashSet<string> MadeByHands { get; } = new(StringComparer.Ordinal);
@@ -303,7 +310,7 @@ internal sealed class World
     private IGrainBase Create(Activation activation)
     {
         var store = Store;
-        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants, _shape?.LatencyOf);
+        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants, _shape?.LatencyOf) { Throttle = Throttle, Throttled = () => Throttled++ };
         var grains = new Factory();
         return activation.GrainId.Type.ToString() switch
         {

@@ -86,7 +86,7 @@ public readonly record struct BlockState(Block Block, int OnPods, int Cooling, b
 /// <param name="Level">As its ledger has said.</param>
 public readonly record struct SubnetRoom(string SubnetId, bool HasAddresses = true, bool HasPrefixes = true, SubnetLevel Level = SubnetLevel.Plenty);
 
-/// <summary>How long EC2's budget lets a call wait, as last seen.</summary>
+/// <summary>How long EC2's budget lets a pod's calls wait until it is their turn.</summary>
 /// <param name="Draw">AssignPrivateIpAddresses.</param>
 /// <param name="NewInterface">CreateNetworkInterface, AttachNetworkInterface and the time that attaching takes.</param>
 public readonly record struct ExpectedWaits(TimeSpan Draw, TimeSpan NewInterface);

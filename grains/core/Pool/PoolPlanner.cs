@@ -41,6 +41,10 @@ public static class PoolPlanner
         return isQuiet && node.WaitingPods == 0 ? PoolRelease.Plan(node, target, prefixes, need) : PoolRelease.RemoveEmpty(node, need);
     }
 
+    /// <summary>Whether a pod waits that could be served by one way or another, so that how long each takes decides what is planned.</summary>
+    public static bool HasChoice(NodeState node, PoolPolicy policy) => node.WaitingPods > 0
+        && !Plan(node, policy).SequenceEqual(Plan(node, policy, new ExpectedWaits(Draw: TimeSpan.MaxValue, NewInterface: TimeSpan.Zero)));
+
     /// <summary>Whether this node is to hold prefixes.</summary>
     public static bool DrawsPrefixes(NodeState node, PoolPolicy policy) => policy.Prefixes && node.TakesPrefixes;
 

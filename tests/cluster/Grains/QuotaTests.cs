@@ -1,4 +1,5 @@
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2Quota;
 using Xunit;
 
@@ -60,6 +61,46 @@ public sealed class QuotaTests
         await using var world = await GrainWorld.StartAsync(new(), budgetShare: 0.97);
         var seen = Assert.Single(await world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey).SummarizeAsync(), one => one.Action == nameof(Ec2Action.CreateNetworkInterface));
         Assert.Equal((97, 4.85), (seen.Size, Math.Round(seen.RatePerSecond, 6)));
+    }
+
+    [Fact]
+    public async Task Who_waits_is_told_when_its_turn_is_and_who_comes_later_does_not_overtake()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+        await SpendAsync(quota);
+        var waits = new List<double>();
+        for (var node = 0; node < 40; node++)
+        {
+            waits.Add((await quota.TakeInTurnAsync(Ec2Action.AttachNetworkInterface, CallPriority.PodWaiting, $"i-{node}")).TotalSeconds);
+        }
+
+        Assert.All(waits.Zip(waits.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, -0.2, 0.3)); // 4 a second, and time goes on.
+        Assert.InRange(waits[^1], 8.5, 10.1); // 40 of them at 4 a second.
+        world.Time.Shift(TimeSpan.FromSeconds(1));
+        Assert.NotEqual(TimeSpan.Zero, await quota.TakeInTurnAsync(Ec2Action.AttachNetworkInterface, CallPriority.PodWaiting, "i-later"));
+        Assert.NotEqual(TimeSpan.Zero, await quota.TakeAsync(Ec2Action.AttachNetworkInterface, CallPriority.PodWaiting)); // Without a place it comes last.
+        Assert.Equal(TimeSpan.Zero, await quota.TakeInTurnAsync(Ec2Action.AttachNetworkInterface, CallPriority.PodWaiting, "i-0"));
+    }
+
+    [Fact]
+    public async Task Pods_that_come_together_are_spread_over_both_ways_until_these_take_equally_long()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+        var waits = new List<ExpectedWaits>();
+        for (var node = 0; node < 400; node++)
+        {
+            waits.Add(await quota.ExpectAsync($"i-{node}", TimeSpan.FromSeconds(10)));
+        }
+
+        // A fresh grain has 70 and 30, then 4 a second by each; the attach's 10 s are 40 draws. And time goes on.
+        const double Turn = (400 - 70 - 30 + 40) / 8.0;
+        var last = waits[^1];
+        Assert.InRange(last.Draw.TotalSeconds, Turn - 4, Turn + 1);
+        Assert.InRange(waits.Count(wait => wait.Draw <= wait.NewInterface), 70 + (4 * (Turn - 4)), 70 + (4 * (Turn + 4)));
+        Assert.InRange(Math.Abs((last.Draw - last.NewInterface).TotalSeconds), 0, 1);
+        Assert.Equal(waits[0], new ExpectedWaits(TimeSpan.Zero, TimeSpan.FromSeconds(10)));
     }
 
     private static async Task<int> SpendAsync(IEc2QuotaGrain quota, Ec2Action action = Ec2Action.AttachNetworkInterface, CallPriority need = CallPriority.PodWaiting)

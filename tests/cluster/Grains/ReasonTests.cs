@@ -64,19 +64,14 @@ public sealed class ReasonTests
     [Fact]
     public async Task A_spent_budget_is_told_with_the_time_until_the_next_call()
     {
-        await using var world = await GrainWorld.StartAsync(OnDemand);
+        await using var world = await GrainWorld.StartAsync(OnDemand with { MaxEnis = 1 }); // No way but this one.
         var executor = await world.JoinAsync(world.Launch());
         await UntilJoinedAsync(executor);
-        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
-        for (var i = 0; i < 6; i++)
-        {
-            world.Time.Shift(TimeSpan.FromSeconds(5)); // Each is one of its own.
-            await quota.ThrottledAsync(Ec2Action.AssignPrivateIpAddresses); // To 1/64 of 4 a second.
-        }
+        await ThrottleDrawsAsync(world);
 
         var why = await UntilWaitsForAsync(world, executor, ReasonCode.Throttled);
 
-        Assert.Matches(@"1 addresses are to be drawn, and the account's budget for AssignPrivateIpAddresses lets the next call through in 1\d\.\d s\.", why.Text);
+        Assert.Matches(@"1 addresses are to be drawn, and the account's budget for AssignPrivateIpAddresses lets this node's call through in 1\d\.\d s\.", why.Text);
         Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Assign", StringComparison.Ordinal));
     }
 
@@ -119,6 +114,32 @@ public sealed class ReasonTests
             world.Time.Shift(TimeSpan.FromSeconds(1));
             return orders.Interfaces.Length == 1;
         }, "the node to be seen once the permission is there");
+    }
+
+    [Fact]
+    public async Task While_draws_are_throttled_a_pod_that_waits_is_served_by_a_new_interface()
+    {
+        await using var world = await GrainWorld.StartAsync(OnDemand);
+        var executor = await world.JoinAsync(world.Launch());
+        await UntilJoinedAsync(executor);
+        await ThrottleDrawsAsync(world);
+
+        BeginWaiting(executor);
+        AssignReply? reply = null;
+        await UntilAsync(executor, async () => (reply = await executor.AddAsync("waits", _waits)) is AssignReply.Offered, () => $"an address; the last answer was {reply}");
+
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Assign", StringComparison.Ordinal));
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("Create", StringComparison.Ordinal));
+    }
+
+    /// <summary>To 1/64 of 4 a second.</summary>
+    private static async Task ThrottleDrawsAsync(GrainWorld world)
+    {
+        for (var i = 0; i < 6; i++)
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(5)); // Each is one of its own.
+            await world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey).ThrottledAsync(Ec2Action.AssignPrivateIpAddresses);
+        }
     }
 
     [Fact]
@@ -340,18 +361,22 @@ public sealed class ReasonTests
     /// <summary>The pod "waits" asks as an executor does, until it is told this reason.</summary>
     private async Task<Reason> UntilWaitsForAsync(GrainWorld world, FakeExecutor executor, ReasonCode code, Func<string, bool>? until = null)
     {
-        if (_waits is null)
-        {
-            _waits = executor.NextStamp();
-            executor.Waiting.Add(new Waiter(new SandboxKey("waits", "eth0"), new PodName("default", "waits", ""), _waits.Value, 0));
-        }
-
+        BeginWaiting(executor);
         AssignReply? reply = null;
         await UntilAsync(executor, async () => (reply = await executor.AddAsync("waits", _waits)) is AssignReply.NotYet(var why) && why.Code == code && until?.Invoke(why.Text) != false,
             () => $"{code}; the last answer was {reply}");
         var told = ((AssignReply.NotYet)reply!).Why;
         Assert.Equal(code, Assert.Single(await world.Grains.GetGrain<INodeGrain>(executor.Node.GetPrimaryKeyString()).WaitingAsync()).Why.Code);
         return told;
+    }
+
+    private void BeginWaiting(FakeExecutor executor)
+    {
+        if (_waits is null)
+        {
+            _waits = executor.NextStamp();
+            executor.Waiting.Add(new Waiter(new SandboxKey("waits", "eth0"), new PodName("default", "waits", ""), _waits.Value, 0));
+        }
     }
 
     /// <summary>40 s, in which the executor is not away.</summary>

@@ -4,6 +4,7 @@ using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Hosting;
@@ -100,10 +101,13 @@ public sealed class RoundTripTests
     public void What_the_quota_grain_is_asked_and_answers_survives()
     {
         var actions = Parts.GetRequiredService<Serializer<Ec2Action>>();
+        var waits = Parts.GetRequiredService<Serializer<ExpectedWaits>>();
+        var expected = new ExpectedWaits(TimeSpan.FromSeconds(1.5), TimeSpan.FromMinutes(2));
         var granted = Parts.GetRequiredService<Serializer<IReadOnlyDictionary<Ec2Action, long>>>();
         IReadOnlyDictionary<Ec2Action, long> calls = new Dictionary<Ec2Action, long> { [Ec2Action.DescribeSubnets] = 7 };
 
         Assert.Equal(Ec2Action.UnassignPrivateIpAddresses, actions.Deserialize(actions.SerializeToArray(Ec2Action.UnassignPrivateIpAddresses)));
+        Assert.Equal(expected, waits.Deserialize(waits.SerializeToArray(expected)));
         Assert.Equal(calls, granted.Deserialize(granted.SerializeToArray(calls)));
     }
 

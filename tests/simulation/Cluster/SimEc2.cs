@@ -7,6 +7,8 @@ using AwsVpcCni.Tests.Cluster.Grains;
 using AwsVpcCni.Tests.Simulation.Checkers;
 using AwsVpcCni.Tests.Simulation.Faults;
 using AwsVpcCni.Tests.Simulation.Scheduling;
+using AwsVpcCni.VpcEmulator.Model;
+using Ec2Exception = AwsVpcCni.Grains.Ec2.Ec2Exception;
 
 namespace AwsVpcCni.Tests.Simulation.Cluster;
 
@@ -16,6 +18,12 @@ namespace AwsVpcCni.Tests.Simulation.Cluster;
 internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, Rival rival, Invariants invariants, Func<Ec2Action, TimeSpan>? latencyOf = null) : IEc2
 {
     private const string ByCount = "by count";
+
+    /// <summary>Null: no call is refused for its rate but by a fault.</summary>
+    public Throttle? Throttle { get; init; }
+
+    /// <summary>Told when its bucket refuses a call.</summary>
+    public Action? Throttled { get; init; }
 
     public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
         CallAsync(Ec2Action.DescribeInstances, "", () => model.DescribeInstancesAsync(instanceIds, default), cancellation);
@@ -98,9 +106,23 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         return scheduler.CallAsync($"{action} {target} {what}", fate, () =>
         {
             T answer = default!;
+            TakeToken(action);
             invariants.OnEc2(action, target, () => answer = effect().GetAwaiter().GetResult());
             return answer;
         }, cancellation);
+    }
+
+    private void TakeToken(Ec2Action action)
+    {
+        try
+        {
+            Throttle?.Take(action.ToString(), filtered: true);
+        }
+        catch (VpcEmulator.Model.Ec2Exception refusal)
+        {
+            Throttled?.Invoke();
+            throw new Ec2Exception(Ec2Fault.Throttled, refusal.Code, $"{action}: {refusal.Message}");
+        }
     }
 
     private bool Strikes(FaultKind kind, Ec2Action action, int times)

@@ -26,7 +26,7 @@ internal sealed class HoardRun
     private HoardRun(int seed, bool hasThrift)
     {
         _world = new World(seed, isCalm: true, shape: new WorldShape("m5.large", new PoolOptions { WarmIps = 5, Thrift = hasThrift }, _ => TimeSpan.FromSeconds(1),
-            new VpcTimes { CreateMs = 1000, AttachMs = 5000, DetachMs = 5000 }, IsOneSmallSubnet: true));
+            new VpcTimes { CreateMs = 1000, AttachMs = 5000, DetachMs = 5000 }) { IsOneSmallSubnet = true });
         _machines = [.. Enumerable.Range(0, Nodes).Select(_ => _world.Launch())];
     }
 

@@ -115,6 +115,18 @@ public sealed class PoolPlannerTests
         Assert.Equal([new PoolAction.AddInterface("subnet-0", 3, false)], PoolPlanner.Plan(node, policy, new ExpectedWaits(TimeSpan.FromSeconds(11), TimeSpan.FromSeconds(10))));
     }
 
+    [Theory]
+    [InlineData(1, 9, 2, true)]
+    [InlineData(0, 9, 2, false)] // What is only kept ready goes the usual way.
+    [InlineData(1, 0, 2, false)] // The interface is full.
+    [InlineData(1, 9, 0, false)] // No other one fits.
+    public void How_long_calls_wait_decides_only_where_a_pod_waits_and_both_ways_are_open(int waiting, int room, int newInterfaces, bool expected)
+    {
+        var node = new NodeState { Slots = 9, Enis = [new EniState { EniId = "eni-0", Room = room }], NewInterfaces = newInterfaces, NewIn = [new("subnet-0")], WaitingPods = waiting };
+
+        Assert.Equal(expected, PoolPlanner.HasChoice(node, new PoolPolicy()));
+    }
+
     [Fact]
     public void Without_a_whole_block_a_sibling_subnet_serves_then_single_addresses_and_then_prefixes_again()
     {
