@@ -109,7 +109,7 @@ public readonly record struct UsedAddress([property: Id(0)] Ip Address, [propert
 /// <param name="Level">Whether nodes are kept from drawing, or asked back what they keep ready.</param>
 /// <param name="Withheld">What nodes would draw besides, were there plenty.</param>
 [GenerateSerializer, Immutable]
-public sealed record SubnetSummary(
+public sealed partial record SubnetSummary(
     [property: Id(0)] string SubnetId, [property: Id(1)] string? Zone, [property: Id(2)] Cidr? Cidr, [property: Id(3)] long Size,
     [property: Id(4)] int Used, [property: Id(5)] int Leased, [property: Id(6)] int OnPods, [property: Id(7)] int Warm,
     [property: Id(8)] int Cooling, [property: Id(9)] int Reserved, [property: Id(10)] int Others, [property: Id(11)] long Free,

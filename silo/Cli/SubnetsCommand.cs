@@ -12,12 +12,20 @@ internal static class SubnetsCommand
     public static Command Create() => ClusterClient.Command<SubnetSummary>(
         "subnets", "What each subnet of the VPC has used, leased, warm, cooling and free, and which nodes hold it.", (client, _) => client.Views.SubnetsAsync(), Show);
 
-    private static void Show(SubnetSummary[] subnets, TextWriter output) => Output.WriteTable(
-        subnets, output,
-        ("SUBNET", subnet => subnet.SubnetId), ("ZONE", subnet => subnet.Zone), ("CIDR", subnet => subnet.Cidr), ("SIZE", subnet => subnet.Size),
-        ("USED", subnet => subnet.Used), ("LEASED", subnet => subnet.Leased), ("ON-PODS", subnet => subnet.OnPods), ("WARM", subnet => subnet.Warm),
-        ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free), ("WHOLE-/28", subnet => subnet.FreePrefixes),
-        ("LEFT", subnet => subnet.Level.ToString().ToLowerInvariant()), ("DRY", subnet => Dry(subnet.Dry)), ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
+    /// <summary>A table, and under it what would help.</summary>
+    internal static void Show(SubnetSummary[] subnets, TextWriter output)
+    {
+        Output.WriteTable(
+            subnets, output,
+            ("SUBNET", subnet => subnet.SubnetId), ("ZONE", subnet => subnet.Zone), ("CIDR", subnet => subnet.Cidr), ("SIZE", subnet => subnet.Size),
+            ("USED", subnet => subnet.Used), ("LEASED", subnet => subnet.Leased), ("ON-PODS", subnet => subnet.OnPods), ("WARM", subnet => subnet.Warm),
+            ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free), ("WHOLE-/28", subnet => subnet.FreePrefixes),
+            ("LEFT", subnet => subnet.Level.ToString().ToLowerInvariant()), ("DRY", subnet => Dry(subnet.Dry)), ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
+        foreach (var (subnet, help) in subnets.SelectMany(subnet => subnet.Help.Select(help => (subnet, help))))
+        {
+            output.WriteLine($"{subnet.SubnetId}: {help.Text}");
+        }
+    }
 
     /// <summary>The median, and between what eight in ten lie.</summary>
     internal static string? Dry(DryTime? time) => time switch

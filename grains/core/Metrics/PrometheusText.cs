@@ -3,7 +3,7 @@ using System.Text;
 
 namespace AwsVpcCni.Core.Metrics;
 
-/// <summary>Writes metrics in Prometheus' text format 0.0.4, for the executor as for the silo (docs/adr/0013).</summary>
+/// <summary>Writes metrics in Prometheus' text format 0.0.4, for the executor as for the silo (docs/adr/0015).</summary>
 /// <param name="prefix">Before each name, such as <c>aws_vpc_cni_node_</c>.</param>
 public sealed class PrometheusText(string prefix)
 {

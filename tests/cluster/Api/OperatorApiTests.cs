@@ -37,6 +37,21 @@ public sealed class OperatorApiTests
     }
 
     [Fact]
+    public async Task Of_a_subnet_that_nodes_have_emptied_it_is_told_what_would_help()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 9, MaxEnis = 1, Thrift = false }, cidr: "10.0.0.0/28");
+        await using var door = await OperatorDoor.OpenAsync(world);
+        world.Launch(); // Eleven addresses: its own one, that of the node, and nine.
+        await ReadyAsync(world, 9);
+        await UntilAsync(async () => (await world.SubnetAsync()) is { Free: 0, Warm: 9 }, "the ledger to see it");
+
+        var subnets = (await door.ReadAsync("/api/v1/subnets")).GetProperty("items").EnumerateArray().ToDictionary(subnet => subnet.GetProperty("subnetId").GetString()!, subnet => subnet.GetProperty("help"));
+        var first = subnets["subnet-a"].EnumerateArray().First();
+        Assert.Equal(("LowerTargets", 9), (first.GetProperty("code").GetString(), first.GetProperty("addresses").GetInt32()));
+        Assert.Empty(subnets["subnet-b"].EnumerateArray());
+    }
+
+    [Fact]
     public async Task Nodes_come_in_pages_each_once()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });

@@ -1,4 +1,7 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Subnets;
+using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Silo.Cli;
 using Xunit;
 
@@ -16,6 +19,18 @@ public sealed class SubnetsCommandTests
 
     [Fact]
     public void Nothing_is_said_of_a_past_that_is_too_short() => Assert.Null(SubnetsCommand.Dry(null));
+
+    [Fact]
+    public void What_would_help_stands_under_the_table()
+    {
+        var full = new SubnetSummary(
+            "subnet-1", "eu-west-1a", Cidr.Parse("10.0.0.0/28"), 16, Used: 11, Leased: 10, OnPods: 3, Warm: 7, Cooling: 0, Reserved: 0, Others: 0, Free: 0, ImmutableSortedDictionary<string, int>.Empty, null, 0);
+        using var output = new StringWriter();
+        SubnetsCommand.Show([full, full with { SubnetId = "subnet-2", Free = 5 }, full with { SubnetId = "subnet-3", Cidr = null }], output);
+        var lines = output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+        Assert.Equal(["subnet-1: 7 addresses are kept ready on nodes: lower the policy's targets (warmIps, minimumIps, warmEnis, warmPrefixes).", "subnet-1: A further subnet of the zone in the policy (subnets), or a further CIDR of the VPC for one."], lines[4..]);
+    }
 
     private static TimeSpan? Hours(double? hours) => hours is { } some ? TimeSpan.FromHours(some) : null;
 }
