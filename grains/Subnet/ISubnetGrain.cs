@@ -108,10 +108,12 @@ public readonly record struct UsedAddress([property: Id(0)] Ip Address, [propert
 /// <param name="Dry">When nothing will be free; null while there is too little of a past to tell.</param>
 /// <param name="Level">Whether nodes are kept from drawing, or asked back what they keep ready.</param>
 /// <param name="Withheld">What nodes would draw besides, were there plenty.</param>
+/// <param name="InAnHour">So many more are used or set aside than an hour ago; null while there is no such past. By the most of each half hour.</param>
+/// <param name="InADay">The same of a day.</param>
 [GenerateSerializer, Immutable]
 public sealed partial record SubnetSummary(
     [property: Id(0)] string SubnetId, [property: Id(1)] string? Zone, [property: Id(2)] Cidr? Cidr, [property: Id(3)] long Size,
     [property: Id(4)] int Used, [property: Id(5)] int Leased, [property: Id(6)] int OnPods, [property: Id(7)] int Warm,
     [property: Id(8)] int Cooling, [property: Id(9)] int Reserved, [property: Id(10)] int Others, [property: Id(11)] long Free,
     [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt, [property: Id(14)] int FreePrefixes,
-    [property: Id(15)] DryTime? Dry = null, [property: Id(16)] SubnetLevel Level = SubnetLevel.Plenty, [property: Id(17)] int Withheld = 0);
+    [property: Id(15)] DryTime? Dry = null, [property: Id(16)] SubnetLevel Level = SubnetLevel.Plenty, [property: Id(17)] int Withheld = 0, [property: Id(18)] int? InAnHour = null, [property: Id(19)] int? InADay = null);

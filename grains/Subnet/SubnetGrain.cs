@@ -244,6 +244,8 @@ public sealed partial class SubnetGrain(
         var doc = document.State with { Reservations = Standing(document.State) };
         var taken = doc.Subnet is null ? null : Taken(doc);
         var free = taken is null ? 0 : Free(taken);
+        var used = taken is null ? 0 : Room(taken.Subnet) - free;
+        var past = taken is null ? new UsageHistory() : usage.State.Past.With(time.GetUtcNow(), used);
         var held = _shares.Values.SelectMany(share => share.Held).ToHashSet();
         var others = _lastUsed.Count(one => !held.Contains(one.Address) && (one.InstanceId is null || !_shares.ContainsKey(one.InstanceId)));
         return Task.FromResult(new SubnetSummary(
@@ -251,14 +253,8 @@ public sealed partial class SubnetGrain(
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
             doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, free,
             _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt,
-            taken is null ? 0 : AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length, taken is null ? null : DryIn(taken.Subnet, free),
-            doc.Level, _shares.Values.Sum(one => one.Share.Withheld)));
-    }
-
-    private DryTime? DryIn(Cidr subnet, int free)
-    {
-        var used = Room(subnet) - free;
-        return ExhaustionForecast.Of(usage.State.Past.With(time.GetUtcNow(), used), used, Room(subnet));
+            taken is null ? 0 : AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length, taken is null ? null : ExhaustionForecast.Of(past, used, Room(taken.Subnet)),
+            doc.Level, _shares.Values.Sum(one => one.Share.Withheld), past.ChangeOver(TimeSpan.FromHours(1)), past.ChangeOver(TimeSpan.FromDays(1))));
     }
 
     /// <summary>Addresses that AWS does not keep.</summary>

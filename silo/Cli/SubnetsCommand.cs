@@ -20,7 +20,7 @@ internal static class SubnetsCommand
             ("SUBNET", subnet => subnet.SubnetId), ("ZONE", subnet => subnet.Zone), ("CIDR", subnet => subnet.Cidr), ("SIZE", subnet => subnet.Size),
             ("USED", subnet => subnet.Used), ("LEASED", subnet => subnet.Leased), ("ON-PODS", subnet => subnet.OnPods), ("WARM", subnet => subnet.Warm),
             ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free), ("WHOLE-/28", subnet => subnet.FreePrefixes),
-            ("LEFT", subnet => subnet.Level.ToString().ToLowerInvariant()), ("DRY", subnet => Dry(subnet.Dry)), ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
+            ("LEFT", subnet => subnet.Level.ToString().ToLowerInvariant()), ("HOUR", subnet => Signed(subnet.InAnHour)), ("DAY", subnet => Signed(subnet.InADay)), ("DRY", subnet => Dry(subnet.Dry)), ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
         foreach (var (subnet, help) in subnets.SelectMany(subnet => subnet.Help.Select(help => (subnet, help))))
         {
             output.WriteLine($"{subnet.SubnetId}: {help.Text}");
@@ -35,6 +35,8 @@ internal static class SubnetsCommand
         { Early: null } => "not within 7 days",
         _ => $"{In(time.Median)} ({In(time.Early)} to {In(time.Late)})",
     };
+
+    private static string? Signed(int? change) => change?.ToString("+0;-0;0", CultureInfo.InvariantCulture);
 
     private static string In(TimeSpan? time) => time switch
     {

@@ -20,6 +20,10 @@ public sealed record UsageHistory
     /// <summary>The most addresses that were used in a slot, oldest first.</summary>
     public ImmutableArray<int> Most { get; init; } = [];
 
+    /// <summary>So much more is used than so long ago, or less; null when the past is shorter.</summary>
+    /// <param name="back">In whole slots: what is left over is passed over.</param>
+    public int? ChangeOver(TimeSpan back) => (int)(back / Slot) is var slots && Most.Length > slots ? Most[^1] - Most[^(slots + 1)] : null;
+
     /// <summary>With what is used now. The same object when that is no news.</summary>
     /// <param name="now">A clock that went back counts for the last slot.</param>
     /// <param name="used">Addresses.</param>

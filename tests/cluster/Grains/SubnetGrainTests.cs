@@ -172,7 +172,9 @@ public sealed class SubnetGrainTests
             await ledger.SweptAsync(await SweepAsync(world, await ledger.ChangeNumberAsync(), [.. Enumerable.Range(100, used).Select(offset => Ip.Parse("10.0.0.0") + offset)]));
         }
 
-        var told = (await ledger.SummarizeAsync()).Dry!;
+        var summary = await ledger.SummarizeAsync();
+        Assert.Equal((20, null), (summary.InAnHour, summary.InADay));
+        var told = summary.Dry!;
         var expected = TimeSpan.FromMinutes(3 * (free - used));
         Assert.Equal((expected, expected, expected), (told.Early!.Value, told.Median!.Value, told.Late!.Value));
         var stored = JsonSerializer.Deserialize<SubnetUsage>(world.Documents.Read("subnet-usage", GrainId.Create("subnet", "subnet-a")).Json!, DocumentJson.Options)!;
