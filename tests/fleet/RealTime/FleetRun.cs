@@ -58,7 +58,7 @@ internal static class FleetRun
                 rate = (await programs.CallsAsync(calls.Max(call => call.Sequence), deadline.Token)).Count / steady.TotalSeconds;
             }
 
-            return new FleetResult(served.Max(), [.. served.Order()], (converged - began).TotalSeconds, [.. calls.Where(call => call.At <= converged)], rate);
+            return new FleetResult(served.Max(), [.. served.Order()], Math.Max(served.Max(), (converged - began).TotalSeconds), [.. calls.Where(call => call.At <= converged)], rate);
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
