@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
@@ -20,11 +19,10 @@ public sealed class AddressHistoryGrain(IGrainContext context, IAddressBook book
     /// <inheritdoc/>
     public async Task<AddressHolders> WhoAsync(Ip address, DateTimeOffset? at)
     {
-        var (subnetId, nodes) = (await SubnetOfAsync(address), ImmutableArray<string>.Empty);
-        if (subnetId is not null)
-        {
-            nodes = await grains.GetGrain<ISubnetGrain>(subnetId).HoldersOfAsync(address);
-        }
+        var (vpc, subnetId) = (grains.GetGrain<IVpcGrain>(VpcId), await SubnetOfAsync(address));
+        // Silos that have just started: all are asked, each knows its own.
+        var nodes = subnetId is not null ? await grains.GetGrain<ISubnetGrain>(subnetId).HoldersOfAsync(address) ?? await vpc.NodesAsync()
+            : (await vpc.SubnetsAsync()).IsEmpty ? await vpc.NodesAsync() : [];
 
         // Now before then: who ends meanwhile is in the history once it is not on the node any more.
         var now = await Task.WhenAll(nodes.Select(node => grains.GetGrain<INodeGrain>(node).HolderAsync(address)));

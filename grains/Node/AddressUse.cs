@@ -21,9 +21,6 @@ internal sealed class AddressUse
     /// <summary>All rows that are not released, by address.</summary>
     public IEnumerable<AddressRow> Standing => _rows.Values.Where(row => row.Released is null);
 
-    /// <summary>Those that have a row, by address.</summary>
-    public IEnumerable<Ip> Addresses => _rows.Keys;
-
     public AddressRow? RowAt(Ip address) => _rows.GetValueOrDefault(address);
 
     public Claim? ClaimOf(Ip address) => _claims.GetValueOrDefault(address);

@@ -109,6 +109,7 @@ public sealed record NodeSummary(
 /// <param name="OnPods">On sandboxes.</param>
 /// <param name="Cooling">Freed and not yet rested.</param>
 /// <param name="Warm">Free, rested, ready.</param>
-/// <param name="Withheld">Not held, and wanted, were there plenty in the subnet.</param>
+/// <param name="Withheld">Not held, and wanted, were there plenty in the subnet. Told while there is not.</param>
+/// <param name="Spare">Of the warm ones what could go at once to others' pods. Told while there is not plenty.</param>
 [GenerateSerializer, Immutable]
-public sealed record SubnetShare([property: Id(0)] int OnPods, [property: Id(1)] int Cooling, [property: Id(2)] int Warm, [property: Id(3)] int Withheld = 0);
+public sealed record SubnetShare([property: Id(0)] int OnPods, [property: Id(1)] int Cooling, [property: Id(2)] int Warm, [property: Id(3)] int Withheld = 0, [property: Id(4)] int Spare = 0);

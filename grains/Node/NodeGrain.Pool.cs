@@ -87,7 +87,6 @@ public sealed partial class NodeGrain
         NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(Policy.Subnets.Where(id => _doc.Siblings.Any(one => one.SubnetId == id))).Distinct().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
-        Recalled = Recalled(now),
         MaxPods = CapacityAt(now) + OnTheHostNetwork,
     };
 
@@ -106,7 +105,7 @@ public sealed partial class NodeGrain
     private SubnetRoom RoomOf(string subnetId, string where, DateTimeOffset now) =>
         (RoomOf(subnetId, now), KeptFrom(where, now)) is var (all, here) ? all with { HasAddresses = all.HasAddresses && here.HasAddresses, HasPrefixes = all.HasPrefixes && here.HasPrefixes } : default;
 
-    private SubnetRoom RoomOf(string subnetId, DateTimeOffset now) => (_rooms.TryGetValue(subnetId, out var seen) ? seen.Room : new SubnetRoom(subnetId)) with { Level = LevelOf(subnetId, now) };
+    private SubnetRoom RoomOf(string subnetId, DateTimeOffset now) => (_rooms.TryGetValue(subnetId, out var seen) ? seen.Room : new SubnetRoom(subnetId)) with { Level = LevelOf(subnetId, now), Recalled = RecalledFrom(subnetId, now) };
 
     private SubnetRoom KeptFrom(string where, DateTimeOffset now) =>
         _kept.TryGetValue(where, out var seen) && (now - seen.At).Duration() < RoomStaysTrue ? seen.Room : new SubnetRoom(where);
@@ -124,7 +123,7 @@ public sealed partial class NodeGrain
 
     private async Task AskForRoomAsync(Intent intent)
     {
-        var found = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, 0, [], intent.OfPrefixes, WithPrimary: false, Waiting: WaitingFor(intent)));
+        var found = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, 0, [], intent.OfPrefixes, WithPrimary: false, Waiting: ShortFor(intent)));
         if (found.Known)
         {
             var room = Lacks(intent, found);
@@ -137,13 +136,16 @@ public sealed partial class NodeGrain
         }
     }
 
+    /// <summary>Addresses that pods wait for, and that of the interface that would bring them.</summary>
+    private int ShortFor(Intent intent) => IsSilent || PoolThrift.ShortForPods(State(time.GetUtcNow()), Policy) is not (> 0 and var pods) ? 0 : pods + (intent.Kind == IntentKind.AddInterface ? 1 : 0);
+
     /// <summary>Of what the intent is to bring, addresses for pods that wait.</summary>
-    private int WaitingFor(Intent intent) => Math.Min(_waiters.Count(waiter => HasNothing(waiter.Key)), Math.Max(1, intent.Count) * (intent.OfPrefixes ? Block.PrefixSize : 1));
+    private int WaitingFor(Intent intent) => IsSilent ? 0 : Math.Min(_waiters.Count(waiter => HasNothing(waiter.Key)), Math.Max(1, intent.Count) * (intent.OfPrefixes ? Block.PrefixSize : 1));
 
     /// <summary>Takes the ledger's word in.</summary>
     private SubnetRoom Lacks(Intent intent, Reservation found)
     {
-        var room = new SubnetRoom(intent.SubnetId, found.Free > (intent.Kind == IntentKind.AddInterface ? 1 : 0) && (!found.IsRefused || intent.OfPrefixes), HasPrefixes: found.FreePrefixes > 0 && !found.IsRefused);
+        var room = new SubnetRoom(intent.SubnetId, found.Free > 0 && (!found.IsRefused || intent.OfPrefixes), HasPrefixes: found.FreePrefixes > 0 && !found.IsRefused);
         _rooms[intent.SubnetId] = (room, time.GetUtcNow(), intent);
         return room;
     }

@@ -66,7 +66,7 @@ public sealed partial class NodeGrain
         foreach (var row in _use.Standing.ToArray())
         {
             var claim = _use.ClaimOf(row.Address) is { } own && own.Sandbox == row.Sandbox ? own : null;
-            await EndAsync(claim is null ? row : Began(row, _reportAt, claim.HeldSeconds), _goneAt, wasUsed: claim is not null || _report is null || row.Stamp > Settled(_report));
+            await EndAsync(claim is null ? row : Began(row, _reportAt, claim.HeldSeconds), _goneAt, wasUsed: claim is not null || _report is null || row.Stamp > Settled(_report) || row.Stamp.Incarnation < _report.Stamp.Incarnation);
         }
 
         foreach (var claim in _report?.Claims.Where(claim => _use.IsOnPod(claim.Address) && _use.RowAt(claim.Address) is not { Released: null }).ToArray() ?? [])

@@ -1,3 +1,4 @@
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Core.Subnets;
 
 namespace AwsVpcCni.Grains.Node;
@@ -6,6 +7,7 @@ namespace AwsVpcCni.Grains.Node;
 public sealed partial class NodeGrain
 {
     private static readonly TimeSpan LevelHolds = TimeSpan.FromMinutes(2); // It is said again with each share, each half minute.
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan RecallHolds = TimeSpan.FromSeconds(30); // Then the ledger asks again, if it is still so.
 
     private readonly Dictionary<string, (SubnetLevel Level, DateTimeOffset At)> _levels = new(StringComparer.Ordinal);
@@ -18,6 +20,7 @@ public sealed partial class NodeGrain
         if (LevelOf(subnetId, now) != level)
         {
             LogLeft(InstanceId, subnetId, level);
+            Kick();
         }
 
         _levels[subnetId] = (level, now);
@@ -40,5 +43,20 @@ public sealed partial class NodeGrain
     private SubnetLevel LevelOf(string subnetId, DateTimeOffset now) =>
         _levels.TryGetValue(subnetId, out var said) && (now - said.At).Duration() < LevelHolds ? said.Level : SubnetLevel.Plenty;
 
-    private int Recalled(DateTimeOffset now) => _recalled.Values.Where(one => (now - one.At).Duration() < RecallHolds).Sum(one => one.Addresses);
+    private int RecalledFrom(string subnetId, DateTimeOffset now) => _recalled.TryGetValue(subnetId, out var asked) && (now - asked.At).Duration() < RecallHolds ? asked.Addresses : 0;
+
+    /// <summary>An executor reports each ten seconds: of one that does not, nobody knows whether its pods still wait.</summary>
+    private bool IsSilent => _report is null || (time.GetUtcNow() - _reportAt).Duration() > LongestSilence;
+
+    /// <summary>With what a ledger that is short must know: what the node would draw besides, and what it could give.</summary>
+    private SubnetShare WithThrift(SubnetShare share, string subnetId, bool isHome, DateTimeOffset now)
+    {
+        if (LevelOf(subnetId, now) == SubnetLevel.Plenty || !Policy.Provisions || IsHeld)
+        {
+            return share;
+        }
+
+        var state = State(now);
+        return share with { Withheld = isHome ? PoolThrift.Withheld(state, Policy) : 0, Spare = IsSilent ? 0 : PoolThrift.Spare(state, Policy, subnetId) };
+    }
 }

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
-using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Subnet;
 
@@ -116,9 +115,13 @@ public sealed partial class NodeGrain
             _ => throw new InvalidOperationException($"{InstanceId}: the planner wants {action}, which nobody carries out."),
         });
         var isLeaseChanged = next.LeaseVersion != _doc.LeaseVersion;
+        if (plan.Any(action => action is PoolAction.GiveUp))
+        {
+            _recalled.Clear(); // Before the await: what is asked back meanwhile is another matter.
+        }
+
         if (next != _doc && await StoreAsync(next) && isLeaseChanged)
         {
-            _recalled.Clear();
             LogAskedBack(InstanceId, plan.OfType<PoolAction.GiveUp>().Sum(giveUp => giveUp.Blocks.Sum(block => block.Size)));
             Hint();
         }
@@ -334,7 +337,7 @@ public sealed partial class NodeGrain
     /// <summary>A counted draw is for what the ledger does not know; but one node's refusal is enough for all.</summary>
     private async Task<bool> MayCountAsync(Intent intent)
     {
-        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, 0, [], intent.OfPrefixes, WithPrimary: false));
+        var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, 0, [], intent.OfPrefixes, WithPrimary: false, Waiting: WaitingFor(intent)));
         if (reservation.IsRefused)
         {
             await HasNoRoomAsync(intent, reservation);
@@ -386,7 +389,7 @@ public sealed partial class NodeGrain
         foreach (var subnet in _stored.Interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
         {
             var held = subnet.SelectMany(eni => eni.Addresses).ToArray();
-            var share = ShareOf(held, now) with { Withheld = subnet.Key == home && Policy.Provisions && LevelOf(home, now) != SubnetLevel.Plenty ? PoolThrift.Withheld(State(now), Policy) : 0 };
+            var share = WithThrift(ShareOf(held, now), subnet.Key, isHome: subnet.Key == home, now);
             var last = _shared.GetValueOrDefault(subnet.Key);
             if (last.Share != share || last.LeaseVersion != _stored.LeaseVersion || now - last.At >= ShareAgain)
             {

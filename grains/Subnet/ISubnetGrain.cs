@@ -23,8 +23,8 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// <summary>Which of these nodes of ours hold by the ledger, whatever EC2 shows: nobody else may use them.</summary>
     Task<ImmutableArray<Block>> HeldByOursAsync(ImmutableArray<Block> blocks);
 
-    /// <summary>The nodes of ours that say that they hold it; more than one when hands have moved it.</summary>
-    Task<ImmutableArray<string>> HoldersOfAsync(Ip address);
+    /// <summary>The nodes of ours that say that they hold it; more than one when hands have moved it. Null when none does, and not all have told yet what they hold.</summary>
+    Task<ImmutableArray<string>?> HoldersOfAsync(Ip address);
 
     /// <summary>EC2 has no room, though the ledger shows some: for a sweep's time nobody is named any.</summary>
     /// <param name="onlyPrefixes">It has no whole /28; addresses it may have.</param>

@@ -30,15 +30,21 @@ public sealed partial class SubnetGrain
             return;
         }
 
-        _waiting[request.NodeId] = (request.Waiting - given, now);
+        _waiting[request.NodeId] = (request.Waiting - given + (request.WithPrimary && names.IsEmpty ? 1 : 0), now);
         await LookAtLevelAsync();
+        Recall(now);
+    }
+
+    /// <summary>What is wanted and neither free nor asked for already, from those that can give it.</summary>
+    private void Recall(DateTimeOffset now)
+    {
         foreach (var done in _recalls.Where(one => (now - one.Value.At).Duration() >= RecallTakes).ToArray())
         {
             _recalls.Remove(done.Key);
         }
 
         var spare = _shares.Where(one => !_waiting.ContainsKey(one.Key) && !_recalls.ContainsKey(one.Key) && settings.PolicyOf(one.Key).Thrift)
-            .Select(one => KeyValuePair.Create(one.Key, one.Value.Share.Warm - (one.Value.Share is { OnPods: 0, Cooling: 0 } ? 1 : 0))); // The last one of an idle node keeps it ready for kubelet.
+            .Select(one => KeyValuePair.Create(one.Key, one.Value.Share.Spare));
         foreach (var (nodeId, addresses) in RecallPlanner.Plan(Waiting(now) - FreeNow(now) - _recalls.Values.Sum(one => one.Addresses), spare))
         {
             _recalls[nodeId] = (addresses, now);

@@ -99,8 +99,11 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
-    public Task<ImmutableArray<string>> HoldersOfAsync(Ip address) =>
-        Task.FromResult<ImmutableArray<string>>([.. _shares.Where(node => node.Value.Held.Contains(address)).Select(node => node.Key)]);
+    public Task<ImmutableArray<string>?> HoldersOfAsync(Ip address)
+    {
+        ImmutableArray<string> holders = [.. _shares.Where(node => node.Value.Held.Contains(address)).Select(node => node.Key)];
+        return Task.FromResult<ImmutableArray<string>?>(holders.IsEmpty && (time.GetUtcNow() - _since).Duration() < NodesTell ? null : holders);
+    }
 
     /// <inheritdoc/>
     public Task NoRoomAsync(string nodeId, bool onlyPrefixes)
@@ -140,7 +143,10 @@ public sealed partial class SubnetGrain(
             }
             else if (!addresses.IsEmpty)
             {
-                _waiting.Keys.ToList().ForEach(waiting => Tell(waiting)); // It asks again at once.
+                foreach (var waiting in _waiting.OrderBy(one => one.Value.At).Take(addresses.Length).Select(one => one.Key).ToArray())
+                {
+                    Tell(waiting); // It asks again at once.
+                }
             }
         }
     }
@@ -158,6 +164,11 @@ public sealed partial class SubnetGrain(
         if (document.State.Level != SubnetLevel.Plenty)
         {
             Tell(nodeId); // It may have missed it.
+        }
+
+        if (document.State.Level == SubnetLevel.Dry)
+        {
+            Recall(time.GetUtcNow()); // It may have what nobody had before.
         }
 
         var doc = document.State;

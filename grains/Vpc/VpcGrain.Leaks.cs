@@ -35,14 +35,22 @@ public sealed partial class VpcGrain
             grains.GetGrain<INodeGrain>(eni.Tags[NodeGrain.NodeTag]).LeakedAsync(eni).Ignore();
         }
 
+        var freed = new HashSet<string>(StringComparer.Ordinal);
         foreach (var eni in leaked[false].Take(MostDeletesASweep))
         {
             if (!await TryAsync(Work.Ledgers, () => DeleteAsync(eni, cancellation), cancellation))
             {
-                break; // For now; the next sweep finds it again.
+                _looseSince.Remove(eni.EniId); // In five minutes; the others come first then.
+                break;
             }
 
+            freed.Add(eni.SubnetId);
             await ReadDoubtfulSubnetsAsync(cancellation); // Pods may wait for them.
+        }
+
+        foreach (var subnet in freed)
+        {
+            await ReadSubnetAsync(subnet);
         }
     }
 
@@ -62,6 +70,5 @@ public sealed partial class VpcGrain
         }
 
         LogLeaked(VpcId, eni.EniId, eni.SubnetId, eni.Tags[NodeGrain.NodeTag]);
-        await ReadSubnetAsync(eni.SubnetId); // Its addresses are free.
     }
 }

@@ -63,19 +63,26 @@ public sealed partial class VpcGrain
 
         if (isWhole)
         {
-            LookAfter(swept);
+            await LookAfterAsync(swept, cancellation);
             await DeleteLeakedAsync(swept, cancellation);
         }
     }
 
     /// <summary>Nodes of the register whose instance has no interface any more, and those that nobody has called for long: a look at one calls its
     /// grain, which then does what is overdue.</summary>
-    private void LookAfter(List<Ec2Interface> swept)
+    private async Task LookAfterAsync(List<Ec2Interface> swept, CancellationToken cancellation)
     {
         var (now, attached) = (time.GetUtcNow(), swept.Select(eni => eni.Attachment?.InstanceId).OfType<string>().ToHashSet(StringComparer.Ordinal));
-        foreach (var instanceId in document.State.Nodes.Where(id => !attached.Contains(id) || (now - _askedAt.GetValueOrDefault(id, _since)).Duration() > Quiet))
+        var overdue = document.State.Nodes.Where(id => !attached.Contains(id) || (now - _askedAt.GetValueOrDefault(id, _since)).Duration() > Quiet).ToArray();
+        foreach (var batch in overdue.Chunk(InstancesPerCall))
         {
-            _overdue.Add(instanceId);
+            // Beside the looks that nodes ask for: those wait for nothing here.
+            if (!await TryAsync(Work.Ledgers, () => DescribeAsync(batch.ToImmutableSortedDictionary(id => id, _ => 0L, StringComparer.Ordinal), CallPriority.Reconcile, cancellation), cancellation))
+            {
+                break; // The next sweep finds them again.
+            }
+
+            await ReadDoubtfulSubnetsAsync(cancellation);
         }
     }
 

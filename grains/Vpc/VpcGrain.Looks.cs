@@ -43,22 +43,15 @@ public sealed partial class VpcGrain
 
     private async Task DescribeAskingAsync(CancellationToken cancellation)
     {
-        if (_asking.Count > 0 && WindowLeft > TimeSpan.Zero)
+        var batch = _asking.Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
+        if (batch.IsEmpty || WindowLeft > TimeSpan.Zero)
         {
             return; // Still open: a tick that was under way when the first one asked must not close it.
-        }
-
-        var asking = _asking.Take(InstancesPerCall).ToArray();
-        var batch = asking.Concat(_overdue.Where(id => !_asking.ContainsKey(id)).Select(id => KeyValuePair.Create(id, 0L))).Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
-        if (batch.IsEmpty)
-        {
-            return;
         }
 
         foreach (var (instanceId, _) in batch)
         {
             _asking.Remove(instanceId); // Before the await; a node that gets no answer asks again.
-            _overdue.Remove(instanceId); // The next sweep finds it again.
         }
 
         if (!batch.Keys.All(document.State.Nodes.Contains) && !await StoreAsync(stored => stored with { Nodes = stored.Nodes.Union(batch.Keys) }))
@@ -68,11 +61,11 @@ public sealed partial class VpcGrain
 
         try
         {
-            await DescribeAsync(batch, asking.Length > 0 ? CallPriority.NodeStarting : CallPriority.Reconcile, cancellation);
+            await DescribeAsync(batch, CallPriority.NodeStarting, cancellation);
         }
         catch
         {
-            foreach (var (instanceId, change) in asking)
+            foreach (var (instanceId, change) in batch)
             {
                 _asking.TryAdd(instanceId, change); // Together with the next batch, not each at a time of its own.
             }

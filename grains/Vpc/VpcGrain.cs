@@ -47,7 +47,6 @@ public sealed partial class VpcGrain(
     private static readonly TimeSpan LongestPermitWait = TimeSpan.FromSeconds(30);
 
     private readonly SortedDictionary<string, long> _asking = new(StringComparer.Ordinal); // Instance -> its change number.
-    private readonly SortedSet<string> _overdue = new(StringComparer.Ordinal); // Nodes that have not asked: they fill batches, and hold no one up.
     private ImmutableArray<Ec2Subnet> _subnets = [];
     private DateTimeOffset _subnetsAt = DateTimeOffset.MinValue;
     private DateTimeOffset _windowCloses;
@@ -97,7 +96,6 @@ public sealed partial class VpcGrain(
     {
         _asking.Remove(instanceId);
         _askedAt.Remove(instanceId);
-        _overdue.Remove(instanceId);
         if (_subnets.IsEmpty)
         {
             return; // Not read yet: it stays in the register, and is told again.

@@ -28,9 +28,6 @@ public sealed record NodeState
     /// <summary>ADDs that 15 s bring, at the rate of the last minute.</summary>
     public int RecentAdds { get; init; }
 
-    /// <summary>Addresses that a dry subnet's ledger asks back for other nodes' pods.</summary>
-    public int Recalled { get; init; }
-
     /// <summary>Pods that kubelet would run; null when nobody told. Nothing is kept warm beyond.</summary>
     public int? MaxPods { get; init; }
 }
@@ -84,7 +81,8 @@ public readonly record struct BlockState(Block Block, int OnPods, int Cooling, b
 /// <param name="HasAddresses">False: it is dry.</param>
 /// <param name="HasPrefixes">False: no /28 of it is whole.</param>
 /// <param name="Level">As its ledger has said.</param>
-public readonly record struct SubnetRoom(string SubnetId, bool HasAddresses = true, bool HasPrefixes = true, SubnetLevel Level = SubnetLevel.Plenty);
+/// <param name="Recalled">Addresses that the ledger asks back for other nodes' pods.</param>
+public readonly record struct SubnetRoom(string SubnetId, bool HasAddresses = true, bool HasPrefixes = true, SubnetLevel Level = SubnetLevel.Plenty, int Recalled = 0);
 
 /// <summary>How long EC2's budget lets a pod's calls wait until it is their turn.</summary>
 /// <param name="Draw">AssignPrivateIpAddresses.</param>

@@ -32,7 +32,7 @@ public static class PoolPlanner
             }
         }
 
-        if (PoolThrift.LevelOf(node, policy) != SubnetLevel.Plenty || (policy.Thrift && node.Recalled > 0))
+        if (PoolThrift.LevelOf(node, policy) != SubnetLevel.Plenty || PoolThrift.IsRecalled(node, policy))
         {
             return PoolThrift.Release(node, policy, prefixes, need);
         }

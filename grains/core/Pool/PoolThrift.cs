@@ -31,29 +31,53 @@ public static class PoolThrift
         return Math.Max(0, PoolPlanner.Need(node, policy.Target(prefixes), prefixes).Short - PoolPlanner.Need(node, Drawn(node, policy), prefixes).Short);
     }
 
-    /// <summary>What is free and has rested goes, down to what is kept, on interfaces in such subnets; of what is asked back, the rest, too. Others' pods
-    /// need it sooner than all of the node's own have rested.</summary>
+    /// <summary>Addresses beyond what pods need, of those that are free and have rested on interfaces in this subnet: what it gives if it is asked.</summary>
+    public static int Spare(NodeState node, PoolPolicy policy, string subnetId)
+    {
+        var prefixes = PoolPlanner.DrawsPrefixes(node, policy);
+        return policy.Thrift && !IsBusy(node) ? Surplus(node, prefixes, subnetId, int.MaxValue).Sum(block => block.Size) : 0;
+    }
+
+    /// <summary>Addresses that pods wait for, what is free and what is on its way left out.</summary>
+    public static int ShortForPods(NodeState node, PoolPolicy policy) => PoolPlanner.Need(node, OnlyForPods, PoolPlanner.DrawsPrefixes(node, policy)).Missing;
+
+    /// <summary>What is asked back goes first; then what is beyond the policy, wherever it is; then, on interfaces in such subnets, what is free and has rested, down
+    /// to what is kept. Others' pods need it sooner than all of the node's own have rested.</summary>
     internal static ImmutableArray<PoolAction> Release(NodeState node, PoolPolicy policy, bool prefixes, PoolNeed need)
     {
-        if (node.WaitingPods > 0 || node.Enis.Any(eni => eni.Drawing > 0))
+        if (IsBusy(node))
         {
             return PoolRelease.RemoveEmpty(node, need);
         }
 
-        // What is beyond the policy goes wherever it is.
         var target = policy.Target(prefixes);
-        ImmutableArray<Block> beyond = [.. PoolRelease.Leftovers(node, prefixes, need), .. PoolRelease.Surplus(node, target, prefixes, PoolPlanner.Need(node, target, prefixes))];
-        if (!beyond.IsEmpty)
+        ImmutableArray<Block> given = [.. from subnet in Recalls(node) from block in Surplus(node, prefixes, subnet.SubnetId, subnet.Recalled) select block];
+        if (given.IsEmpty)
         {
-            return [new PoolAction.GiveUp(beyond)];
+            given = [.. PoolRelease.Leftovers(node, prefixes, need), .. PoolRelease.Surplus(node, target, prefixes, PoolPlanner.Need(node, target, prefixes))];
         }
 
-        var recalled = prefixes ? (node.Recalled + Block.PrefixSize - 1) / Block.PrefixSize * Block.PrefixSize : node.Recalled;
-        var kept = LevelOf(node, policy) == SubnetLevel.Plenty ? target : Least(target);
-        var over = Math.Max(PoolPlanner.Need(node, kept, prefixes).Over, Math.Min(recalled, PoolPlanner.Need(node, OnlyForPods, prefixes).Over));
-        var low = node with { Enis = node.Enis.RemoveAll(eni => eni.Subnet.Level == SubnetLevel.Plenty) };
-        ImmutableArray<Block> given = [.. PoolRelease.Surplus(low, kept, prefixes, need with { Over = over })];
+        if (given.IsEmpty && LevelOf(node, policy) != SubnetLevel.Plenty)
+        {
+            var (low, kept) = (node with { Enis = node.Enis.RemoveAll(eni => eni.Subnet.Level == SubnetLevel.Plenty) }, Least(target));
+            given = [.. PoolRelease.Surplus(low, kept, prefixes, PoolPlanner.Need(node, kept, prefixes))];
+        }
+
         return given.IsEmpty ? PoolRelease.RemoveEmpty(node, need) : [new PoolAction.GiveUp(given)];
+    }
+
+    /// <summary>Whether something is asked back from it.</summary>
+    internal static bool IsRecalled(NodeState node, PoolPolicy policy) => policy.Thrift && Recalls(node).Any();
+
+    private static IEnumerable<SubnetRoom> Recalls(NodeState node) => node.Enis.Select(eni => eni.Subnet).Where(subnet => subnet.Recalled > 0).DistinctBy(subnet => subnet.SubnetId).Take(1); // One at a time: each would count the node's last address.
+
+    private static bool IsBusy(NodeState node) => node.WaitingPods > 0 || node.Enis.Any(eni => eni.Drawing > 0);
+
+    private static List<Block> Surplus(NodeState node, bool prefixes, string subnetId, int most)
+    {
+        var need = PoolPlanner.Need(node, OnlyForPods, prefixes);
+        var whole = prefixes && most < int.MaxValue - Block.PrefixSize ? (most + Block.PrefixSize - 1) / Block.PrefixSize * Block.PrefixSize : most;
+        return PoolRelease.Surplus(node with { Enis = node.Enis.RemoveAll(eni => eni.Subnet.SubnetId != subnetId) }, OnlyForPods, prefixes, need with { Over = Math.Min(whole, need.Over) });
     }
 
     /// <summary>One address, or none where none is to be kept ready.</summary>

@@ -148,6 +148,20 @@ public sealed class AddressHistoryTests
         static string[] Names(AddressHolders answer) => [.. answer.Holders.Select(row => row.Pod.Name)];
     }
 
+    [Fact]
+    public async Task Who_has_an_address_is_known_when_nobody_has_told_the_ledger_yet_what_it_holds()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await ReadyAsync(world);
+        var address = await executor.AddedAsync("pod");
+        await executor.SyncAsync();
+        await world.Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, Token);
+
+        var answer = await world.Grains.GetGrain<IAddressHistoryGrain>(GrainWorld.VpcId).WhoAsync(address, null);
+
+        Assert.Equal("pod", Assert.Single(answer.Holders).Pod.Name);
+    }
+
     private static async Task<FakeExecutor> ReadyAsync(GrainWorld world, int addresses = 4)
     {
         var executor = await world.JoinAsync(world.Launch());

@@ -40,9 +40,9 @@ internal sealed class PoolModel(InstanceLimits limits, PoolPolicy policy)
         Enis = [.. _enis.Select((eni, index) => new EniState
         {
             EniId = eni.Id, MayGo = index > 0 && !eni.Pinned, ForPods = index > 0 || !Policy.CustomNetworking, Blocks = [.. eni.Blocks],
-            Room = limits.SlotsPerInterface - eni.Blocks.Count, Subnet = _rooms[eni.SubnetId],
+            Room = limits.SlotsPerInterface - eni.Blocks.Count, Subnet = _rooms[eni.SubnetId] with { Recalled = Recalled },
         })],
-        Slots = limits.SlotsPerInterface, TakesPrefixes = limits.TakesPrefixes, WaitingPods = Waiting, Recalled = Recalled,
+        Slots = limits.SlotsPerInterface, TakesPrefixes = limits.TakesPrefixes, WaitingPods = Waiting,
         NewInterfaces = Math.Max(0, Math.Min(limits.MaxInterfaces, Policy.MaxEnis ?? int.MaxValue) - _enis.Count),
         NewIn = [.. _rooms.Values],
     };

@@ -11,17 +11,17 @@ public sealed class PoolPlannerLaws
 {
     private static readonly Gen<(bool IsPrefix, int OnPods, int Cooling, bool Rests)> Blocks = Gen.Select(Gen.Bool, Gen.Int[0, 16], Gen.Int[0, 2], Gen.Bool);
 
-    private static readonly Gen<EniState> Eni = Gen.Select(Blocks.Array[0, 6], Gen.Int[0, 9], Gen.Int[0, 2], Gen.Bool, Gen.Bool, Gen.Bool, Gen.Int[-3, 2], (blocks, room, drawing, mayGo, addresses, prefixes, level) =>
+    private static readonly Gen<EniState> Eni = Gen.Select(Blocks.Array[0, 6], Gen.Int[0, 9], Gen.Int[0, 2], Gen.Bool, Gen.Bool, Gen.Bool, Gen.Int[-3, 2], Gen.Int[-20, 20], (blocks, room, drawing, mayGo, addresses, prefixes, level, recalled) =>
         new EniState
         {
-            EniId = "", MayGo = mayGo, Room = room, Drawing = drawing, Subnet = new SubnetRoom("subnet-0", addresses, prefixes, (SubnetLevel)Math.Max(0, level)),
+            EniId = "", MayGo = mayGo, Room = room, Drawing = drawing, Subnet = new SubnetRoom("subnet-0", addresses, prefixes, (SubnetLevel)Math.Max(0, level), Math.Max(0, recalled)),
             Blocks = [.. blocks.Select((block, index) => State(block.IsPrefix, block.OnPods, block.Cooling, block.Rests, index))],
         });
 
-    private static readonly Gen<NodeState> Node = Gen.Select(Eni.Array[1, 3], Gen.Int[0, 30], Gen.Int[0, 2], Gen.Int[0, 20], Gen.Bool, Gen.Bool, Gen.Int[0, 20], (enis, waiting, more, recent, takes, whole, recalled) => new NodeState
+    private static readonly Gen<NodeState> Node = Gen.Select(Eni.Array[1, 3], Gen.Int[0, 30], Gen.Int[0, 2], Gen.Int[0, 20], Gen.Bool, Gen.Bool, (enis, waiting, more, recent, takes, whole) => new NodeState
     {
         Enis = [.. enis.Select((eni, i) => eni with { EniId = $"eni-{i}", MayGo = eni.MayGo && i > 0, Blocks = [.. eni.Blocks.Select(block => block with { Block = block.Block with { First = block.Block.First + (i * 10000) } })] })],
-        Slots = 9, WaitingPods = waiting, Recalled = recalled, NewInterfaces = more, RecentAdds = recent, TakesPrefixes = takes, NewIn = [new SubnetRoom("subnet-0", true, whole)],
+        Slots = 9, WaitingPods = waiting, NewInterfaces = more, RecentAdds = recent, TakesPrefixes = takes, NewIn = [new SubnetRoom("subnet-0", true, whole)],
     });
 
     private static readonly string[] Types = ["t3.small", "m5.large", "t2.small"];

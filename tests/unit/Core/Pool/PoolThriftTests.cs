@@ -88,15 +88,16 @@ public sealed class PoolThriftTests
     [Fact] // Pods elsewhere wait: that others of this node cool does not keep what is rested.
     public void What_is_asked_back_goes_while_others_cool_and_what_is_on_a_subnet_with_plenty_stays()
     {
-        static EniState Eni(string id, SubnetLevel level, params BlockState[] blocks) => new() { EniId = id, Blocks = [.. blocks], Subnet = new SubnetRoom(id, Level: level) };
+        static EniState Eni(string id, SubnetLevel level, int recalled, params BlockState[] blocks) => new() { EniId = id, Blocks = [.. blocks], Subnet = new SubnetRoom(id, Level: level, Recalled: recalled) };
         static BlockState Held(int number, int cooling = 0) => new(new Block(new Ip((UInt128)number, false)), 0, cooling, cooling == 0);
-        var node = new NodeState
+        NodeState Node(int recalled) => new()
         {
-            Slots = 9, Recalled = 2, Enis = [Eni("dry", SubnetLevel.Dry, Held(1), Held(2), Held(3, cooling: 1)), Eni("plenty", SubnetLevel.Plenty, Held(11), Held(12))],
+            Slots = 9, Enis = [Eni("dry", SubnetLevel.Dry, recalled, Held(1), Held(2), Held(3, cooling: 1)), Eni("plenty", SubnetLevel.Plenty, 0, Held(11), Held(12))],
         };
 
-        var given = Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(node, new PoolPolicy { WarmIps = 5 }))).Blocks;
+        var given = Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(Node(recalled: 2), new PoolPolicy { WarmEnis = 1 }))).Blocks;
+        Assert.Equal(2, PoolThrift.Spare(Node(0), new PoolPolicy { WarmEnis = 1 }, "dry"));
         Assert.Equal([2, 1], given.Select(block => (int)block.First.Bits));
-        Assert.Empty(PoolPlanner.Plan(node with { Recalled = 0 }, new PoolPolicy { WarmIps = 4 })); // It can draw where there is plenty.
+        Assert.Empty(PoolPlanner.Plan(Node(recalled: 0), new PoolPolicy { WarmIps = 4 })); // It can draw where there is plenty.
     }
 }
