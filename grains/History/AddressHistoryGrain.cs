@@ -19,7 +19,8 @@ public sealed class AddressHistoryGrain(IGrainContext context, IAddressBook book
     /// <inheritdoc/>
     public async Task<AddressHolders> WhoAsync(Ip address, DateTimeOffset? at)
     {
-        var (vpc, subnetId) = (grains.GetGrain<IVpcGrain>(VpcId), await SubnetOfAsync(address));
+        var vpc = grains.GetGrain<IVpcGrain>(VpcId);
+        var subnetId = await vpc.SubnetOfAsync(address);
         // Silos that have just started: all are asked, each knows its own.
         var nodes = subnetId is not null ? await grains.GetGrain<ISubnetGrain>(subnetId).HoldersOfAsync(address) ?? await vpc.NodesAsync()
             : (await vpc.SubnetsAsync()).IsEmpty ? await vpc.NodesAsync() : [];
@@ -32,12 +33,5 @@ public sealed class AddressHistoryGrain(IGrainContext context, IAddressBook book
             .. now.OfType<AddressRow>().Where(row => at is null || row.Since <= at).Concat(past)
                 .OrderByDescending(row => row.Since).DistinctBy(row => (row.NodeId, row.Sandbox, row.Stamp)).Take(AddressHolders.Most),
         ]);
-    }
-
-    private async Task<string?> SubnetOfAsync(Ip address)
-    {
-        var subnets = await grains.GetGrain<IVpcGrain>(VpcId).SubnetsAsync();
-        var known = await Task.WhenAll(subnets.Select(subnet => grains.GetGrain<ISubnetGrain>(subnet).SummarizeAsync()));
-        return known.FirstOrDefault(subnet => subnet.Cidr?.Contains(address) == true)?.SubnetId;
     }
 }

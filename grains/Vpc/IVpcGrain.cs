@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
 using Orleans.Concurrency;
 
 namespace AwsVpcCni.Grains.Vpc;
@@ -27,4 +28,7 @@ public interface IVpcGrain : IGrainWithStringKey
 
     /// <summary>The VPC's subnets as last read.</summary>
     Task<ImmutableArray<string>> SubnetsAsync();
+
+    /// <summary>The subnet that has the address; null when none has, or while the VPC has not been read yet.</summary>
+    Task<string?> SubnetOfAsync(Ip address);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Grains.Ec2;
@@ -132,6 +133,9 @@ public sealed partial class VpcGrain(
 
     /// <inheritdoc/>
     public Task<ImmutableArray<string>> SubnetsAsync() => Task.FromResult<ImmutableArray<string>>([.. _subnets.Select(subnet => subnet.SubnetId)]);
+
+    /// <inheritdoc/>
+    public Task<string?> SubnetOfAsync(Ip address) => Task.FromResult(_subnets.FirstOrDefault(subnet => subnet.Cidr.Contains(address))?.SubnetId);
 
     /// <summary>Changes the document: one write at a time. False when the activation ends by it (rule 11).</summary>
     private async Task<bool> StoreAsync(Func<VpcDocument, VpcDocument> change)

@@ -1,6 +1,7 @@
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Core.Subnets;
+using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Grains;
@@ -44,6 +45,30 @@ public sealed class ThriftTests
 
         Assert.All(givers, giver => Assert.All(giver.Claims.Keys, address => Assert.Contains(address, giver.Leased)));
         Assert.InRange(givers.Sum(giver => giver.Leased.Count), givers.Count, givers.Count + 1); // All have a pod, nine nodes an address of their own, and that makes 26 of 27.
+    }
+
+    [Fact] // It would be asked again and again: it has most.
+    public async Task A_node_whose_executor_is_away_is_not_asked_for_what_it_cannot_give()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1, MaxEnis = 1 }, "10.0.0.0/27");
+        var silent = world.Launch();
+        world.Settings.NodePools = world.Settings.NodePools.Add(silent, world.Settings.Pool with { WarmIps = 5 });
+        await GrainWorld.UntilAsync(await world.JoinAsync(silent), orders => orders.Lease.Length == 5, "5 addresses of the one that is away from now on");
+        var givers = await HoardAsync(world, nodes: 4);
+        foreach (var giver in givers)
+        {
+            await giver.SyncAsync(); // Its interface is set up.
+            await giver.AddedAsync("pod");
+        }
+
+        await UntilAsync(world, givers, () => givers.All(one => one.Leased.Count == 2), "another one to be ready on each");
+        var taker = await world.JoinAsync(world.Launch());
+        var all = givers.Append(taker).ToArray();
+        await UntilAsync(world, all, () => taker.Leased.Count == 1, "its own");
+        world.Ec2.ByHand(vpc => vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = vpc.FindSubnet("subnet-a")!.AvailableIpAddressCount - 1 }));
+        taker.Waiting.AddRange(Enumerable.Range(0, 4).Select(pod => new Waiter(new SandboxKey($"pod-{pod}", "eth0"), new PodName("default", $"pod-{pod}", ""), taker.NextStamp(), 1)));
+
+        await UntilAsync(world, all, () => taker.Leased.Count == 4, "what the others kept ready");
     }
 
     [Fact]
