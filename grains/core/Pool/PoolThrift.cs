@@ -38,8 +38,12 @@ public static class PoolThrift
         return policy.Thrift && !IsBusy(node) ? Surplus(node, prefixes, subnetId, int.MaxValue).Sum(block => block.Size) : 0;
     }
 
-    /// <summary>Addresses that pods wait for, what is free and what is on its way left out.</summary>
-    public static int ShortForPods(NodeState node, PoolPolicy policy) => PoolPlanner.Need(node, OnlyForPods, PoolPlanner.DrawsPrefixes(node, policy)).Missing;
+    /// <summary>Addresses that pods wait for, what is free of either kind and what is on its way left out; and one for a node that has nothing.</summary>
+    public static int ShortForPods(NodeState node, PoolPolicy policy)
+    {
+        var counts = PoolPlanner.Count(node, PoolPlanner.DrawsPrefixes(node, policy));
+        return Math.Max(counts.Waiting - counts.Free, node.Enis.All(eni => eni.Blocks.IsEmpty && eni.Drawing == 0) ? 1 : 0);
+    }
 
     /// <summary>What is asked back goes first; then what is beyond the policy, wherever it is; then, on interfaces in such subnets, what is free and has rested, down
     /// to what is kept. Others' pods need it sooner than all of the node's own have rested.</summary>

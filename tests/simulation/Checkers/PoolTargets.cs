@@ -37,7 +37,7 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
         if (missing > 0)
         {
             // On a subnet that its ledger has as low, fewer are kept ready: none that is missing says anything then.
-            return IsOnLowSubnet && total > 0 ? null : CanGrow(missing, otherFree) ? $"{missing} addresses are missing, and there is room: {figures}; it holds {string.Join(", ", Blocks)}" : null;
+            return IsOnLowSubnet && Blocks.Any() ? null : CanGrow(missing, otherFree) ? $"{missing} addresses are missing, and there is room: {figures}; it holds {string.Join(", ", Blocks)}" : null;
         }
 
         var empty = document.Interfaces.FirstOrDefault(eni => eni.DeviceIndex > 0 && eni.Blocks.IsEmpty);

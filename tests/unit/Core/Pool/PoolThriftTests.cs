@@ -39,6 +39,23 @@ public sealed class PoolThriftTests
         Assert.Equal(plenty, node.Total);
     }
 
+    [Theory]
+    [InlineData(0, 0, 1)]
+    [InlineData(3, 0, 0)]
+    [InlineData(3, 3, 0)]
+    [InlineData(3, 5, 2)]
+    public void What_pods_wait_for_is_counted_against_addresses_of_either_kind(int singles, int waiting, int expected)
+    {
+        var node = new NodeState
+        {
+            Slots = 9, WaitingPods = waiting,
+            Enis = [new EniState { EniId = "eni-0", Blocks = [.. Enumerable.Range(1, singles).Select(number => new BlockState(new Block(new Ip((UInt128)number, false)), 0, 0, true))] }],
+        };
+
+        Assert.Equal(expected, PoolThrift.ShortForPods(node, new PoolPolicy { Prefixes = true }));
+        Assert.Equal(expected, PoolThrift.ShortForPods(node, new PoolPolicy()));
+    }
+
     [Fact]
     public void Where_another_subnet_has_plenty_the_target_holds()
     {
