@@ -20,6 +20,19 @@ public sealed partial class NodeGrain
     private readonly Dictionary<string, DateTimeOffset> _unknownSince = new(StringComparer.Ordinal);
     private readonly Dictionary<Ec2Action, DateTimeOffset> _waits = []; // When the turn is this node's, as the budget last said.
 
+    /// <summary>A budget whose grain is on a silo of an older build knows no turns (ADR 0011).</summary>
+    private async Task<TimeSpan> TakeAsync(IEc2QuotaGrain quota, Ec2Action action, CallPriority priority)
+    {
+        try
+        {
+            return await quota.TakeInTurnAsync(action, priority, InstanceId);
+        }
+        catch (TypeLoadException) when (!_lost)
+        {
+            return await quota.TakeAsync(action, priority);
+        }
+    }
+
     private async Task TryAsync(Intent intent, CancellationToken cancellation)
     {
         var action = ActionOf(intent);
@@ -30,7 +43,7 @@ public sealed partial class NodeGrain
         TimeSpan wait;
         try
         {
-            wait = await quota.TakeInTurnAsync(action, priority, InstanceId);
+            wait = await TakeAsync(quota, action, priority);
         }
         catch (Exception e) when (!_lost)
         {

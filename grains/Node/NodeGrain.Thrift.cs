@@ -41,7 +41,7 @@ public sealed partial class NodeGrain
     }
 
     private SubnetLevel LevelOf(string subnetId, DateTimeOffset now) =>
-        _levels.TryGetValue(subnetId, out var said) && (now - said.At).Duration() < LevelHolds ? said.Level : SubnetLevel.Plenty;
+        Policy.Thrift && _levels.TryGetValue(subnetId, out var said) && (now - said.At).Duration() < LevelHolds ? said.Level : SubnetLevel.Plenty;
 
     private int RecalledFrom(string subnetId, DateTimeOffset now) => _recalled.TryGetValue(subnetId, out var asked) && (now - asked.At).Duration() < RecallHolds ? asked.Addresses : 0;
 

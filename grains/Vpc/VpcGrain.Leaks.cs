@@ -13,6 +13,8 @@ public sealed partial class VpcGrain
 
     private const int MostDeletesASweep = 10; // Each may wait for the budget, and sweeps wait for it.
 
+    private const int MostRefusedASweep = 3; // It is the permission, or EC2; or it is of one interface alone.
+
     private readonly Dictionary<string, DateTimeOffset> _looseSince = new(StringComparer.Ordinal);
 
     /// <summary>Made by a node of ours, by its tags, and attached to nothing. What hands want to keep has no_manage.</summary>
@@ -35,13 +37,18 @@ public sealed partial class VpcGrain
             grains.GetGrain<INodeGrain>(eni.Tags[NodeGrain.NodeTag]).LeakedAsync(eni).Ignore();
         }
 
-        var freed = new HashSet<string>(StringComparer.Ordinal);
+        var (freed, refused) = (new HashSet<string>(StringComparer.Ordinal), 0);
         foreach (var eni in leaked[false].Take(MostDeletesASweep))
         {
             if (!await TryAsync(Work.Ledgers, () => DeleteAsync(eni, cancellation), cancellation))
             {
                 _looseSince.Remove(eni.EniId); // In five minutes; the others come first then.
-                break;
+                if (++refused == MostRefusedASweep)
+                {
+                    break;
+                }
+
+                continue;
             }
 
             freed.Add(eni.SubnetId);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
 
 namespace AwsVpcCni.Core.Pool;
 
@@ -44,7 +45,7 @@ internal static class PoolGrowth
         {
             var eni = left.Enis[i];
             var count = fills ? eni.Room : Math.Min(missing, eni.Room);
-            if (eni.ForPods && eni.EniId.Length > 0 && count > 0 && (prefixes ? eni.Subnet.HasPrefixes : eni.Subnet.HasAddresses))
+            if (eni.ForPods && eni.EniId.Length > 0 && count > 0 && left.MayDrawIn(eni.Subnet) && (prefixes ? eni.Subnet.HasPrefixes : eni.Subnet.HasAddresses))
             {
                 actions.Add(new PoolAction.Draw(eni.EniId, count, prefixes));
                 left.Enis[i] = eni with { Room = 0 }; // One call an interface.
@@ -57,7 +58,7 @@ internal static class PoolGrowth
 
     private static int Add(NodeState node, Left left, int missing, bool prefixes, bool fills, ImmutableArray<PoolAction>.Builder actions, int most = int.MaxValue)
     {
-        var subnet = node.NewIn.FirstOrDefault(subnet => prefixes ? subnet.HasPrefixes : subnet.HasAddresses);
+        var subnet = node.NewIn.FirstOrDefault(subnet => left.MayDrawIn(subnet) && (prefixes ? subnet.HasPrefixes : subnet.HasAddresses));
         for (; subnet.SubnetId is not null && most > 0 && left.NewInterfaces > 0 && missing > 0 && node.Slots > 0; most--, left.NewInterfaces--)
         {
             var count = fills ? node.Slots : Math.Min(missing, node.Slots);
@@ -72,6 +73,9 @@ internal static class PoolGrowth
     private sealed class Left(NodeState node)
     {
         public EniState[] Enis { get; } = [.. node.Enis];
+
+        /// <summary>What a dry subnet has left, or gets back, is for pods that wait; or for a node that has nothing.</summary>
+        public bool MayDrawIn(SubnetRoom subnet) => subnet.Level != SubnetLevel.Dry || node.WaitingPods > 0 || node.Enis.All(eni => eni.Blocks.IsEmpty);
 
         public int NewInterfaces { get; set; } = node.NewInterfaces;
     }

@@ -41,8 +41,11 @@ public static class PoolThrift
     /// <summary>Addresses that pods wait for, what is free of either kind and what is on its way left out; and one for a node that has nothing.</summary>
     public static int ShortForPods(NodeState node, PoolPolicy policy)
     {
-        var counts = PoolPlanner.Count(node, PoolPlanner.DrawsPrefixes(node, policy));
-        return Math.Max(counts.Waiting - counts.Free, node.Enis.All(eni => eni.Blocks.IsEmpty && eni.Drawing == 0) ? 1 : 0);
+        var prefixes = PoolPlanner.DrawsPrefixes(node, policy);
+        var counts = PoolPlanner.Count(node, prefixes);
+        // What it could not take, nobody need give.
+        var room = node.Enis.Where(eni => eni.ForPods).Sum(eni => eni.Room) + (node.NewInterfaces * node.Slots);
+        return Math.Min(room * (prefixes ? Block.PrefixSize : 1), Math.Max(counts.Waiting - counts.Free, node.Enis.All(eni => eni.Blocks.IsEmpty && eni.Drawing == 0) ? 1 : 0));
     }
 
     /// <summary>What is asked back goes first; then what is beyond the policy, wherever it is; then, on interfaces in such subnets, what is free and has rested, down
@@ -64,7 +67,7 @@ public static class PoolThrift
         if (given.IsEmpty && LevelOf(node, policy) != SubnetLevel.Plenty)
         {
             var (low, kept) = (node with { Enis = node.Enis.RemoveAll(eni => eni.Subnet.Level == SubnetLevel.Plenty) }, Least(target));
-            given = [.. PoolRelease.Surplus(low, kept, prefixes, PoolPlanner.Need(node, kept, prefixes))];
+            given = [.. PoolRelease.Surplus(low, kept, prefixes, PoolPlanner.Need(node, kept, prefixes)), .. OfOtherKind(node, low, prefixes, int.MaxValue, keepsFree: kept is PoolTarget.OfAddresses(0, _) ? 0 : 1)];
         }
 
         return given.IsEmpty ? PoolRelease.RemoveEmpty(node, need) : [new PoolAction.GiveUp(given)];
@@ -79,9 +82,28 @@ public static class PoolThrift
 
     private static List<Block> Surplus(NodeState node, bool prefixes, string subnetId, int most)
     {
-        var need = PoolPlanner.Need(node, OnlyForPods, prefixes);
-        var whole = prefixes && most < int.MaxValue - Block.PrefixSize ? (most + Block.PrefixSize - 1) / Block.PrefixSize * Block.PrefixSize : most;
-        return PoolRelease.Surplus(node with { Enis = node.Enis.RemoveAll(eni => eni.Subnet.SubnetId != subnetId) }, OnlyForPods, prefixes, need with { Over = Math.Min(whole, need.Over) });
+        var here = node with { Enis = node.Enis.RemoveAll(eni => eni.Subnet.SubnetId != subnetId) };
+        var given = OfOtherKind(node, here, prefixes, most, keepsFree: 0);
+        var (need, left) = (PoolPlanner.Need(node, OnlyForPods, prefixes), most - given.Sum(block => block.Size));
+        var whole = prefixes && left < int.MaxValue - Block.PrefixSize ? (left + Block.PrefixSize - 1) / Block.PrefixSize * Block.PrefixSize : left;
+        return left <= 0 ? given : [.. given, .. PoolRelease.Surplus(here, OnlyForPods, prefixes, need with { Over = Math.Min(whole, need.Over) })];
+    }
+
+    /// <summary>Single addresses where prefixes are drawn, which a scattered subnet has given instead; or a prefix of before. One address of either kind is kept.</summary>
+    private static List<Block> OfOtherKind(NodeState node, NodeState here, bool prefixes, int most, int keepsFree)
+    {
+        var (given, left) = (new List<Block>(), most);
+        var (total, free) = (node.Enis.Sum(eni => eni.Blocks.Sum(block => block.Block.Size)), node.Enis.Sum(eni => eni.Blocks.Sum(block => block.Free)));
+        foreach (var block in here.Enis.SelectMany(eni => eni.Blocks).Where(block => block.Block.IsPrefix != prefixes && block is { IsFree: true, Ripe: true }).Select(block => block.Block))
+        {
+            if (left > 0 && total - block.Size >= 1 && free - block.Size >= keepsFree)
+            {
+                given.Add(block);
+                (left, total, free) = (left - block.Size, total - block.Size, free - block.Size);
+            }
+        }
+
+        return given;
     }
 
     /// <summary>One address, or none where none is to be kept ready.</summary>

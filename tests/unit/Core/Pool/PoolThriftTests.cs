@@ -49,11 +49,46 @@ public sealed class PoolThriftTests
         var node = new NodeState
         {
             Slots = 9, WaitingPods = waiting,
-            Enis = [new EniState { EniId = "eni-0", Blocks = [.. Enumerable.Range(1, singles).Select(number => new BlockState(new Block(new Ip((UInt128)number, false)), 0, 0, true))] }],
+            Enis = [new EniState { EniId = "eni-0", Room = 9, Blocks = [.. Enumerable.Range(1, singles).Select(number => new BlockState(new Block(new Ip((UInt128)number, false)), 0, 0, true))] }],
         };
 
         Assert.Equal(expected, PoolThrift.ShortForPods(node, new PoolPolicy { Prefixes = true }));
         Assert.Equal(expected, PoolThrift.ShortForPods(node, new PoolPolicy()));
+        Assert.Equal(0, PoolThrift.ShortForPods(node with { Enis = [node.Enis[0] with { Room = 0 }] }, new PoolPolicy())); // It could not take any.
+    }
+
+    [Theory] // Where no /28 is whole a node in prefix mode holds single addresses.
+    [InlineData(SubnetLevel.Low, 0, 2)]
+    [InlineData(SubnetLevel.Dry, 5, 2)]
+    [InlineData(SubnetLevel.Dry, 2, 2)]
+    public void Single_addresses_in_prefix_mode_are_kept_and_given_as_others(SubnetLevel level, int recalled, int left)
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { Prefixes = true, WarmIps = 8 });
+        node.Room(new SubnetRoom("subnet-0", HasPrefixes: false));
+        node.Burst(1);
+        Assert.Equal(9, node.Total);
+        node.Room(new SubnetRoom("subnet-0", HasPrefixes: false, Level: level));
+        node.Recalled = recalled;
+
+        var plan = PoolPlanner.Plan(node.State(), node.Policy);
+        Assert.Equal(level == SubnetLevel.Low ? 8 - 1 : recalled, Assert.IsType<PoolAction.GiveUp>(Assert.Single(plan)).Blocks.Length);
+        Assert.Equal(8, PoolThrift.Spare(node.State(), node.Policy, "subnet-0"));
+        node.Settle();
+        Assert.Equal(left, node.Total);
+    }
+
+    [Fact]
+    public void Where_a_second_subnet_has_plenty_nothing_is_drawn_from_the_dry_one_to_keep_it_ready()
+    {
+        var node = new PoolModel(InstanceLimits.Find("m5.large")!, new PoolPolicy { WarmIps = 12 });
+        node.Burst(1);
+        node.Room(new SubnetRoom("subnet-0", Level: SubnetLevel.Dry));
+        node.Room(new SubnetRoom("subnet-1"));
+        node.Recalled = 4;
+        node.Settle();
+
+        Assert.All(node.Done.OfType<PoolAction.AddInterface>().Skip(1), added => Assert.Equal("subnet-1", added.SubnetId));
+        Assert.Equal(13, node.Total);
     }
 
     [Fact]
