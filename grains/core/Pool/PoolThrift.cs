@@ -28,7 +28,16 @@ public static class PoolThrift
     public static int Withheld(NodeState node, PoolPolicy policy)
     {
         var prefixes = PoolPlanner.DrawsPrefixes(node, policy);
-        return Math.Max(0, PoolPlanner.Need(node, policy.Target(prefixes), prefixes).Short - PoolPlanner.Need(node, Drawn(node, policy), prefixes).Short);
+        var target = policy.Target(prefixes);
+        return PoolPlanner.Need(node, target, prefixes).Short == 0 ? 0 : Math.Max(0, Missing(target) - Missing(Drawn(node, policy)));
+
+        // What is free of the other kind counts, too: it would be drawn where no /28 is whole.
+        int Missing(PoolTarget wanted)
+        {
+            var held = PoolPlanner.Count(node, prefixes);
+            held = held with { Total = held.Total + held.OtherFree, Free = held.Free + held.OtherFree, Waiting = node.WaitingPods };
+            return PoolNeed.Of(wanted, held, prefixes, node.Slots).Missing;
+        }
     }
 
     /// <summary>Addresses beyond what pods need, of those that are free and have rested on interfaces in this subnet: what it gives if it is asked.</summary>

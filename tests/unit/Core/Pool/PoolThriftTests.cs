@@ -75,6 +75,7 @@ public sealed class PoolThriftTests
         Assert.Equal(8, PoolThrift.Spare(node.State(), node.Policy, "subnet-0"));
         node.Settle();
         Assert.Equal(left, node.Total);
+        Assert.Equal(8 - 1, PoolThrift.Withheld(node.State(), node.Policy)); // Else the subnet would have plenty at once, and all be drawn again.
     }
 
     [Fact]
