@@ -152,14 +152,15 @@ internal sealed class Invariants(World world)
         _drawnByCount[intent.Id] = addresses;
     }
 
-    /// <summary>A stored taking stands until EC2 shows its effect, and its addresses are in nobody's lease.</summary>
+    /// <summary>A stored taking stands until EC2 shows its effect, and its addresses are in nobody's lease. One of a loose interface ends with EC2's first refusal: somebody may have taken it, and
+    /// a later sweep finds it again.</summary>
     public void Stored(string instanceId, NodeDocument document)
     {
         _isDirty = true;
         CountWrite(instanceId);
         var before = _documents.GetValueOrDefault(instanceId) ?? new NodeDocument();
         _documents[instanceId] = document;
-        foreach (var taking in before.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface && !_ofOlderStores.Contains(one.Id)))
+        foreach (var taking in before.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface && !one.WasLoose && !_ofOlderStores.Contains(one.Id)))
         {
             var now = document.Intents.FirstOrDefault(one => one.Id == taking.Id);
             var eni = world.Vpc.FindEni(taking.EniId);
