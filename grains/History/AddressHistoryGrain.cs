@@ -20,10 +20,11 @@ public sealed class AddressHistoryGrain(IGrainContext context, IAddressBook book
     public async Task<AddressHolders> WhoAsync(Ip address, DateTimeOffset? at)
     {
         var vpc = grains.GetGrain<IVpcGrain>(VpcId);
+        var isRead = !(await vpc.SubnetsAsync()).IsEmpty; // First: what is read between the two is not missed.
         var subnetId = await vpc.SubnetOfAsync(address);
         // Silos that have just started: all are asked, each knows its own.
         var nodes = subnetId is not null ? await grains.GetGrain<ISubnetGrain>(subnetId).HoldersOfAsync(address) ?? await vpc.NodesAsync()
-            : (await vpc.SubnetsAsync()).IsEmpty ? await vpc.NodesAsync() : [];
+            : isRead ? [] : await vpc.NodesAsync();
 
         // Now before then: who ends meanwhile is in the history once it is not on the node any more.
         var now = await Task.WhenAll(nodes.Select(node => grains.GetGrain<INodeGrain>(node).HolderAsync(address)));

@@ -17,7 +17,7 @@ public sealed partial class NodeGrain
         if (_fate.IsTerminated)
         {
             ThrowIfLost();
-            await EndAllAsync(report, () => _lost);
+            await EndAllAsync(report, () => false);
             ThrowIfLost();
             return Orders(report); // It was sent before the end.
         }

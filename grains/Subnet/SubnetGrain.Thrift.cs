@@ -17,6 +17,8 @@ public sealed partial class SubnetGrain
     private readonly Dictionary<string, (int Addresses, DateTimeOffset At)> _waiting = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (int Addresses, DateTimeOffset At)> _recalls = new(StringComparer.Ordinal);
 
+    private (SubnetDocument? Of, int Free) _counted;
+
     /// <summary>While pods wait for what is not there, nobody draws anything to keep it ready, but for a node that has nothing.</summary>
     private bool IsForWaiting(ReserveRequest request) => document.State.Level == SubnetLevel.Dry && request.Waiting == 0 && settings.PolicyOf(request.NodeId).Thrift
         && _shares.TryGetValue(request.NodeId, out var share) && !share.Held.IsEmpty;
@@ -87,7 +89,16 @@ public sealed partial class SubnetGrain
     }
 
     /// <summary>None where EC2 refuses what is free by the ledger.</summary>
-    private int FreeNow(DateTimeOffset now) => IsLately(_noAddressesSince, now) ? 0 : Free(Taken(document.State with { Reservations = Standing(document.State) }));
+    private int FreeNow(DateTimeOffset now)
+    {
+        if (!ReferenceEquals(_counted.Of, document.State))
+        {
+            // Once for each change, not for each pod that comes or goes on a node: a /16 has 8 KiB of bits. What lapses is seen with the next sweep.
+            _counted = (document.State, Free(Taken(document.State with { Reservations = Standing(document.State) })));
+        }
+
+        return IsLately(_noAddressesSince, now) ? 0 : _counted.Free;
+    }
 
     private void Tell(string nodeId, int recalled = 0) => grains.GetGrain<INodeGrain>(nodeId).LevelAsync(SubnetId, document.State.Level, recalled).Ignore();
 

@@ -29,9 +29,7 @@ internal static class PoolGrowth
         if (prefixes && missing > 0)
         {
             // The prefixes that could be had count in full; free single addresses that are there already count too.
-            var held = PoolPlanner.Count(node, prefixes);
-            held = held with { Total = held.Total + held.OtherFree, Free = held.Free + held.OtherFree, Waiting = node.WaitingPods };
-            var stillMissing = PoolNeed.Of(target, held, prefixes, node.Slots).Missing - (need.Short - (missing * size));
+            var stillMissing = PoolPlanner.MissingOfEither(node, target, prefixes) - (need.Short - (missing * size));
             stillMissing = Draw(left, stillMissing, prefixes: false, fills, actions);
             Add(node, left, stillMissing, prefixes: false, fills, actions);
         }

@@ -60,6 +60,14 @@ public static class PoolPlanner
         return counts.Total >= node.MaxPods && counts.Waiting == 0 ? need with { Short = 0, Missing = 0 } : need;
     }
 
+    /// <summary>Addresses that are missing when what is free of the other kind counts in full, too.</summary>
+    public static int MissingOfEither(NodeState node, PoolTarget target, bool prefixes)
+    {
+        var held = Count(node, prefixes);
+        held = held with { Total = held.Total + held.OtherFree, Free = held.Free + held.OtherFree, Waiting = node.WaitingPods };
+        return PoolNeed.Of(target, held, prefixes, node.Slots).Missing;
+    }
+
     /// <summary>What the node holds of the kind that it draws. Pods that wait take what is free of the other kind first.</summary>
     public static PoolCounts Count(NodeState node, bool prefixes)
     {

@@ -29,15 +29,8 @@ public static class PoolThrift
     {
         var prefixes = PoolPlanner.DrawsPrefixes(node, policy);
         var target = policy.Target(prefixes);
-        return PoolPlanner.Need(node, target, prefixes).Short == 0 ? 0 : Math.Max(0, Missing(target) - Missing(Drawn(node, policy)));
-
-        // What is free of the other kind counts, too: it would be drawn where no /28 is whole.
-        int Missing(PoolTarget wanted)
-        {
-            var held = PoolPlanner.Count(node, prefixes);
-            held = held with { Total = held.Total + held.OtherFree, Free = held.Free + held.OtherFree, Waiting = node.WaitingPods };
-            return PoolNeed.Of(wanted, held, prefixes, node.Slots).Missing;
-        }
+        return PoolPlanner.Need(node, target, prefixes).Short == 0 ? 0
+            : Math.Max(0, PoolPlanner.MissingOfEither(node, target, prefixes) - PoolPlanner.MissingOfEither(node, Drawn(node, policy), prefixes)); // The other kind would be drawn where no /28 is whole.
     }
 
     /// <summary>Addresses beyond what pods need, of those that are free and have rested on interfaces in this subnet: what it gives if it is asked.</summary>
