@@ -13,6 +13,8 @@ internal static class Repository
 
     public static string DynamoDbMovePolicy { get; } = Path.Combine(Root, "docs", "iam", "dynamodb-move.json");
 
+    public static string DynamoDbEdgePolicy { get; } = Path.Combine(Root, "docs", "iam", "dynamodb-edge.json");
+
     /// <summary>A copy of a policy without one statement; the caller deletes it.</summary>
     public static string PolicyWithout(string path, string sid)
     {

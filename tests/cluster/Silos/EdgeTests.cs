@@ -77,6 +77,9 @@ public sealed class EdgeTests(DynamoDbLocal dynamo)
         await HintedAsync(fleet);
         await fleet.Books.RowsAgreeAsync(fleet.Nodes, Cancellation);
         Assert.Empty(fleet.Register.Wrong);
+        var way = fleet.Store.EdgeWay;
+        Assert.Empty(way.Refusals);
+        Assert.Equal(way.Policy!.Grants.Order(), way.Policy.Used.Order()); // docs/iam/dynamodb-edge.json grants what it does, and nothing else.
 
         await GracefulTests.LeaveAsync(dynamo, fleet, Edge);
     }

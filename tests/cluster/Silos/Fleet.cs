@@ -63,6 +63,11 @@ internal sealed class Fleet : IAsyncDisposable
             ["Storage__ServiceUrl"] = way.Url,
         }.Concat(settings ?? new Dictionary<string, string>()));
         own?.Invoke(silos);
+        if (hasEdge)
+        {
+            silos.Own[silosCount + 1] = new() { ["Storage__ServiceUrl"] = store.EdgeWay.Url };
+        }
+
         string[] ids = [.. Enumerable.Range(1, nodes).Select(number => $"i-{number:x17}")];
         Ec2Process ec2;
         try

@@ -84,6 +84,9 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     /// <summary>For `ipam export` and `import`.</summary>
     public DynamoDbProxy MovingWay => field ??= OpenWay(Repository.DynamoDbMovePolicy);
 
+    /// <summary>For edges.</summary>
+    public DynamoDbProxy EdgeWay => field ??= OpenWay(Repository.DynamoDbEdgePolicy);
+
     /// <summary>Another one, so that one client meets faults and others do not.</summary>
     public DynamoDbProxy OpenWay(string? policy = null)
     {
