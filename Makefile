@@ -30,7 +30,7 @@ cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
 fleet := tests/fleet/bin/Release/net10.0/AwsVpcCni.Tests.Fleet
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-fleet check clean
+.PHONY: help setup build publish test test-unit chart-lint simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-fleet check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,12 +44,17 @@ publish: setup $(plugin) $(executor) $(silo) $(emulator) ## Build the programs a
 
 test: build publish ## All tests; ends with "N passed, N failed".
 	@scripts/setup.sh dynamodb
-	@scripts/test.sh unit cluster simulation wiring end-to-end
+	@scripts/test.sh unit chart cluster simulation wiring end-to-end
 
 test-unit: ## The tests that need neither root nor another program; seconds.
 	@scripts/setup.sh sdk
 	@scripts/build.sh tests/unit/AwsVpcCni.Tests.Unit.csproj
 	@scripts/test.sh unit
+
+chart-lint: ## The Helm chart: linted, rendered by Helm 3 and 4 (fetched by npm), its manifests against Kubernetes' types.
+	@scripts/setup.sh sdk
+	@scripts/build.sh tests/chart/AwsVpcCni.Tests.Chart.csproj
+	@scripts/test.sh chart
 
 simulate: $(built-sim) ## The real grains and leases in virtual time, with faults: SEEDS=n of them from FIRST=n on, or SEED=n with its trace.
 	@$(simulation) $(if $(SEED),seed $(SEED),seeds $(or $(SEEDS),1000) $(or $(FIRST),1))

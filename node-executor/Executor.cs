@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Cni;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Linux;
 using AwsVpcCni.NodeExecutor.Metrics;
 using AwsVpcCni.NodeExecutor.Netlink;
 using AwsVpcCni.NodeExecutor.Status;
@@ -31,6 +32,7 @@ internal static partial class Executor
         ExecutorSettings settings, string instanceId, INodeApi api, TimeProvider time, ILogger log, CancellationToken stop)
     {
         using var ours = LockState(settings.StateDirectory);
+        Sysctl.Folder = settings.ProcSys;
         var notForgotten = new Repeated(time);
         using var wirer = new Wirer(settings.Host.VethPrefix, why =>
         {

@@ -41,6 +41,9 @@ internal sealed record ExecutorSettings
 
     internal required HostNetworkSettings Host { get; init; }
 
+    /// <summary>Where the kernel's switches can be written.</summary>
+    internal required string ProcSys { get; init; }
+
     internal LogLevel LogLevel { get; init; }
 
     /// <summary>Where Prometheus finds metrics; null: nowhere.</summary>
@@ -111,6 +114,7 @@ internal sealed record ExecutorSettings
             PluginDirectory = plugins,
             Chained = ChainedPlugins.Read(chained, plugins, errors),
             Imds = Address(Text("IMDS", file.Imds) ?? "http://169.254.169.254", "IMDS", errors),
+            ProcSys = Text("PROC_SYS", file.ProcSys) ?? "/proc/sys",
             Host = HostNetworkSettings.Read(environment, file, errors),
             LogLevel = level,
             Metrics = areMetricsOff ? null : metrics,
@@ -178,6 +182,8 @@ internal sealed record ExecutorSettingsFile
     public string[]? Chained { get; init; }
 
     public string? Imds { get; init; }
+
+    public string? ProcSys { get; init; }
 
     public int? EniMtu { get; init; }
 

@@ -27,9 +27,15 @@ try
         return 0;
     }
 
+    if (args is ["install", var plugin, var target])
+    {
+        PluginInstall.Run(plugin, target);
+        return 0;
+    }
+
     if (args.Length > 0)
     {
-        throw new ExecutorStoppedException($"'{string.Join(' ', args)}' is not known. Without words it serves the node; 'status' shows how it stands with the one that runs, 'status --json' the same for programs.");
+        throw new ExecutorStoppedException($"'{string.Join(' ', args)}' is not known. Without words it serves the node; 'status' shows how it stands with the one that runs, 'status --json' the same for programs; 'install FILE TARGET' puts the plugin where the runtime looks.");
     }
 
     var settings = ExecutorSettings.Read(Environment.GetEnvironmentVariable);

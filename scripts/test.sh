@@ -9,6 +9,7 @@ patience=2700 # Seconds that a project may take.
 
 declare -A programs=(
     [unit]=AwsVpcCni.Tests.Unit
+    [chart]=AwsVpcCni.Tests.Chart
     [cluster]=AwsVpcCni.Tests.Cluster
     [simulation]=AwsVpcCni.Tests.Simulation
     [wiring]=AwsVpcCni.Tests.Wiring
@@ -30,10 +31,10 @@ for name in "$@"; do
     start=$SECONDS
     echo "== tests/$name"
 
-    # One line a test as it ends, but for the unit tests, which are many and quick; whatever else is said is said.
+    # One line a test as it ends, but for those of unit and chart, which are many and quick; whatever else is said is said.
     # shellcheck disable=SC2086 # FILTER is several words.
     timeout --foreground --kill-after=20 "$patience" "$program" -noLogo -noColor -noAutoReporters -reporter verbose ${FILTER:-} 2>&1 |
-        tee "$log" | awk -v quiet="$([ "$name" = unit ] && echo 1 || echo 0)" '
+        tee "$log" | awk -v quiet="$([[ "$name" = unit || "$name" = chart ]] && echo 1 || echo 0)" '
             / \[STARTING\]/ || /^  (Discover|Starting|Finished)/ || /^=== TEST/ || / Total: [0-9]/ { next }
             / \[FINISHED\]/ && quiet { next }
             { sub(/AwsVpcCni\.Tests\.[A-Za-z]+\./, ""); print; fflush() }' || true

@@ -3,13 +3,16 @@ namespace AwsVpcCni.NodeExecutor.Linux;
 /// <summary>Writes the kernel's switches, in the network namespace of the calling thread.</summary>
 internal static class Sysctl
 {
+    /// <summary>Where the switches are. A container's own /proc/sys is read-only: there it is the host's, mounted elsewhere.</summary>
+    internal static string Folder { get; set; } = "/proc/sys";
+
     /// <summary>Sets one switch; does nothing when this kernel has none of the name (IPv6 may be compiled out).</summary>
     /// <returns>Whether it had another value before.</returns>
     /// <param name="path">Below /proc/sys, with slashes: an interface's name may hold a dot.</param>
     /// <exception cref="IOException">The kernel refuses; the message names the switch.</exception>
     internal static bool SetIfPresent(string path, string value)
     {
-        var file = $"/proc/sys/{path}";
+        var file = $"{Folder}/{path}";
         if (!File.Exists(file))
         {
             return false;
@@ -28,7 +31,7 @@ internal static class Sysctl
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"{path} cannot be set to {value}: {refused.Message} The executor needs a writable /proc/sys.", refused);
+            throw new IOException($"{path} cannot be set to {value}: {refused.Message} The executor needs a writable {Folder}.", refused);
         }
     }
 }

@@ -7,14 +7,16 @@ namespace AwsVpcCni.Tests.Unit.Charts;
 /// <summary>Alerts and dashboards as they are in the chart's folder.</summary>
 internal static partial class ChartFiles
 {
-    private static readonly string Folder = Path.GetFullPath(Path.Combine(Here(), "..", "..", "..", "charts", "aws-vpc-cni-distributed"));
+    private static readonly string Folder = System.IO.Path.GetFullPath(System.IO.Path.Combine(Here(), "..", "..", "..", "charts", "aws-vpc-cni-distributed"));
 
-    public static JsonElement[] Dashboards { get; } = [.. Directory.EnumerateFiles(Path.Combine(Folder, "dashboards"), "*.json").Select(path => JsonDocument.Parse(File.ReadAllText(path)).RootElement)];
+    public static string Path(string name) => System.IO.Path.Combine(Folder, name);
+
+    public static JsonElement[] Dashboards { get; } = [.. Directory.EnumerateFiles(Path("dashboards"), "*.json").Select(path => JsonDocument.Parse(File.ReadAllText(path)).RootElement)];
 
     public static JsonElement[] Panels { get; } = [.. Dashboards.SelectMany(dashboard => dashboard.GetProperty("panels").EnumerateArray())];
 
     /// <summary>PromQL of the alerts.</summary>
-    public static string[] OfAlerts { get; } = [.. AlertExpression().Matches(File.ReadAllText(Path.Combine(Folder, "alerts.yaml"))).Select(match => match.Groups["expr"].Value)];
+    public static string[] OfAlerts { get; } = [.. AlertExpression().Matches(File.ReadAllText(Path("alerts.yaml"))).Select(match => match.Groups["expr"].Value)];
 
     /// <summary>PromQL of the dashboards, the questions behind their variables too.</summary>
     public static string[] OfDashboards { get; } =
@@ -27,5 +29,5 @@ internal static partial class ChartFiles
     [GeneratedRegex(@"^        expr: (>-(?<expr>(\n          .*)+)|(?<expr>.+))$", RegexOptions.Multiline)]
     private static partial Regex AlertExpression();
 
-    private static string Here([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
+    private static string Here([CallerFilePath] string path = "") => System.IO.Path.GetDirectoryName(path)!;
 }

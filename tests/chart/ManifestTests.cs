@@ -1,0 +1,98 @@
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace AwsVpcCni.Tests.Chart;
+
+/// <summary>The stored renderings, one after the other: Kubernetes' types, and what we promise of them. They need no Helm.</summary>
+public sealed class ManifestTests
+{
+    private const string Operator = "monitoring.coreos.com/"; // Prometheus operator's kinds have no types here.
+
+    public static TheoryData<string> Sets => [.. Repository.Sets];
+
+    [Theory]
+    [MemberData(nameof(Sets))]
+    public void No_field_is_unknown_to_Kubernetes_or_of_another_type(string set) =>
+        Assert.All(Read(set).Where(manifest => !Manifests.Kind(manifest).StartsWith(Operator, StringComparison.Ordinal)), manifest => Assert.Null(Manifests.Fault(manifest)));
+
+    [Theory]
+    [InlineData("replicas", "replicaz")]
+    [InlineData("containerPort: 8440", "containerPort: \"8440\"")]
+    [InlineData("value: \"prod\"", "value: true")]
+    [InlineData("runAsNonRoot: true", "runAsNonRoot: \"true\"")]
+    [InlineData("kind: StatefulSet", "kind: StatefullSet")]
+    public void The_check_finds_what_is_wrong(string right, string wrong)
+    {
+        var text = File.ReadAllText(Repository.Rendering("sqlite"));
+        Assert.Contains(right, text, StringComparison.Ordinal);
+        Assert.Contains(Manifests.Read(text.Replace(right, wrong, StringComparison.Ordinal)), manifest => Manifests.Fault(manifest) is not null);
+    }
+
+    [Theory]
+    [MemberData(nameof(Sets))]
+    public void Workloads_select_their_own_pods_and_mount_what_they_have(string set) => Assert.All(Pods(set), pod =>
+    {
+        if (pod.Owner["spec"]!["selector"]?["matchLabels"] is JsonObject selector)
+        {
+            Assert.All(selector, label => Assert.Equal(label.Value!.ToString(), pod.Labels[label.Key]!.ToString()));
+        }
+
+        var volumes = Names(pod.Spec["volumes"]).Concat(Names(pod.Owner["spec"]!["volumeClaimTemplates"], claim => claim["metadata"]!)).ToArray();
+        Assert.Equal(volumes.Distinct(), volumes);
+        var mounted = Containers(pod.Spec).SelectMany(container => Names(container["volumeMounts"])).Distinct();
+        Assert.Equal(volumes.Order(), mounted.Order());
+        Assert.All(Containers(pod.Spec), container =>
+        {
+            var variables = Names(container["env"]).ToArray();
+            Assert.Equal(variables.Distinct(), variables);
+        });
+    });
+
+    [Theory]
+    [MemberData(nameof(Sets))]
+    public void Nothing_has_more_rights_than_it_needs(string set) => Assert.All(Pods(set).SelectMany(pod => Containers(pod.Spec).Select(container => (pod.Spec, Container: container))), one =>
+    {
+        var rights = one.Container["securityContext"]!;
+        Assert.True(rights["readOnlyRootFilesystem"]!.GetValue<bool>());
+        Assert.NotNull(one.Container["resources"]!["limits"] ?? one.Container["resources"]!["requests"]);
+        if (rights["privileged"] is not null)
+        {
+            Assert.Equal(("everything-set", "executor"), (set, one.Container["name"]!.ToString())); // executor.privileged is set there.
+            return;
+        }
+
+        Assert.False(rights["allowPrivilegeEscalation"]!.GetValue<bool>());
+        Assert.Equal("ALL", Assert.Single(rights["capabilities"]!["drop"]!.AsArray())!.ToString());
+        Assert.Equal("RuntimeDefault", (rights["seccompProfile"] ?? one.Spec["securityContext"]!["seccompProfile"])!["type"]!.ToString());
+        var added = rights["capabilities"]!["add"]?.AsArray().Select(capability => capability!.ToString()) ?? [];
+        if (one.Container["name"]!.ToString() is "executor" or "install")
+        {
+            Assert.Equal(one.Container["name"]!.ToString() == "executor" ? ["NET_ADMIN", "SYS_ADMIN"] : [], added);
+        }
+        else
+        {
+            Assert.Empty(added);
+            Assert.True(one.Spec["securityContext"]!["runAsNonRoot"]!.GetValue<bool>());
+        }
+    });
+
+    [Theory]
+    [MemberData(nameof(Sets))]
+    public void Roles_have_no_wildcard_no_secret_and_change_only_events(string set) => Assert.All(
+        Read(set).Where(manifest => manifest["rules"] is not null).SelectMany(manifest => manifest["rules"]!.AsArray()), rule =>
+        {
+            string[] Of(string list) => [.. rule![list]!.AsArray().Select(item => item!.ToString())];
+            Assert.DoesNotContain("*", Of("apiGroups").Concat(Of("resources")).Concat(Of("verbs")));
+            Assert.DoesNotContain("secrets", Of("resources"));
+            Assert.True(Of("verbs").All(verb => verb is "get" or "list" or "watch") || Of("resources").All(resource => resource is "events" or "tokenreviews" or "subjectaccessreviews"), rule!.ToJsonString());
+        });
+
+    private static JsonObject[] Read(string set) => Manifests.Read(File.ReadAllText(Repository.Rendering(set)));
+
+    private static IEnumerable<(JsonObject Owner, JsonNode Labels, JsonNode Spec)> Pods(string set) => Read(set).Where(manifest => manifest["kind"]!.ToString() is "Pod" or "DaemonSet" or "Deployment" or "StatefulSet")
+        .Select(manifest => manifest["spec"]!["template"] is { } template ? (manifest, template["metadata"]!["labels"]!, template["spec"]!) : (manifest, manifest["metadata"]!["labels"]!, manifest["spec"]!));
+
+    private static IEnumerable<JsonNode> Containers(JsonNode spec) => (spec["initContainers"]?.AsArray() ?? []).Concat(spec["containers"]!.AsArray()).Select(container => container!);
+
+    private static IEnumerable<string> Names(JsonNode? list, Func<JsonNode, JsonNode>? of = null) => (list?.AsArray() ?? []).Select(item => (of is null ? item! : of(item!))["name"]!.ToString());
+}
