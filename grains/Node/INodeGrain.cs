@@ -30,6 +30,10 @@ public interface INodeGrain : IGrainWithStringKey
     [OneWay]
     Task DescribedAsync(InstanceView view);
 
+    /// <summary>The tags of these subnets say something else than before; those of other zones are passed over. A hint: a look shows it too.</summary>
+    [OneWay]
+    Task RetaggedAsync(ImmutableArray<Ec2Subnet> subnets);
+
     /// <summary>EC2 could not be read, so no view will come for now. A hint, for people: a pod may wait for it.</summary>
     [OneWay]
     Task NotDescribedAsync(Reason why);
@@ -77,7 +81,7 @@ public sealed record WaitingPod(
 /// <param name="Instance">Null when EC2 shows no such instance.</param>
 /// <param name="Limits">Of its type; null when there is no instance.</param>
 /// <param name="Interfaces">Those attached to it.</param>
-/// <param name="Subnets">Those that the interfaces are in, whoever made them, and those that the node's policy lists.</param>
+/// <param name="Subnets">Those that the interfaces are in, whoever made them, those that the node's policy lists, and those of its zone whose tags say something.</param>
 /// <param name="StartedChange">The node's change number when the look began; 0 when the looker did not ask for it.</param>
 /// <param name="LimitsNote">Why the limits are careful guesses; null when they are EC2's.</param>
 [GenerateSerializer, Immutable]

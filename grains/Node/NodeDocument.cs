@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Storage;
 
 namespace AwsVpcCni.Grains.Node;
@@ -41,8 +42,11 @@ public sealed record NodeDocument : DocumentPart
     /// <summary>Whether its type takes prefixes; null in a document of before they were drawn.</summary>
     public bool? TakesPrefixes { get; init; }
 
-    /// <summary>Other subnets of its zone: those that its policy has listed, and those of its interfaces, also of those on their way. Which of
-    /// them new interfaces may be in, the policy says.</summary>
+    /// <summary>What the tags of its own subnet say, in which its primary interface is.</summary>
+    public SubnetRole HomeRole { get; init; }
+
+    /// <summary>Other subnets of its zone: those whose tags say something, those that its policy has listed, and those of its interfaces, also of those on their
+    /// way. Which of them new interfaces may be in, <see cref="SubnetChoice"/> says.</summary>
     public ImmutableArray<SiblingSubnet> Siblings { get; init; } = [];
 
     /// <summary>Device indexes of interfaces that are attached and not ours.</summary>
@@ -70,6 +74,13 @@ public sealed record NodeDocument : DocumentPart
 
     /// <summary>Whether an interface of ours has the block, a part of it, or one that it is a part of.</summary>
     public bool Holds(Block block) => Interfaces.Any(eni => eni.Blocks.Any(held => held.Block.Contains(block.First) || block.Contains(held.Block.First)));
+
+    /// <summary>The subnet of the primary interface; null before the first look.</summary>
+    [JsonIgnore]
+    public string? Home => Interfaces.FirstOrDefault(eni => eni.DeviceIndex == 0)?.SubnetId;
+
+    /// <summary>What the subnet's tags say, as far as this node knows.</summary>
+    public SubnetRole RoleOf(string subnetId) => subnetId == Home ? HomeRole : Siblings.FirstOrDefault(one => one.SubnetId == subnetId)?.Role ?? SubnetRole.Unmarked;
 
     /// <summary>What an interface can hold besides its own address: addresses and prefixes alike.</summary>
     [JsonIgnore]
@@ -171,7 +182,8 @@ public sealed record LearnedLimit(string EniId, int Most, DateTimeOffset At, Tim
 }
 
 /// <summary>A subnet beside the node's own.</summary>
-public sealed record SiblingSubnet(string SubnetId, Cidr Cidr) : DocumentPart;
+/// <param name="Role">What its tags say.</param>
+public sealed record SiblingSubnet(string SubnetId, Cidr Cidr, SubnetRole Role = SubnetRole.Unmarked) : DocumentPart;
 
 /// <summary>What EC2 gave to an interface in one piece, and what is in the executor's lease.</summary>
 /// <param name="Block">Which.</param>

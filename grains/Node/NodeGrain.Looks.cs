@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
@@ -149,7 +150,7 @@ public sealed partial class NodeGrain
         var next = _doc with
         {
             InstanceType = instance.InstanceType, Zone = instance.Zone, AddressesPerInterface = limits.AddressesPerInterface, MaxInterfaces = limits.MaxInterfaces,
-            TakesPrefixes = limits.TakesPrefixes, LimitsNote = view.LimitsNote, Siblings = SiblingsIn(view, interfaces),
+            TakesPrefixes = limits.TakesPrefixes, LimitsNote = view.LimitsNote, Siblings = SiblingsIn(view, interfaces), HomeRole = HomeRoleIn(view, interfaces),
             ForeignDevices = [.. view.Interfaces.Where(eni => eni.Attachment is { NetworkCard: 0 } && !interfaces.Any(ours => ours.EniId == eni.EniId)).Select(eni => eni.Attachment!.DeviceIndex)],
             Interfaces = interfaces, LeaseVersion = _doc.LeaseVersion + 1,
         };
@@ -238,9 +239,15 @@ public sealed partial class NodeGrain
     /// <summary>Whether this node has made it, and nobody has told us since that it is theirs.</summary>
     private bool IsMade(Ec2Interface eni) => IsOurs(eni) && eni.Tags.GetValueOrDefault(IntentTag)?.StartsWith(InstanceId + "/", StringComparison.Ordinal) == true;
 
-    private static ImmutableArray<SiblingSubnet> SiblingsIn(InstanceView view, IEnumerable<EniDocument> interfaces) =>
-        [.. view.Subnets.Where(subnet => !interfaces.Any(eni => eni.DeviceIndex == 0 && eni.SubnetId == subnet.SubnetId) && subnet.Zone == view.Instance?.Zone)
-            .Select(subnet => new SiblingSubnet(subnet.SubnetId, subnet.Cidr))];
+    private static bool IsHome(Ec2Subnet subnet, IEnumerable<EniDocument> interfaces) => interfaces.Any(eni => eni.DeviceIndex == 0 && eni.SubnetId == subnet.SubnetId);
+
+    private ImmutableArray<SiblingSubnet> SiblingsIn(InstanceView view, IEnumerable<EniDocument> interfaces) =>
+        [.. view.Subnets.Where(subnet => !IsHome(subnet, interfaces) && subnet.Zone == view.Instance?.Zone)
+            .Select(subnet => new SiblingSubnet(subnet.SubnetId, subnet.Cidr, RoleOf(subnet)))];
+
+    private SubnetRole HomeRoleIn(InstanceView view, IEnumerable<EniDocument> interfaces) => view.Subnets.Where(subnet => IsHome(subnet, interfaces)).Select(RoleOf).FirstOrDefault();
+
+    private SubnetRole RoleOf(Ec2Subnet subnet) => SubnetRoles.Of(subnet.Tags, settings.ClusterName);
 
     /// <summary>What EC2 shows of our interfaces against the document: draws that came late, and what someone else took or put back.</summary>
     private async Task CompareAsync(InstanceView view)
@@ -291,14 +298,15 @@ public sealed partial class NodeGrain
     }
 
     /// <summary>What is not ours and may change: where else the node may get interfaces, and the places that others have taken on it.</summary>
-    private static NodeDocument WithNeighbours(NodeDocument document, InstanceView view)
+    private NodeDocument WithNeighbours(NodeDocument document, InstanceView view)
     {
         var listed = SiblingsIn(view, document.Interfaces);
-        ImmutableArray<SiblingSubnet> siblings = [.. listed, .. document.Siblings.Where(one => !listed.Contains(one) && document.Intents.Any(intent => intent.SubnetId == one.SubnetId))];
+        ImmutableArray<SiblingSubnet> siblings = [.. listed, .. document.Siblings.Where(one => !listed.Any(other => other.SubnetId == one.SubnetId) && document.Intents.Any(intent => intent.SubnetId == one.SubnetId))];
         var foreign = ForeignIn(view, document);
         return document with
         {
             Siblings = siblings.SequenceEqual(document.Siblings) ? document.Siblings : siblings,
+            HomeRole = HomeRoleIn(view, document.Interfaces),
             ForeignDevices = foreign.SequenceEqual(document.ForeignDevices) ? document.ForeignDevices : foreign,
         };
     }

@@ -34,7 +34,7 @@ public sealed partial class NodeGrain
         var refused = request.Refused.Select(refusal => refusal.Address).ToHashSet();
         var prefixes = Policy.Prefixes && TakesPrefixes;
         var free = from eni in _stored.Interfaces
-                   where _report is null || _report.InterfacesSetUp.Contains(eni.EniId)
+                   where (_report is null || _report.InterfacesSetUp.Contains(eni.EniId)) && !IsExcluded(eni)
                    from held in eni.Addresses
                    where IsFree(held) && !refused.Contains(held.Address)
                    select new FreeAddress(held.Address, eni.EniId, _use.Rested(held.Address, now),
@@ -84,10 +84,10 @@ public sealed partial class NodeGrain
         Slots = _doc.Slots,
         TakesPrefixes = TakesPrefixes,
         NewInterfaces = IsAhead(_noNewBefore, now) || NewOnesHang(now) ? 0 : FreeDevices(_doc).Count(),
-        NewIn = [.. _doc.Interfaces.Where(eni => eni.DeviceIndex == 0).Select(eni => eni.SubnetId).Concat(Policy.Subnets.Where(id => _doc.Siblings.Any(one => one.SubnetId == id))).Distinct().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
+        NewIn = [.. NewIn().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
-        MaxPods = CapacityAt(now) + OnTheHostNetwork,
+        MaxPods = CapacityAt(now) + OnTheHostNetwork + _doc.Interfaces.Where(IsExcluded).Sum(eni => OnPods(eni.EniId)),
     };
 
     /// <summary>ADDs that 15 s bring, at the rate of the last minute.</summary>
@@ -166,13 +166,18 @@ public sealed partial class NodeGrain
             return new EniState { EniId = eni.EniId, ForPods = false, Blocks = [.. eni.Blocks.Select(held => StateOf(held.Block, now)).Where(block => block.OnPods > 0).Select(block => block with { Cooling = block.Block.Size - block.OnPods })] };
         }
 
+        if (IsExcluded(eni))
+        {
+            return StateOfExcluded(eni, now);
+        }
+
         var intents = _doc.Intents.Where(intent => intent.EniId == eni.EniId).ToArray();
         var draw = intents.FirstOrDefault(intent => intent.Drawing > 0);
         var returning = intents.Where(intent => intent.Kind == IntentKind.Return).Sum(intent => intent.Names.Length);
         return new EniState
         {
             EniId = eni.EniId,
-            MayGo = eni is { DeviceIndex: not 0, IsPinned: false, IsLost: false } && !intents.Any(intent => intent.Kind == IntentKind.Unknown), // A lost one goes its own way: it may be somebody else's by now.
+            MayGo = MayGo(eni),
             ForPods = eni.DeviceIndex != 0 || !Policy.CustomNetworking,
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
             Room = eni.IsLost || Rests(eni.EniId, now) ? 0 : Math.Max(0, _doc.SlotsOf(eni.EniId, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
@@ -202,6 +207,9 @@ public sealed partial class NodeGrain
         return new BlockState(block, onPods, cooling, isRipe);
     }
 
-    private bool IsFull() => !IsHeld && !_doc.Interfaces.IsEmpty && !_doc.IsBusy && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni =>
+    /// <summary>A lost one goes its own way: it may be somebody else's by now.</summary>
+    private bool MayGo(EniDocument eni) => eni is { DeviceIndex: not 0, IsPinned: false, IsLost: false } && !_doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Kind == IntentKind.Unknown);
+
+    private bool IsFull() => !IsHeld && !_doc.Interfaces.IsEmpty && !_doc.IsBusy && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni => IsExcluded(eni) ? !MayGo(eni) :
         eni.Blocks.Length >= _doc.SlotsOf(eni.EniId, time.GetUtcNow()) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Subnet;
 
 namespace AwsVpcCni.Grains.Node;
@@ -202,13 +203,14 @@ public sealed partial class NodeGrain
         var most = found.Holders.IsDefaultOrEmpty ? "" : $" Most are held by {string.Join(", ", found.Holders.Select(holder => $"{holder.Id} ({holder.Addresses})"))}.";
         var kept = !intent.OfPrefixes && found.Free > (intent.Kind == IntentKind.AddInterface ? 1 : 0)
             ? " It may not have those: they have left it, or are leaving the node, and a late duplicate of their return would take them again." : "";
+        var elsewhere = Elsewhere(intent.SubnetId);
         return found.IsRefused
-            ? new Reason(intent.OfPrefixes ? ReasonCode.SubnetScattered : ReasonCode.SubnetEmpty, $"{intent.SubnetId}: EC2 has said that it has no room, though {found.Free} addresses look free; {target} of {InstanceId} waits.{most} " +
+            ? new Reason(intent.OfPrefixes ? ReasonCode.SubnetScattered : ReasonCode.SubnetEmpty, $"{intent.SubnetId}: EC2 has said that it has no room, though {found.Free} addresses look free; {target} of {InstanceId} waits.{most}{elsewhere} " +
                 "Others may have them whom this account cannot see. Add a subnet or a CIDR.")
             : intent.OfPrefixes && found.Free > 0
-            ? new Reason(ReasonCode.SubnetScattered, $"{intent.SubnetId}: no whole /28 block for {target} of {InstanceId}: {found.FreePrefixes} blocks are whole, {found.Free} single addresses are free, scattered.{most} " +
-                "Single addresses serve pods meanwhile. Add a subnet to Pool:Subnets, or turn prefixes off.")
-            : new Reason(ReasonCode.SubnetEmpty, $"{intent.SubnetId}: {found.Free} free addresses, {intent.Count}{(intent.OfPrefixes ? " prefixes" : "")} wanted for {target} of {InstanceId}.{kept}{most} " +
+            ? new Reason(ReasonCode.SubnetScattered, $"{intent.SubnetId}: no whole /28 block for {target} of {InstanceId}: {found.FreePrefixes} blocks are whole, {found.Free} single addresses are free, scattered.{most}{elsewhere} " +
+                $"Single addresses serve pods meanwhile. Tag a further subnet {SubnetRoles.RoleTag}=1, or turn prefixes off.")
+            : new Reason(ReasonCode.SubnetEmpty, $"{intent.SubnetId}: {found.Free} free addresses, {intent.Count}{(intent.OfPrefixes ? " prefixes" : "")} wanted for {target} of {InstanceId}.{kept}{most}{elsewhere} " +
                 "Add a subnet or a CIDR, or lower the warm targets.");
     }
 

@@ -67,7 +67,7 @@ public sealed partial class NodeGrain
             _kept.Remove(gone);
         }
 
-        foreach (var gone in _rooms.Keys.Except(_doc.Interfaces.Select(eni => eni.SubnetId)).Except(_doc.Intents.Select(intent => intent.SubnetId)).Except(Policy.Subnets).ToArray())
+        foreach (var gone in _rooms.Keys.Except(_doc.Interfaces.Select(eni => eni.SubnetId)).Except(_doc.Intents.Select(intent => intent.SubnetId)).Except(NewIn()).ToArray())
         {
             _rooms.Remove(gone);
             _kept.Remove(ForNew + gone);
@@ -101,6 +101,23 @@ public sealed partial class NodeGrain
 
         var state = State(time.GetUtcNow());
         var plan = PoolPlanner.Plan(state, Policy, waits);
+        if (plan.Any(action => action is PoolAction.AddInterface) && state.NewIn.Length > 1)
+        {
+            await AskWhatIsFreeAsync([.. state.NewIn.Select(subnet => subnet.SubnetId)]);
+            if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty)
+            {
+                return; // Since.
+            }
+
+            state = State(time.GetUtcNow());
+            plan = PoolPlanner.Plan(state, Policy, waits);
+        }
+
+        if (plan.IsEmpty && state.NewInterfaces > 0 && state.NewIn.IsEmpty && !_doc.IsBusy && !PoolPlanner.IsServed(state, Policy))
+        {
+            Trouble(WhyNowhere());
+        }
+
         if (plan.IsEmpty && !_doc.IsBusy && PoolPlanner.IsServed(state, Policy))
         {
             _trouble = null; // It has what it wants.

@@ -170,7 +170,7 @@ public sealed partial class NodeGrain(
     public Task<ImmutableArray<BlockLife>> LivesAsync()
     {
         var now = time.GetUtcNow();
-        return Task.FromResult(NodeLives.Of(_doc, _report?.InterfacesSetUp.ToHashSet(StringComparer.Ordinal) ?? [], PodOn, address => IsRested(address, now)));
+        return Task.FromResult(NodeLives.Of(_doc, _report?.InterfacesSetUp.ToHashSet(StringComparer.Ordinal) ?? [], PodOn, address => IsRested(address, now), IsExcluded));
     }
 
     private AssignReply.Offered Offer(Ip address, AssignRequest request)

@@ -4,7 +4,7 @@ using AwsVpcCni.Core.Contracts;
 
 namespace AwsVpcCni.Grains.Node;
 
-/// <summary>Where an interface stands in its life. It only goes forward, but for <see cref="Lost"/>, which ends when someone attaches it again.</summary>
+/// <summary>Where an interface stands in its life. It only goes forward, but for <see cref="Lost"/>, which ends when someone attaches it again, and <see cref="Excluded"/>, which ends with the tag.</summary>
 public enum InterfaceStage
 {
     /// <summary>CreateNetworkInterface is stored, and not known to have happened.</summary>
@@ -30,6 +30,9 @@ public enum InterfaceStage
 
     /// <summary>Detached; DeleteNetworkInterface is next.</summary>
     Deleting,
+
+    /// <summary>Its subnet is excluded by its tag: the pods on it go on, and no other gets an address of it.</summary>
+    Excluded,
 }
 
 /// <summary>Where an address or prefix stands in its life: drawn, warm, on a pod, cooling, warm again, and in the end asked back and returned.</summary>
@@ -76,10 +79,11 @@ internal static class NodeLives
     /// <param name="setUp">Interfaces that the executor has reported as ready.</param>
     /// <param name="podOn">Whose an address is; null for free.</param>
     /// <param name="isRested">Whether a free address may be used.</param>
-    public static ImmutableArray<BlockLife> Of(NodeDocument document, IReadOnlySet<string> setUp, Func<Ip, PodName?> podOn, Func<Ip, bool> isRested) =>
+    /// <param name="isExcluded">Whether an interface gives pods nothing any more.</param>
+    public static ImmutableArray<BlockLife> Of(NodeDocument document, IReadOnlySet<string> setUp, Func<Ip, PodName?> podOn, Func<Ip, bool> isRested, Func<EniDocument, bool>? isExcluded = null) =>
     [
         .. from eni in document.Interfaces
-           let stage = eni.IsLost ? InterfaceStage.Lost : setUp.Contains(eni.EniId) ? InterfaceStage.Ready : InterfaceStage.SettingUp
+           let stage = eni.IsLost ? InterfaceStage.Lost : isExcluded?.Invoke(eni) == true ? InterfaceStage.Excluded : setUp.Contains(eni.EniId) ? InterfaceStage.Ready : InterfaceStage.SettingUp
            let moving = from intent in document.Intents
                         where intent.EniId == eni.EniId && intent.Kind is not (IntentKind.AddInterface or IntentKind.RemoveInterface)
                         from name in intent.Names

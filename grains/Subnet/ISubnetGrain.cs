@@ -48,6 +48,9 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// <param name="blocks">What its document listed here.</param>
     Task RetiredAsync(string nodeId, long change, ImmutableArray<Block> blocks);
 
+    /// <summary>What could be named now.</summary>
+    Task<SubnetFree> FreeAsync();
+
     /// <summary>The number of the ledger's last change; asked for before a sweep's first page.</summary>
     Task<long> ChangeNumberAsync();
 
@@ -82,6 +85,10 @@ public sealed record Reservation(
     [property: Id(0)] bool Known, [property: Id(1)] ImmutableArray<Block> Names, [property: Id(2)] int Free, [property: Id(3)] int FreePrefixes,
     [property: Id(4)] ImmutableArray<SubnetHolder> Holders, [property: Id(5)] bool IsRefused = false);
 
+/// <summary>What could be named of a subnet: nobody holds it, nor has set it aside. Nothing while EC2 has not been read, or has refused what looks free.</summary>
+[GenerateSerializer, Immutable]
+public sealed record SubnetFree([property: Id(0)] int Addresses, [property: Id(1)] int Prefixes);
+
 /// <summary>Who holds addresses of a subnet.</summary>
 /// <param name="Id">A node's instance id; of others the interface, when it is on no instance.</param>
 [GenerateSerializer, Immutable]
@@ -110,10 +117,12 @@ public readonly record struct UsedAddress([property: Id(0)] Ip Address, [propert
 /// <param name="Withheld">What nodes would draw besides, were there plenty.</param>
 /// <param name="InAnHour">So many more are used or set aside than an hour ago; null while there is no such past. By the most of each half hour.</param>
 /// <param name="InADay">The same of a day.</param>
+/// <param name="Role">What its tags say of pods.</param>
 [GenerateSerializer, Immutable]
 public sealed partial record SubnetSummary(
     [property: Id(0)] string SubnetId, [property: Id(1)] string? Zone, [property: Id(2)] Cidr? Cidr, [property: Id(3)] long Size,
     [property: Id(4)] int Used, [property: Id(5)] int Leased, [property: Id(6)] int OnPods, [property: Id(7)] int Warm,
     [property: Id(8)] int Cooling, [property: Id(9)] int Reserved, [property: Id(10)] int Others, [property: Id(11)] long Free,
     [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt, [property: Id(14)] int FreePrefixes,
-    [property: Id(15)] DryTime? Dry = null, [property: Id(16)] SubnetLevel Level = SubnetLevel.Plenty, [property: Id(17)] int Withheld = 0, [property: Id(18)] int? InAnHour = null, [property: Id(19)] int? InADay = null);
+    [property: Id(15)] DryTime? Dry = null, [property: Id(16)] SubnetLevel Level = SubnetLevel.Plenty, [property: Id(17)] int Withheld = 0, [property: Id(18)] int? InAnHour = null, [property: Id(19)] int? InADay = null,
+    [property: Id(20)] SubnetRole Role = SubnetRole.Unmarked);

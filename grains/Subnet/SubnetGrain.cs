@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Subnets;
+using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Vpc;
@@ -63,7 +64,7 @@ public sealed partial class SubnetGrain(
 
         await RecallAsync(request, names, now);
         var isShort = request.Count == 0 || names.Length < request.Count + (request.WithPrimary ? 1 : 0); // Nothing wanted: it asks what there is.
-        return new Reservation(true, names, Free(taken), AddressNamer.ChoosePrefixes(subnet.Cidr, taken.Contains, int.MaxValue).Length, isShort ? LargestHolders() : [], isRefused);
+        return new Reservation(true, names, Free(taken), WholeBlocks(taken), isShort ? LargestHolders() : [], isRefused);
     }
 
     /// <inheritdoc/>
@@ -204,6 +205,19 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
+    public Task<SubnetFree> FreeAsync()
+    {
+        var (doc, now) = (document.State, time.GetUtcNow());
+        if (doc.Subnet is null || IsLately(_noAddressesSince, now))
+        {
+            return Task.FromResult(new SubnetFree(0, 0));
+        }
+
+        var taken = Taken(doc with { Reservations = Standing(doc) });
+        return Task.FromResult(new SubnetFree(Free(taken), IsLately(_noPrefixesSince, now) ? 0 : WholeBlocks(taken)));
+    }
+
+    /// <inheritdoc/>
     public Task<long> ChangeNumberAsync() => Task.FromResult(document.State.Change);
 
     /// <inheritdoc/>
@@ -225,7 +239,7 @@ public sealed partial class SubnetGrain(
         }
 
         var next = doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Recent = recent };
-        var isNews = doc.Subnet != next.Subnet || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length;
+        var isNews = !IsSame(doc.Subnet, sweep.Subnet) || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length;
         if (isNews)
         {
             await StoreAsync(next);
@@ -238,6 +252,9 @@ public sealed partial class SubnetGrain(
         await LookAtLevelAsync();
         await NoteUseAsync(now, Room(cidr) - Free(Taken(next with { Reservations = Standing(next) })));
     }
+
+    /// <summary>EC2's count of free addresses changes with each draw, and nobody reads it here.</summary>
+    private static bool IsSame(Ec2Subnet? one, Ec2Subnet other) => one is not null && (one.SubnetId, one.VpcId, one.Zone, one.Cidr) == (other.SubnetId, other.VpcId, other.Zone, other.Cidr) && one.Tags.SequenceEqual(other.Tags);
 
     private async Task NoteUseAsync(DateTimeOffset now, int used)
     {
@@ -264,8 +281,9 @@ public sealed partial class SubnetGrain(
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
             doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, free,
             _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt,
-            taken is null ? 0 : AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length, taken is null ? null : ExhaustionForecast.Of(past, used, Room(taken.Subnet)),
-            doc.Level, _shares.Values.Sum(one => one.Share.Withheld), past.ChangeOver(TimeSpan.FromHours(1)), past.ChangeOver(TimeSpan.FromDays(1))));
+            taken is null ? 0 : WholeBlocks(taken), taken is null ? null : ExhaustionForecast.Of(past, used, Room(taken.Subnet)),
+            doc.Level, _shares.Values.Sum(one => one.Share.Withheld), past.ChangeOver(TimeSpan.FromHours(1)), past.ChangeOver(TimeSpan.FromDays(1)),
+            doc.Subnet is { } seen ? SubnetRoles.Of(seen.Tags, settings.ClusterName) : SubnetRole.Unmarked));
     }
 
     /// <summary>Addresses that AWS does not keep.</summary>
@@ -313,6 +331,8 @@ public sealed partial class SubnetGrain(
     private static SubnetMap Taken(SubnetDocument doc) => Used(doc).With(Addresses(doc.Reservations.SelectMany(one => one.Names)));
 
     private static int Free(SubnetMap taken) => Room(taken.Subnet) - taken.Count + AddressNamer.KeptByAws(taken.Subnet).Count(taken.Contains);
+
+    private static int WholeBlocks(SubnetMap taken) => AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length;
 
     private SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool used) => doc with
     {

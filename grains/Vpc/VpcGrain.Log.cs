@@ -24,6 +24,9 @@ public sealed partial class VpcGrain
     [LoggerMessage(EventId = 2308, Level = LogLevel.Warning, Message = "{VpcId}: {EniId} in {SubnetId} is deleted: it was made for {InstanceId}, which is gone, and was attached to nothing.")]
     private partial void LogLeaked(string vpcId, string eniId, string subnetId, string instanceId);
 
+    [LoggerMessage(EventId = 2309, Level = LogLevel.Information, Message = "{VpcId}: the tags of subnets say something else of pods than before: {Subnets}.")]
+    private partial void LogRetagged(string vpcId, string subnets);
+
     [LoggerMessage(EventId = 2304, Level = LogLevel.Warning, Message = "{VpcId}: this activation ends: {Why}")]
     private partial void LogLost(string vpcId, string why);
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
 
@@ -11,7 +12,6 @@ public sealed partial class VpcGrain
 {
     private const int InstancesPerCall = 199; // EC2 takes at most 200 filter values (ec2.md section 4), and the VPC is one.
     private const int TypesPerCall = 100; // EC2's largest page of them.
-    private static readonly TimeSpan SubnetsStayTrue = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan TypesAgain = TimeSpan.FromMinutes(4); // Less than between two looks at a node.
 
     private readonly SortedDictionary<string, InstanceLimits> _types = new(StringComparer.Ordinal);
@@ -19,7 +19,7 @@ public sealed partial class VpcGrain
 
     private async Task LookAsync(CancellationToken cancellation)
     {
-        var isStale = (time.GetUtcNow() - _subnetsAt).Duration() > SubnetsStayTrue; // Duration: a clock that went back must not stop anything.
+        var isStale = (time.GetUtcNow() - _subnetsAt).Duration() > settings.Timing.SweepPeriod; // Their tags say which of them are for pods. Duration: a clock that went back must not stop anything.
         if (isStale && await TryAsync(Work.Looks, () => ReadSubnetsAsync(cancellation), cancellation))
         {
             _ledgerTimer?.Change(TimeSpan.Zero, settings.Timing.WorkPeriod); // The ledgers may have waited for it.
@@ -33,13 +33,31 @@ public sealed partial class VpcGrain
 
     private async Task ReadSubnetsAsync(CancellationToken cancellation)
     {
+        var before = _subnets.ToDictionary(subnet => subnet.SubnetId, RoleOf, StringComparer.Ordinal);
         _subnets = await CallAsync(Ec2Action.DescribeSubnets, CallPriority.NodeStarting, token => ec2.DescribeSubnetsAsync(VpcId, token), cancellation);
         _subnetsAt = time.GetUtcNow();
         if (_subnets.IsEmpty)
         {
             LogNoSubnets(VpcId);
         }
+
+        ImmutableArray<Ec2Subnet> retagged = [.. _subnets.Where(subnet => RoleOf(subnet) != before.GetValueOrDefault(subnet.SubnetId))];
+        if (!retagged.IsEmpty)
+        {
+            LogRetagged(VpcId, string.Join(", ", retagged.Select(subnet => $"{subnet.SubnetId} {RoleOf(subnet)}")));
+            foreach (var instanceId in document.State.Nodes)
+            {
+                grains.GetGrain<INodeGrain>(instanceId).RetaggedAsync(retagged).Ignore();
+            }
+
+            foreach (var subnet in before.Count > 0 ? retagged : []) // At the start the sweep tells all ledgers.
+            {
+                await ReadSubnetAsync(subnet.SubnetId);
+            }
+        }
     }
+
+    private SubnetRole RoleOf(Ec2Subnet subnet) => SubnetRoles.Of(subnet.Tags, settings.ClusterName);
 
     private async Task DescribeAskingAsync(CancellationToken cancellation)
     {
@@ -91,7 +109,8 @@ public sealed partial class VpcGrain
             var mine = interfaces.Where(eni => eni.Attachment?.InstanceId == instanceId).ToImmutableArray();
             var view = new InstanceView(
                 instance, instance is null ? null : LimitsOf(instance.InstanceType) ?? InstanceLimits.Careful(instance.InstanceType), mine,
-                [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId) || settings.PolicyOf(instanceId).Subnets.Contains(subnet.SubnetId))],
+                [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId) || settings.PolicyOf(instanceId).Subnets.Contains(subnet.SubnetId)
+                    || (subnet.Zone == instance?.Zone && RoleOf(subnet) != SubnetRole.Unmarked))],
                 change, instance is null || LimitsOf(instance.InstanceType) is not null ? null : _typesNotDescribed.GetValueOrDefault(instance.InstanceType).Why);
             grains.GetGrain<INodeGrain>(instanceId).DescribedAsync(view).Ignore();
         }

@@ -20,7 +20,7 @@ internal static class SubnetsCommand
             ("SUBNET", subnet => subnet.SubnetId), ("ZONE", subnet => subnet.Zone), ("CIDR", subnet => subnet.Cidr), ("SIZE", subnet => subnet.Size),
             ("USED", subnet => subnet.Used), ("LEASED", subnet => subnet.Leased), ("ON-PODS", subnet => subnet.OnPods), ("WARM", subnet => subnet.Warm),
             ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free), ("WHOLE-/28", subnet => subnet.FreePrefixes),
-            ("LEFT", subnet => subnet.Level.ToString().ToLowerInvariant()), ("HOUR", subnet => Signed(subnet.InAnHour)), ("DAY", subnet => Signed(subnet.InADay)), ("DRY", subnet => Dry(subnet.Dry)), ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
+            ("FOR", subnet => For(subnet.Role)), ("LEFT", subnet => subnet.Level.ToString().ToLowerInvariant()), ("HOUR", subnet => Signed(subnet.InAnHour)), ("DAY", subnet => Signed(subnet.InADay)), ("DRY", subnet => Dry(subnet.Dry)), ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
         foreach (var (subnet, help) in subnets.SelectMany(subnet => subnet.Help.Select(help => (subnet, help))))
         {
             output.WriteLine($"{subnet.SubnetId}: {help.Text}");
@@ -34,6 +34,15 @@ internal static class SubnetsCommand
         { Median: { Ticks: 0 } } => "now",
         { Early: null } => "not within 7 days",
         _ => $"{In(time.Median)} ({In(time.Early)} to {In(time.Late)})",
+    };
+
+    /// <summary>Whose pods it is for, by its tags.</summary>
+    private static string For(SubnetRole role) => role switch
+    {
+        SubnetRole.Unmarked => "its nodes",
+        SubnetRole.Excluded => "no pods",
+        SubnetRole.Marked => "the zone",
+        _ => "other clusters",
     };
 
     private static string? Signed(int? change) => change?.ToString("+0;-0;0", CultureInfo.InvariantCulture);

@@ -40,7 +40,11 @@ public sealed class PoolOptions : IValidatableObject
     /// <summary>Put on each new interface. None. amazon-vpc-cni-k8s: ADDITIONAL_ENI_TAGS.</summary>
     public Dictionary<string, string> AdditionalTags { get; set; } = [];
 
-    /// <summary>Ids of subnets beside the node's own for new interfaces, in order; those of other zones are passed over. None.</summary>
+    /// <summary>Tags of subnets offer them to new interfaces, and exclude what is in them from pods. Default true. amazon-vpc-cni-k8s: ENABLE_SUBNET_DISCOVERY.</summary>
+    public bool Discovers { get; set; } = true;
+
+    /// <summary>Ids of subnets beside the node's own for new interfaces, in order, instead of those that tags offer: where tags cannot be read, as those of another
+    /// account's shared subnets. Those of other zones are passed over. None.</summary>
     public IList<string> Subnets { get; set; } = [];
 
     /// <summary>A freed address is neither used nor returned before. Default 30 s. amazon-vpc-cni-k8s: IP_COOLDOWN_PERIOD.</summary>
@@ -53,7 +57,7 @@ public sealed class PoolOptions : IValidatableObject
     public PoolPolicy ToPolicy() => new()
     {
         WarmEnis = WarmEnis, WarmIps = WarmIps, MinimumIps = MinimumIps, WarmPrefixes = WarmPrefixes, MaxEnis = MaxEnis, Prefixes = Prefixes,
-        ManageUntagged = ManageUntagged, Provisions = Provisions, Thrift = Thrift, Subnets = [.. Subnets], Cooldown = Cooldown,
+        ManageUntagged = ManageUntagged, Provisions = Provisions, Thrift = Thrift, Discovers = Discovers, Subnets = [.. Subnets], Cooldown = Cooldown,
         PreferredRest = PreferredRest ?? (Cooldown > UsualRest ? Cooldown : UsualRest),
         AdditionalTags = AdditionalTags.ToImmutableSortedDictionary(StringComparer.Ordinal),
     };

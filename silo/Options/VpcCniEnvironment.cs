@@ -53,7 +53,7 @@ internal static class VpcCniEnvironment
         new("ENABLE_NFTABLES", new Support.Ignored("It has no effect in amazon-vpc-cni-k8s either.")),
         new("ENABLE_POD_ENI", Unless(False, NotYet)),
         new("ENABLE_PREFIX_DELEGATION", new Support.Taken("Pool:Prefixes")),
-        new("ENABLE_SUBNET_DISCOVERY", new Support.Ignored("List further subnets in Pool__Subnets__0 and so on.")),
+        new("ENABLE_SUBNET_DISCOVERY", new Support.Taken("Pool:Discovers")),
         new("ENABLE_V4_EGRESS", new Support.Ignored("It serves IPv6 clusters only.")),
         new("ENABLE_V6_EGRESS", Unless(False, NotYet)),
         new("ENI_CONFIG_ANNOTATION_DEF", new Support.Ignored("It serves custom networking only.")),
@@ -126,7 +126,7 @@ internal static class VpcCniEnvironment
             case "Pool:AdditionalTags":
                 Tags(reading, name, value);
                 break;
-            case "Pool:Prefixes" or "Pool:ManageUntagged" or "Pool:Provisions":
+            case "Pool:Prefixes" or "Pool:ManageUntagged" or "Pool:Provisions" or "Pool:Discovers":
                 var isTrue = True.Contains(value, StringComparer.Ordinal);
                 if (!isTrue && !False.Contains(value, StringComparer.Ordinal))
                 {

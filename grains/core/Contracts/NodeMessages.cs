@@ -101,6 +101,9 @@ public enum ReasonCode
 
     /// <summary>The policy lets nothing be drawn.</summary>
     NotProvisioned,
+
+    /// <summary>The tags of the zone's subnets leave none for a new interface.</summary>
+    SubnetExcluded,
 }
 
 /// <summary>An ADD: give this sandbox an address.</summary>

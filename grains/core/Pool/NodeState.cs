@@ -41,7 +41,7 @@ public sealed record EniState
     /// <summary>Whether it may be detached and deleted when it is empty: not the primary one, nor a trunk or EFA interface.</summary>
     public bool MayGo { get; init; }
 
-    /// <summary>Whether it gives pods addresses: not the primary one with custom networking, nor a trunk.</summary>
+    /// <summary>Whether it gives pods addresses: not the primary one with custom networking, nor a trunk, nor one in a subnet that is excluded.</summary>
     public bool ForPods { get; init; } = true;
 
     /// <summary>What it holds and keeps.</summary>
@@ -56,7 +56,10 @@ public sealed record EniState
     /// <summary>Whether those on their way are prefixes.</summary>
     public bool DrawingPrefixes { get; init; }
 
-    /// <summary>Blocks that were asked back or are being returned.</summary>
+    /// <summary>Of one whose subnet is excluded: rested blocks that no pod will get. They are in no other figure but <see cref="Leaving"/>.</summary>
+    public ImmutableArray<Block> Excluded { get; init; } = [];
+
+    /// <summary>Blocks that were asked back or are being returned, or will be.</summary>
     public int Leaving { get; init; }
 
     /// <summary>What its subnet has, as far as is known.</summary>

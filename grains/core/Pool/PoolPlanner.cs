@@ -32,6 +32,13 @@ public static class PoolPlanner
             }
         }
 
+        // Once what is to serve instead is there, or cannot be had: without any address the node would not be ready.
+        ImmutableArray<Block> excluded = [.. node.Enis.SelectMany(eni => eni.Excluded)];
+        if (!excluded.IsEmpty && node.Enis.All(eni => eni.Drawing == 0))
+        {
+            return [new PoolAction.GiveUp(excluded)];
+        }
+
         if (PoolThrift.LevelOf(node, policy) != SubnetLevel.Plenty || PoolThrift.IsRecalled(node, policy))
         {
             return PoolThrift.Release(node, policy, prefixes, need);

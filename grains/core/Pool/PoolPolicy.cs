@@ -40,7 +40,10 @@ public sealed record PoolPolicy
     /// <summary>Put on each new interface besides our own tags. amazon-vpc-cni-k8s: ADDITIONAL_ENI_TAGS.</summary>
     public ImmutableSortedDictionary<string, string> AdditionalTags { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
-    /// <summary>Subnets beside the node's own for new interfaces, in order; those of other zones are passed over.</summary>
+    /// <summary>Tags of subnets offer them to new interfaces, and exclude what is in them from pods. amazon-vpc-cni-k8s: ENABLE_SUBNET_DISCOVERY.</summary>
+    public bool Discovers { get; init; } = true;
+
+    /// <summary>Subnets beside the node's own for new interfaces, in order, instead of those that tags offer; those of other zones are passed over.</summary>
     public ImmutableArray<string> Subnets { get; init; } = [];
 
     /// <summary>A freed address is neither used again nor returned before. amazon-vpc-cni-k8s: IP_COOLDOWN_PERIOD.</summary>
@@ -55,7 +58,7 @@ public sealed record PoolPolicy
         (string Name, object? Value)[] said =
         [
             (nameof(WarmEnis), WarmEnis), (nameof(WarmIps), WarmIps), (nameof(MinimumIps), MinimumIps), (nameof(WarmPrefixes), WarmPrefixes), (nameof(MaxEnis), MaxEnis),
-            (nameof(Prefixes), Prefixes ? true : null), (nameof(ManageUntagged), ManageUntagged ? null : false), (nameof(Provisions), Provisions ? null : false), (nameof(Thrift), Thrift ? null : false),
+            (nameof(Prefixes), Prefixes ? true : null), (nameof(ManageUntagged), ManageUntagged ? null : false), (nameof(Provisions), Provisions ? null : false), (nameof(Thrift), Thrift ? null : false), (nameof(Discovers), Discovers ? null : false),
             (nameof(CustomNetworking), CustomNetworking ? true : null),
             (nameof(AdditionalTags), AdditionalTags.IsEmpty ? null : string.Join(',', AdditionalTags.Select(tag => $"{tag.Key}:{tag.Value}"))),
             (nameof(Subnets), Subnets.IsDefaultOrEmpty ? null : string.Join(',', Subnets)), (nameof(Cooldown), Cooldown), (nameof(PreferredRest), PreferredRest),

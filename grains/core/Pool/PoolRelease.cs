@@ -19,9 +19,10 @@ internal static class PoolRelease
         return removals.IsEmpty && need.Short == 0 ? Gather(node, target, prefixes) : removals;
     }
 
-    /// <summary>An interface without anything for pods serves nobody and keeps its own address from others.</summary>
-    public static ImmutableArray<PoolAction> RemoveEmpty(NodeState node, PoolNeed need) => need.Short > 0 ? [] :
-        [.. node.Enis.Where(eni => eni is { MayGo: true, Blocks.IsEmpty: true, Leaving: 0, Drawing: 0 }).Select(eni => new PoolAction.RemoveInterface(eni.EniId))];
+    /// <summary>An interface without anything for pods serves nobody and keeps its own address from others. While the node is short it may serve soon, but for one that
+    /// gives pods nothing: its place can be another's.</summary>
+    public static ImmutableArray<PoolAction> RemoveEmpty(NodeState node, PoolNeed need) =>
+        [.. node.Enis.Where(eni => (need.Short == 0 || !eni.ForPods) && eni is { MayGo: true, Blocks.IsEmpty: true, Leaving: 0, Drawing: 0 }).Select(eni => new PoolAction.RemoveInterface(eni.EniId))];
 
     /// <summary>Free blocks of the kind that is not drawn any more. While the node is short they serve as warm ones; but where only their
     /// slots keep a prefix out, one prefix is worth more.</summary>

@@ -46,7 +46,7 @@ public sealed record SubnetHelp(SubnetHelpCode Code, int Addresses, string Text)
             isLow && others > 0 ? new(SubnetHelpCode.FreeOthers, others, $"{others} addresses are on interfaces of others: load balancers, endpoints, instances without our executor. EC2's list of the subnet's interfaces names them.") : null,
             isLow && reserved > 0 ? new(SubnetHelpCode.AwaitReservations, reserved, $"{reserved} addresses are set aside for draws under way; what is given up is free again within an hour.") : null,
             freeBlocks == 0 && free >= Addressing.Block.PrefixSize ? new(SubnetHelpCode.WholeBlocks, 0, $"{free} addresses are free, and no whole /28: nodes with prefixes draw single addresses meanwhile. A further subnet, or one with a CIDR reservation for prefixes, has whole ones.") : null,
-            isLow ? new(SubnetHelpCode.FurtherSubnet, 0, "A further subnet of the zone in the policy (subnets), or a further CIDR of the VPC for one.") : null,
+            isLow ? new(SubnetHelpCode.FurtherSubnet, 0, $"A further subnet of the zone, tagged {SubnetRoles.RoleTag}=1; or a further CIDR of the VPC for one.") : null,
         ];
         return [.. found.OfType<SubnetHelp>().OrderByDescending(one => one.Addresses)]; // Stable: those that cannot be told stay in the order above.
     }

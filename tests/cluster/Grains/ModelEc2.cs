@@ -101,7 +101,7 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
 
     public Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation) =>
         Call("DescribeSubnets", () => (ImmutableArray<Ec2Subnet>)[.. vpc.Subnets.Select(one =>
-            new Ec2Subnet(one.Id, vpc.Id, one.Zone, Cidr.Parse(one.Cidr.ToString()), one.AvailableIpAddressCount, ImmutableSortedDictionary<string, string>.Empty))]);
+            new Ec2Subnet(one.Id, vpc.Id, one.Zone, Cidr.Parse(one.Cidr.ToString()), one.AvailableIpAddressCount, one.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal)))]);
 
     public Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation) =>
         Call($"DescribeInstanceTypes {string.Join(',', instanceTypes)}", () => (ImmutableArray<InstanceLimits>)[.. vpc.Instances.Select(one => one.Type).DistinctBy(type => type.Type)

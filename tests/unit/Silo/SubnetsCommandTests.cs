@@ -29,7 +29,7 @@ public sealed class SubnetsCommandTests
         SubnetsCommand.Show([full, full with { SubnetId = "subnet-2", Free = 5 }, full with { SubnetId = "subnet-3", Cidr = null }], output);
         var lines = output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
-        Assert.Equal(["subnet-1: 7 addresses are kept ready on nodes: lower the policy's targets (warmIps, minimumIps, warmEnis, warmPrefixes).", "subnet-1: A further subnet of the zone in the policy (subnets), or a further CIDR of the VPC for one."], lines[4..]);
+        Assert.Equal(["subnet-1: 7 addresses are kept ready on nodes: lower the policy's targets (warmIps, minimumIps, warmEnis, warmPrefixes).", "subnet-1: A further subnet of the zone, tagged kubernetes.io/role/cni=1; or a further CIDR of the VPC for one."], lines[4..]);
     }
 
     private static TimeSpan? Hours(double? hours) => hours is { } some ? TimeSpan.FromHours(some) : null;

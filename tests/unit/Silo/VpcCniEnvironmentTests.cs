@@ -28,9 +28,10 @@ public sealed class VpcCniEnvironmentTests
     [Fact]
     public void The_other_variables_are_taken_over()
     {
-        var policy = Policy("MAX_ENI=2 ENABLE_PREFIX_DELEGATION=true IP_COOLDOWN_PERIOD=10 MANAGE_UNTAGGED_ENI=f DISABLE_NETWORK_RESOURCE_PROVISIONING=1 ADDITIONAL_ENI_TAGS={\"team\":\"net\",\"node.k8s.amazonaws.com/x\":\"y\"}");
+        var policy = Policy("MAX_ENI=2 ENABLE_PREFIX_DELEGATION=true IP_COOLDOWN_PERIOD=10 MANAGE_UNTAGGED_ENI=f ENABLE_SUBNET_DISCOVERY=0 DISABLE_NETWORK_RESOURCE_PROVISIONING=1 ADDITIONAL_ENI_TAGS={\"team\":\"net\",\"node.k8s.amazonaws.com/x\":\"y\"}");
 
-        Assert.Equal((2, true, TimeSpan.FromSeconds(10), false, false), (policy.MaxEnis, policy.Prefixes, policy.Cooldown, policy.ManageUntagged, policy.Provisions));
+        Assert.Equal((2, true, TimeSpan.FromSeconds(10), false, false, false), (policy.MaxEnis, policy.Prefixes, policy.Cooldown, policy.ManageUntagged, policy.Discovers, policy.Provisions));
+        Assert.True(Policy("MAX_ENI=2").Discovers);
         Assert.Equal([KeyValuePair.Create("team", "net")], policy.AdditionalTags);
         Assert.Null(Policy("MAX_ENI=-1").MaxEnis);
     }
@@ -65,7 +66,7 @@ public sealed class VpcCniEnvironmentTests
 
         Assert.Empty(Errors(Manifest));
         var warnings = VpcCniEnvironment.Read(Configuration(Manifest)).Warnings;
-        Assert.Equal(4, warnings.Count);
+        Assert.Equal(3, warnings.Count);
         Assert.Contains("AWS_VPC_ENI_MTU=9001 has no effect on the silo. It is a setting of the nodes: set it for the node executor.", warnings);
     }
 

@@ -259,6 +259,34 @@ public sealed class PoolPlannerTests
         Assert.Empty(PoolPlanner.Plan(node with { WaitingPods = 1 }, policy));
     }
 
+    [Fact]
+    public void What_is_free_in_an_excluded_subnet_is_given_up_once_its_successors_are_there_or_cannot_be_had()
+    {
+        var excluded = new EniState { EniId = "eni-0", ForPods = false, Blocks = [new BlockState(At(1), 1, 0, false)], Excluded = [At(2), At(3)], Leaving = 2 };
+        var node = new NodeState { Slots = 9, Enis = [excluded], NewInterfaces = 1, NewIn = [new("subnet-1")] };
+        var policy = new PoolPolicy { WarmIps = 4 };
+
+        Assert.Equal([new PoolAction.AddInterface("subnet-1", 4, false)], PoolPlanner.Plan(node, policy));
+        var coming = node with { Enis = [excluded, new EniState { EniId = "", Drawing = 4 }], NewInterfaces = 0 };
+        Assert.Empty(PoolPlanner.Plan(coming, policy));
+        AssertGivenUp(node with { Enis = [excluded, new EniState { EniId = "eni-1", Blocks = [.. Enumerable.Range(16, 4).Select(last => new BlockState(At(last), 0, 0, true))] }] });
+        AssertGivenUp(node with { NewIn = [] });
+        AssertGivenUp(node with { NewIn = [], WaitingPods = 3 });
+
+        void AssertGivenUp(NodeState state) => Assert.Equal([At(2), At(3)], Assert.IsType<PoolAction.GiveUp>(Assert.Single(PoolPlanner.Plan(state, policy))).Blocks);
+    }
+
+    [Fact]
+    public void An_empty_interface_of_an_excluded_subnet_makes_way_for_another_though_the_node_is_short()
+    {
+        var full = new EniState { EniId = "eni-0", Blocks = [.. Enumerable.Range(1, 9).Select(last => new BlockState(At(last), 1, 0, false))] };
+        var excluded = new EniState { EniId = "eni-1", MayGo = true, ForPods = false };
+        var node = new NodeState { Slots = 9, Enis = [full, excluded], NewIn = [new("subnet-1")], WaitingPods = 2 };
+
+        Assert.Equal([new PoolAction.RemoveInterface("eni-1")], PoolPlanner.Plan(node, new PoolPolicy()));
+        Assert.Empty(PoolPlanner.Plan(node with { Enis = [full, excluded with { Leaving = 1 }] }, new PoolPolicy())); // It is not empty yet.
+    }
+
     private static Block At(int last) => new(new Ip((UInt128)last, false));
 
     private static int? OrNull(int value) => value == Unset ? null : value;

@@ -70,6 +70,10 @@ public sealed class NodeLivesTests
         Assert.Equal((expected, (Block?)null, (BlockStage?)null), (life.Interface, life.Block, life.Stage));
     }
 
+    [Fact]
+    public void An_interface_whose_subnet_is_excluded() => Assert.Equal(InterfaceStage.Excluded,
+        Assert.Single(NodeLives.Of(new NodeDocument { Interfaces = [Eni] }, new HashSet<string> { "eni-1" }, _ => null, _ => true, eni => eni.SubnetId == "subnet-a")).Interface);
+
     private static EniDocument Eni => new()
     {
         EniId = "eni-1", Mac = "02:00:00:00:00:01", DeviceIndex = 0, NetworkCard = 0, SubnetId = "subnet-a", SubnetCidr = Cidr.Parse("10.0.0.0/24"), PrimaryAddress = Ip.Parse("10.0.0.4"),
