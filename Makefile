@@ -30,7 +30,7 @@ cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
 fleet := tests/fleet/bin/Release/net10.0/AwsVpcCni.Tests.Fleet
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit chart-lint simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-fleet check clean
+.PHONY: help setup build publish test test-unit chart-lint images simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-fleet check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,6 +41,9 @@ setup: ## Install what is missing (Debian packages), or name it.
 build: setup $(built) ## Build all projects.
 
 publish: setup $(plugin) $(executor) $(silo) $(emulator) ## Build the programs as they are shipped, into artifacts/.
+
+images: setup $(plugin) $(executor) $(silo) ## Images of silo and executor, as OCI archives in artifacts/images: TAG=..., REGISTRY=...; no engine and no registry.
+	@scripts/images.sh
 
 test: build publish ## All tests; ends with "N passed, N failed".
 	@scripts/setup.sh dynamodb

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using AwsVpcCni.Tests.EndToEnd.Containerd;
 using AwsVpcCni.Tests.EndToEnd.Harness;
+using AwsVpcCni.Tests.EndToEnd.Images;
 using AwsVpcCni.VpcEmulator.Fabric;
 using Xunit;
 
@@ -12,6 +13,7 @@ internal sealed class ClusterNode : IAsyncDisposable
 {
     private readonly WorkFolder work;
     private readonly ImmutableDictionary<string, string> executorSettings;
+    private ImmutableArray<string> command = [Repository.Artifact("node-executor", "node-executor")];
     private int servedBefore; // Runs of the executor that had come up before this one.
 
     private ClusterNode(WorkFolder work, string name, string instanceId, string netnsName, ContainerdNode containerd, ImmutableDictionary<string, string> executorSettings) =>
@@ -68,14 +70,21 @@ internal sealed class ClusterNode : IAsyncDisposable
             ["AWS_VPC_CNI_CONFLIST"] = Path.Combine(containerd.ConfFolder, "10-aws.conflist"),
             ["AWS_VPC_CNI_PLUGIN_DIR"] = containerd.BinFolder,
         };
-        return new ClusterNode(work, name, settings.InstanceIdOf(index), netnsName, containerd, executor.ToImmutableDictionary().SetItems(settings.Executor));
+        var node = new ClusterNode(work, name, settings.InstanceIdOf(index), netnsName, containerd, executor.ToImmutableDictionary().SetItems(settings.Executor));
+        if (settings.ExecutorsInContainers)
+        {
+            Directory.CreateDirectory(node.StateFolder);
+            node.command = [.. await ShippedImage.ImportAsync(containerd, "node-executor"), .. ShippedImage.ExecutorOptions(work, node.executorSettings), ShippedImage.NameOf("node-executor"), $"{name}-executor-{Environment.ProcessId}", "/app/node-executor"];
+        }
+
+        return node;
     }
 
     /// <summary>Starts it (again) and does not wait; <see cref="ServableAsync"/> does.</summary>
     public void StartExecutor()
     {
         servedBefore = TimesServing();
-        Executor = Daemon.Start(work, Name + "-node-executor", Netns, executorSettings, Repository.Artifact("node-executor", "node-executor"));
+        Executor = Daemon.Start(work, Name + "-node-executor", Netns, executorSettings, [.. command]);
     }
 
     /// <summary>A second run beside, or instead of, the one that serves; it is expected to end by itself.</summary>
@@ -133,9 +142,14 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <summary>What network configuration is there; take one before and one after, and ask for what is left over.</summary>
     public Task<NamespaceSnapshot> SnapshotAsync() => NamespaceSnapshot.TakeAsync(NetnsName);
 
-    /// <summary>Stops pods and containerd while the executor can still serve their DELs, then the executor.</summary>
+    /// <summary>Stops pods and containerd while the executor can still serve their DELs, then the executor; one in a container, whose pods the test has stopped, before its containerd.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (command[0] == "ctr")
+        {
+            await StopExecutorAsync();
+        }
+
         await Containerd.DisposeAsync();
         await StopExecutorAsync();
     }

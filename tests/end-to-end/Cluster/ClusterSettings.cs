@@ -53,6 +53,9 @@ internal sealed record ClusterSettings(string Name)
     /// <summary>Over the executors' other settings: <c>AWS_VPC_CNI_LOG_LEVEL</c> and the like.</summary>
     public ImmutableDictionary<string, string> Executor { get; init; } = ImmutableDictionary<string, string>.Empty;
 
+    /// <summary>The executors are containers of the image that scripts/images.sh makes.</summary>
+    public bool ExecutorsInContainers { get; init; }
+
     /// <summary>An instance id that says which node it is.</summary>
     public string InstanceIdOf(int node) => $"i-0a1b2c3d4e5f{6 + Number}{node:x4}";
 

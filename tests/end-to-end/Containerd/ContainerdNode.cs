@@ -43,6 +43,9 @@ internal sealed class ContainerdNode : IAsyncDisposable
 
     public string Netns => settings.Netns;
 
+    /// <summary>Where `ctr` finds it.</summary>
+    public string Socket => SocketOf(work, settings);
+
     /// <summary>A conflist put here is live in less than a second.</summary>
     public string ConfFolder { get; }
 

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# scripts/images.sh: artifacts/images/{silo,node-executor}.tar, OCI archives of what `make publish` made and Debian's packages, without a
+# registry or an engine: `ctr -n k8s.io images import FILE`. Says what is wrong and fails where the packages cannot be had.
+# TAG is the images' tag, and REGISTRY what stands before their names.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tag=${TAG:-$(sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/aws-vpc-cni-distributed/Chart.yaml)}
+registry=${REGISTRY:-docker.io/aws-vpc-cni-distributed} # As the chart's repository is written out in full.
+out=$PWD/artifacts/images
+debs=$out/debs
+mkdir -p "$debs"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+packages() { # root, packages: each with its libraries and its licence, without what only people read
+    local root=$1 package
+    shift
+    for package in "$@"; do
+        if ! ls "$debs/${package}"_*.deb >/dev/null 2>&1; then
+            (cd "$debs" && apt-get download -q "$package" >"$work/log" 2>&1) || { echo "Debian's package $package cannot be had: $(tail -n 1 "$work/log")" >&2; exit 1; }
+        fi
+        dpkg-deb -x "$(ls "$debs/${package}"_*.deb | tail -n 1)" "$root"
+    done
+    find "$root/usr/share" -mindepth 1 -maxdepth 1 ! -name doc ! -name ca-certificates ! -name dotnet -exec rm -rf {} +
+    find "$root/usr/share/doc" -type f ! -name copyright -delete
+    rm -rf "$root"/{,usr/}sbin "$root"/usr/bin "$root"/usr/lib/x86_64-linux-gnu/gconv "$root"/usr/lib/x86_64-linux-gnu/audit
+    mkdir -p "$root/etc/ssl/certs" "$root/tmp" "$root/proc" "$root/sys" "$root/dev"
+    cat "$root"/usr/share/ca-certificates/mozilla/*.crt >"$root/etc/ssl/certs/ca-certificates.crt" # The package's own script is not run.
+    chmod 1777 "$root/tmp"
+    printf 'root:x:0:0::/:/\nnonroot:x:65532:65532::/:/\n' >"$root/etc/passwd"
+    printf 'root:x:0:\nnonroot:x:65532:\n' >"$root/etc/group"
+    cp LICENSE NOTICE "$root/"
+}
+
+sum() { sha256sum "$1" | cut -d ' ' -f 1; }
+
+image() { # name, root, the rest of its config as JSON
+    local layout=$work/$1.oci blobs=$work/$1.oci/blobs/sha256 diff layer config manifest
+    mkdir -p "$blobs"
+    tar -C "$2" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$work/layer.tar" .
+    diff=$(sum "$work/layer.tar")
+    gzip -n -6 "$work/layer.tar"
+    layer=$(sum "$work/layer.tar.gz")
+    printf '{"architecture":"amd64","os":"linux","config":%s,"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' "$3" "$diff" >"$work/config"
+    config=$(sum "$work/config")
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%s},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:%s","size":%s}]}' \
+        "$config" "$(stat -c %s "$work/config")" "$layer" "$(stat -c %s "$work/layer.tar.gz")" >"$work/manifest"
+    manifest=$(sum "$work/manifest")
+    printf '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
+    printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"annotations":{"io.containerd.image.name":"%s/%s:%s","org.opencontainers.image.ref.name":"%s"}}]}' \
+        "$manifest" "$(stat -c %s "$work/manifest")" "$registry" "$1" "$tag" "$tag" >"$layout/index.json"
+    mv "$work/layer.tar.gz" "$blobs/$layer"
+    mv "$work/config" "$blobs/$config"
+    mv "$work/manifest" "$blobs/$manifest"
+    tar -C "$layout" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$out/$1.tar.new" oci-layout index.json blobs
+    mv "$out/$1.tar.new" "$out/$1.tar"
+    echo "artifacts/images/$1.tar: $registry/$1:$tag, $(($(stat -c %s "$out/$1.tar") >> 20)) MiB"
+}
+
+# The silo is not ahead-of-time compiled: the runtime that it was built with goes along.
+runtime() { dotnet --list-runtimes | sed -n "s|^$1 \(10[^ ]*\) \[\(.*\)\]|\2/\1|p" | tail -n 1; }
+root=$work/silo
+core=$(runtime Microsoft.NETCore.App) web=$(runtime Microsoft.AspNetCore.App)
+fxr=$(dirname "$(dirname "$(dirname "$core")")")/host/fxr/$(basename "$core")
+mkdir -p "$root/app" "$root/usr/share/dotnet/shared/Microsoft.NETCore.App" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App" "$root/usr/share/dotnet/host/fxr"
+cp -r artifacts/silo/. "$root/app/"
+rm -f "$root"/app/*.xml # What the compiler wrote of comments.
+cp -r "$core" "$root/usr/share/dotnet/shared/Microsoft.NETCore.App/"
+cp -r "$web" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App/"
+cp -r "$fxr" "$root/usr/share/dotnet/host/fxr/"
+cp "$(dirname "$(dirname "$(dirname "$core")")")"/{LICENSE.txt,ThirdPartyNotices.txt} "$root/usr/share/dotnet/" 2>/dev/null || true # Not where every distribution puts them.
+packages "$root" libc6 libgcc-s1 libstdc++6 zlib1g libssl3 ca-certificates
+image silo "$root" '{"Entrypoint":["/app/silo"],"User":"65532:65532","Env":["DOTNET_ROOT=/usr/share/dotnet","DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}'
+
+root=$work/node-executor
+mkdir -p "$root/app"
+cp artifacts/node-executor/node-executor artifacts/plugin/aws-vpc-cni "$root/app/"
+packages "$root" libc6 libgcc-s1 zlib1g libssl3 ca-certificates libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libgmp10
+image node-executor "$root" '{"Entrypoint":["/app/node-executor"],"Env":["DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}'
