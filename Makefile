@@ -30,7 +30,7 @@ cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
 fleet := tests/fleet/bin/Release/net10.0/AwsVpcCni.Tests.Fleet
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit chart-lint images simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-fleet check clean
+.PHONY: help setup build publish test test-unit chart-lint images simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-fleet bench-fleet-memory bench-neighbour check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -109,6 +109,13 @@ bench-store: setup $(silo) $(built-bench) ## Assignments a second through one si
 bench-fleet: setup $(silo) $(emulator) $(built-fleet) $(built-sim) ## NODES=n (1000) m5.large boot at once, each with a pod, beside EC2's own bound and the per-node design; STEADY=seconds (300) watched afterwards; some ten minutes.
 	@$(simulation) fleet $(or $(NODES),1000)
 	@$(fleet) all $(or $(NODES),1000) $(or $(STEADY),300)
+
+bench-fleet-memory: setup $(silo) $(emulator) $(built-fleet) ## NODES=n (5000) m5.xlarge with 30 pods each on one silo: its memory, sweeps, queries, syncs; then LONE=n (300) executors in processes of their own, on it and on two edges; half an hour.
+	@$(fleet) held $(or $(NODES),5000)
+	@$(fleet) lone $(or $(LONE),300)
+
+bench-neighbour: $(built-sim) ## Another cluster takes half of EC2's AssignPrivateIpAddresses for MINUTES=n (10), evenly, then in bursts, in virtual time.
+	@$(simulation) neighbour $(or $(MINUTES),10)
 
 check: ## Formatting, as .editorconfig has it.
 	@scripts/setup.sh sdk

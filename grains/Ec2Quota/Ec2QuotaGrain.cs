@@ -53,7 +53,7 @@ public sealed partial class Ec2QuotaGrain(
     public async Task<TimeSpan> TakeInTurnAsync(Ec2Action action, CallPriority priority, string asker)
     {
         var now = time.GetUtcNow();
-        var (bucket, queue) = (BucketOf(action, now), QueueOf(action));
+        var (bucket, queue) = (BucketOf(action, now), QueueOf(action, now));
         var order = _orders.GetValueOrDefault(action) ?? new OrderOfNeed(now);
         var available = Available(action, bucket) - queue.Ahead(asker, priority, now); // Those before have what is there.
         (_orders[action], var isGranted, var wait) = order.Take(available, bucket with { Size = bucket.Size + Chunk }, priority, now);
@@ -84,7 +84,7 @@ public sealed partial class Ec2QuotaGrain(
         var (draw, made) = (TurnOf(Ec2Action.AssignPrivateIpAddresses, asker, now), newInterfaceTakes + NewInterface.Max(action => TurnOf(action, asker, now)));
         foreach (var action in draw > made ? NewInterface : [Ec2Action.AssignPrivateIpAddresses])
         {
-            _queues[action] = QueueOf(action).With(asker, CallPriority.PodWaiting, draw > made ? made : CallQueue.AskAgain(draw), now); // An attach is asked for when the interface is made.
+            _queues[action] = QueueOf(action, now).With(asker, CallPriority.PodWaiting, draw > made ? made : CallQueue.AskAgain(draw), now); // An attach is asked for when the interface is made.
         }
 
         return Task.FromResult(new ExpectedWaits(draw, made));
@@ -131,11 +131,11 @@ public sealed partial class Ec2QuotaGrain(
     private TimeSpan TurnOf(Ec2Action action, string asker, DateTimeOffset now)
     {
         var bucket = BucketOf(action, now);
-        var missing = 1 + QueueOf(action).Ahead(asker, CallPriority.PodWaiting, now) - Available(action, bucket);
+        var missing = 1 + QueueOf(action, now).Ahead(asker, CallPriority.PodWaiting, now) - Available(action, bucket);
         return TimeSpan.FromSeconds(Math.Max(0, missing) / bucket.RefillPerSecond);
     }
 
-    private CallQueue QueueOf(Ec2Action action) => _queues.GetValueOrDefault(action) ?? CallQueue.Empty;
+    private CallQueue QueueOf(Ec2Action action, DateTimeOffset now) => _queues[action] = (_queues.GetValueOrDefault(action) ?? CallQueue.Empty).Standing(now);
 
     /// <summary>Whole permits that are there.</summary>
     private double Available(Ec2Action action, TokenBucket bucket) => _ahead.GetValueOrDefault(action) + Math.Floor(bucket.Level);

@@ -5,19 +5,26 @@ using AwsVpcCni.VpcEmulator.Model;
 
 namespace AwsVpcCni.Tests.Fleet;
 
-/// <summary>`make bench-fleet`: the fleet in real time, the per-node design in virtual time, and one figure a line at the end.</summary>
+/// <summary>`make bench-fleet`: the fleet in real time, the per-node design in virtual time, and one figure a line at the end. `make bench-fleet-memory`: what a
+/// fleet costs that only runs, and what a connection does.</summary>
 internal static class Program
 {
     private static readonly Dictionary<string, string> NothingSet = []; // The node's own demand decides.
     private static readonly Dictionary<string, string> WarmEni = new() { ["Pool__WarmEnis"] = "1" };
+    private const int PodsOfHeld = 30;
     private static readonly long Began = TimeProvider.System.GetTimestamp();
 
     private static async Task<int> Main(string[] words)
     {
-        if (words is not [var what, var some, .. var rest] || !int.TryParse(some, NumberStyles.None, CultureInfo.InvariantCulture, out var nodes) || nodes is < 1 or > 1500
-            || (what, rest) is not (("demand" or "warm-eni" or "pernode", []) or ("all" or "demand", [_])))
+        if (words is ["executor", var id, var folder, .. var doors] && doors.Length > 0)
         {
-            await Console.Error.WriteLineAsync("Which run? There are: all NODES STEADY-SECONDS; its parts demand NODES [STEADY-SECONDS], warm-eni NODES, pernode NODES. 1 to 1,500 nodes.");
+            return await LoneExecutor.RunAsync(id, folder, [.. doors.Select(door => new Uri(door))]);
+        }
+
+        if (words is not [var what, var some, .. var rest] || !int.TryParse(some, NumberStyles.None, CultureInfo.InvariantCulture, out var nodes) || nodes < 1 || nodes > (what is "held" ? 5000 : 1500)
+            || (what, rest) is not (("demand" or "warm-eni" or "pernode" or "lone" or "held", []) or ("all" or "demand", [_])))
+        {
+            await Console.Error.WriteLineAsync("Which run? There are: all NODES STEADY-SECONDS; its parts demand NODES [STEADY-SECONDS], warm-eni NODES, pernode NODES; held NODES; lone NODES. 1 to 1,500 nodes, held up to 5,000.");
             return 2;
         }
 
@@ -25,6 +32,23 @@ internal static class Program
         {
             var figures = new List<(string Name, double? Value)>();
             FleetResult? fleet = null;
+            if (what is "held")
+            {
+                var held = await HeldRun.RunAsync(nodes, PodsOfHeld, Say);
+                Say(string.Create(CultureInfo.InvariantCulture, $"  the largest that the silo was: {held.PeakRssMib:0} MiB; it took {held.CpuShare:0.00} of a core; {held.FailedSyncs} syncs failed; half of the queries took {held.QueryMs[held.QueryMs.Count / 2]:0} ms"));
+                figures.AddRange(("held_silo_rss_mib", held.RssMib), ("held_sweep_seconds", held.SweepSeconds), ("held_subnets_p99_ms", held.QueryMs[held.QueryMs.Count * 99 / 100]), ("held_syncs_per_second", held.SyncsPerSecond));
+            }
+
+            foreach (var edges in what is "lone" ? new[] { 0, 2 } : [])
+            {
+                Say($"{nodes} executors, a process each, on {(edges == 0 ? "one silo" : $"{edges} edges before it")}");
+                var lone = await LoneRun.RunAsync(nodes, edges, Say);
+                var at = edges == 0 ? "silo" : "edges";
+                Say(string.Create(CultureInfo.InvariantCulture, $"  an executor: {lone.ExecutorRssKib / 1024:0.0} MiB resident, of them {lone.ExecutorPssKib / 1024:0.0} its share, {lone.ExecutorCpuUs:0} us a second"));
+                figures.AddRange(($"connection_{at}_kib", lone.DoorRssKib), ($"connection_{at}_cpu_us_per_second", lone.DoorCpuUs), ($"connection_silo_behind_{at}_cpu_us_per_second", lone.SiloCpuUs),
+                    ($"connection_executor_on_{at}_kib", lone.ExecutorPssKib), ($"connection_executor_on_{at}_cpu_us_per_second", lone.ExecutorCpuUs));
+            }
+
             if (what is "all" or "demand")
             {
                 fleet = await RunAsync(nodes, NothingSet, TimeSpan.FromSeconds(rest is [var seconds] ? double.Parse(seconds, CultureInfo.InvariantCulture) : 0));

@@ -4,23 +4,28 @@ namespace AwsVpcCni.Core.Ec2Quota;
 
 /// <summary>Who waits for permits of one action: first come, first served within each need. Immutable; time comes in.</summary>
 /// <remarks>Without it whoever happens to ask when a permit has come back gets it, and nobody knows how long his turn is away. An asker has one place,
-/// and keeps it as long as it comes back when it was told to; so one that has gone holds up the others for seconds only.</remarks>
+/// and keeps it as long as it comes back when it was told to; so one that has gone holds up the others for seconds only. No question walks through
+/// all places: of ten thousand that wait, each asks every few seconds.</remarks>
 public sealed class CallQueue
 {
     /// <summary>Places at most. Who comes beyond has none, and waits behind all of them.</summary>
     public const int Most = 10_000;
 
     /// <summary>Nobody waits.</summary>
-    public static readonly CallQueue Empty = new(ImmutableSortedDictionary.Create<string, Place>(StringComparer.Ordinal), 0);
+    public static readonly CallQueue Empty = new(ImmutableDictionary.Create<string, Place>(StringComparer.Ordinal), [], [.. Enum.GetValues<CallPriority>().Select(_ => ImmutableSortedSet<long>.Empty)], 0);
 
     private static readonly TimeSpan LongestAway = TimeSpan.FromSeconds(10); // Meanwhile the queue may have become shorter than was thought.
     private static readonly TimeSpan ComesBack = TimeSpan.FromSeconds(5); // After the wait that it was told, at the latest.
     private static readonly TimeSpan LongestKept = TimeSpan.FromMinutes(15); // What is further ahead, a clock that went back has left.
 
-    private readonly ImmutableSortedDictionary<string, Place> _places;
+    private readonly ImmutableDictionary<string, Place> _places;
+    private readonly ImmutableSortedSet<(DateTimeOffset Until, long Number, string Asker)> _ends; // Of all places.
+    private readonly ImmutableArray<ImmutableSortedSet<long>> _numbers; // By CallPriority.
     private readonly long _next;
 
-    private CallQueue(ImmutableSortedDictionary<string, Place> places, long next) => (_places, _next) = (places, next);
+    private CallQueue(
+        ImmutableDictionary<string, Place> places, ImmutableSortedSet<(DateTimeOffset Until, long Number, string Asker)> ends, ImmutableArray<ImmutableSortedSet<long>> numbers, long next) =>
+        (_places, _ends, _numbers, _next) = (places, ends, numbers, next);
 
     /// <summary>When to ask again, of one whose turn is this far away.</summary>
     public static TimeSpan AskAgain(TimeSpan wait) => wait < LongestAway ? wait : LongestAway;
@@ -29,29 +34,57 @@ public sealed class CallQueue
     /// <param name="asker">Empty: one that takes no place, and comes after all.</param>
     public int Ahead(string asker, CallPriority need, DateTimeOffset now)
     {
-        var own = _places.TryGetValue(asker, out var place) && place.Stands(now) ? place.Number : long.MaxValue;
-        return _places.Count(other => other.Value.Need == need && other.Value.Number < own && other.Value.Stands(now));
+        var standing = Standing(now);
+        var numbers = standing._numbers[(int)need];
+        if (!standing._places.TryGetValue(asker, out var own))
+        {
+            return numbers.Count;
+        }
+
+        var index = numbers.IndexOf(own.Number);
+        return index < 0 ? ~index : index; // Negative: its place is of another need.
+    }
+
+    /// <summary>Without those that have not come back in time.</summary>
+    public CallQueue Standing(DateTimeOffset now)
+    {
+        var queue = this;
+        while (queue._ends is [var first, ..] && first.Until < now)
+        {
+            queue = queue.Without(first.Asker);
+        }
+
+        while (queue._ends is [.., var last] && last.Until - now >= LongestKept)
+        {
+            queue = queue.Without(last.Asker);
+        }
+
+        return queue;
     }
 
     /// <summary>The asker has to wait: it keeps its place, or gets the last one.</summary>
     /// <param name="wait">Until its turn, or until it asks at all.</param>
     public CallQueue With(string asker, CallPriority need, TimeSpan wait, DateTimeOffset now)
     {
-        var places = _places.Values.All(place => place.Stands(now)) ? _places : _places.RemoveRange(_places.Where(one => !one.Value.Stands(now)).Select(one => one.Key));
-        if (asker.Length == 0 || (places.Count >= Most && !places.ContainsKey(asker)))
+        var standing = Standing(now);
+        if (asker.Length == 0 || (standing._places.Count >= Most && !standing._places.ContainsKey(asker)))
         {
-            return new CallQueue(places, _next);
+            return standing;
         }
 
-        var number = places.TryGetValue(asker, out var before) ? before.Number : _next;
-        return new CallQueue(places.SetItem(asker, new Place(need, number, now + wait + ComesBack)), Math.Max(_next, number + 1));
+        var place = new Place(need, standing._places.TryGetValue(asker, out var before) ? before.Number : standing._next, now + wait + ComesBack);
+        var others = standing.Without(asker);
+        return new CallQueue(
+            others._places.Add(asker, place), others._ends.Add((place.Until, place.Number, asker)),
+            others._numbers.SetItem((int)need, others._numbers[(int)need].Add(place.Number)), Math.Max(_next, place.Number + 1));
     }
 
     /// <summary>The asker has had its turn.</summary>
-    public CallQueue Without(string asker) => new(_places.Remove(asker), _next);
+    public CallQueue Without(string asker) => _places.TryGetValue(asker, out var place)
+        ? new CallQueue(
+            _places.Remove(asker), _ends.Remove((place.Until, place.Number, asker)),
+            _numbers.SetItem((int)place.Need, _numbers[(int)place.Need].Remove(place.Number)), _next)
+        : this;
 
-    private readonly record struct Place(CallPriority Need, long Number, DateTimeOffset Until)
-    {
-        public bool Stands(DateTimeOffset now) => Until >= now && Until - now < LongestKept;
-    }
+    private readonly record struct Place(CallPriority Need, long Number, DateTimeOffset Until);
 }

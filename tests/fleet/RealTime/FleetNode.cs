@@ -12,19 +12,21 @@ internal sealed class FleetNode : IAsyncDisposable
     private readonly LeaseFile _file;
     private readonly HttpNodeApi _http;
     private readonly LeaseLink _link;
-    private readonly AttachWatch _watch;
+    private readonly AttachWatch? _watch;
     private Task _running = Task.CompletedTask;
 
-    public FleetNode(string id, Programs programs, AttachWatch watch)
+    /// <param name="folder">Where its token is (<see cref="Programs.Prepared"/>), and its lease file comes to be.</param>
+    /// <param name="doors">Silos or edges, in the order of liking.</param>
+    /// <param name="watch">Null: it has all its interfaces from the start.</param>
+    /// <param name="syncs">Counts its syncs.</param>
+    public FleetNode(string id, DirectoryInfo folder, IReadOnlyList<Uri> doors, AttachWatch? watch, Syncs? syncs = null)
     {
         (Id, _watch) = (id, watch);
-        var token = Path.Combine(programs.Nodes.FullName, $"{id}.token");
-        File.WriteAllText(token, programs.TokenOf(id));
-        _file = new LeaseFile(Path.Combine(programs.Nodes.FullName, $"{id}.lease"), bootId: "fleet");
+        _file = new LeaseFile(Path.Combine(folder.FullName, $"{id}.lease"), bootId: "fleet");
         var (lease, _) = NodeLease.Start(id, _file.Read(id), wired: [], BootClock.Now(TimeProvider.System));
         _file.Save(lease);
-        _http = new HttpNodeApi([programs.Door], token, caPath: null, TimeProvider.System);
-        _link = new LeaseLink(_http, _file, TimeProvider.System, new LeaseLinkOptions(), lease, new Interfaces(id, watch), NullLogger.Instance);
+        _http = new HttpNodeApi(doors, Path.Combine(folder.FullName, $"{id}.token"), caPath: null, TimeProvider.System);
+        _link = new LeaseLink(syncs?.Counted(_http) ?? _http, _file, TimeProvider.System, new LeaseLinkOptions(), lease, new Interfaces(id, watch), NullLogger.Instance);
     }
 
     public string Id { get; }
@@ -41,16 +43,16 @@ internal sealed class FleetNode : IAsyncDisposable
     public bool IsSetUp => _link.Lease is var lease && lease.Interfaces.Keys.All(lease.InterfacesSetUp.Contains);
 
     /// <summary>The machine boots.</summary>
-    public void Start() => _running = _lane.RunAsync(() => Task.WhenAll(_link.RunAsync(_stop.Token), _link.ListenAsync(() => _watch.NextAsync(Id), _stop.Token)));
+    public void Start() => _running = _lane.RunAsync(() => Task.WhenAll(_link.RunAsync(_stop.Token), _watch is null ? Task.CompletedTask : _link.ListenAsync(() => _watch.NextAsync(Id), _stop.Token)));
 
-    /// <summary>Its first pod; as a runtime does, once more when an ADD has failed.</summary>
-    public async Task AddAsync(CancellationToken cancellation)
+    /// <summary>A pod; as a runtime does, once more when an ADD has failed.</summary>
+    public async Task AddAsync(CancellationToken cancellation, int pod = 1)
     {
         for (var sandbox = 1; ; sandbox++)
         {
-            var key = new SandboxKey($"{Id}-{sandbox}", "eth0");
+            var key = new SandboxKey($"{Id}-{pod}-{sandbox}", "eth0");
             var turn = sandbox;
-            var outcome = await _lane.RunAsync(() => _link.AssignAsync(key, new PodName("fleet", "pod-1", ""), "aws-cni", turn, TimeSpan.Zero, cancellation));
+            var outcome = await _lane.RunAsync(() => _link.AssignAsync(key, new PodName("fleet", $"pod-{pod}", ""), "aws-cni", turn, TimeSpan.Zero, cancellation));
             if (outcome is AddOutcome.Granted)
             {
                 return;
@@ -70,11 +72,11 @@ internal sealed class FleetNode : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private sealed class Interfaces(string node, AttachWatch watch) : IHostInterfaces
+    private sealed class Interfaces(string node, AttachWatch? watch) : IHostInterfaces
     {
         // A primary interface is there from the start.
         public Task<InterfaceState> SetUpAsync(InterfaceOrder order) =>
-            Task.FromResult(watch.IsAttached(node, order.EniId) ? InterfaceState.Ready : InterfaceState.Absent);
+            Task.FromResult(watch?.IsAttached(node, order.EniId) != false ? InterfaceState.Ready : InterfaceState.Absent);
 
         public Task<bool> LetGoAsync(InterfaceOrder order) => Task.FromResult(true);
     }

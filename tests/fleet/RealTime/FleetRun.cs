@@ -25,7 +25,7 @@ internal static class FleetRun
         var vpc = FleetVpc.Of(nodes);
         await using var programs = await Programs.StartAsync(vpc, settings, deadline.Token);
         await using var watch = new AttachWatch(programs);
-        List<FleetNode> fleet = [.. vpc.Instances.Select(instance => new FleetNode(instance.Id!, programs, watch))];
+        List<FleetNode> fleet = [.. vpc.Instances.Select(instance => new FleetNode(programs.Prepared(instance.Id!), programs.Nodes, [programs.Door], watch))];
         try
         {
             watch.Start();

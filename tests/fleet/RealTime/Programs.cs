@@ -14,12 +14,14 @@ namespace AwsVpcCni.Tests.Fleet.RealTime;
 internal sealed class Programs : IAsyncDisposable
 {
     private const string BudgetShare = "0.97";
+    private const int MostEdges = 2;
+    private const int SilosPlace = 1; // Among those that run: EC2 comes before it, edges behind.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly List<Process> _running = [];
     private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(30) };
-    private readonly int[] _ports = FreePorts(5);
+    private readonly int[] _ports = FreePorts(5 + (2 * MostEdges));
 
     private Programs()
     {
@@ -31,6 +33,10 @@ internal sealed class Programs : IAsyncDisposable
     public DirectoryInfo Folder { get; } = Directory.CreateTempSubdirectory("avc-fleet-");
 
     public Uri Door => new($"http://127.0.0.1:{_ports[1]}");
+
+    public ProcessFigures Silo => new(_running[SilosPlace]);
+
+    public IReadOnlyList<ProcessFigures> Edges => [.. _running.Skip(SilosPlace + 1).Select(edge => new ProcessFigures(edge))];
 
     private Uri Ec2 => new($"http://127.0.0.1:{_ports[0]}");
 
@@ -51,7 +57,40 @@ internal sealed class Programs : IAsyncDisposable
         }
     }
 
-    public string TokenOf(string instanceId) => NodeTokens.Issue(_key, "aws-vpc-cni", instanceId, TimeProvider.System.GetUtcNow(), TimeSpan.FromHours(12));
+    /// <summary>The node's id, once its token is in the folder of <see cref="Nodes"/>.</summary>
+    public string Prepared(string instanceId)
+    {
+        File.WriteAllText(
+            Path.Combine(Nodes.FullName, $"{instanceId}.token"), NodeTokens.Issue(_key, "aws-vpc-cni", instanceId, TimeProvider.System.GetUtcNow(), TimeSpan.FromHours(12)));
+        return instanceId;
+    }
+
+    /// <summary>Where an executor turns to: edges by turns, where there are any, else the silo.</summary>
+    public IReadOnlyList<Uri> DoorsFrom(int turn)
+    {
+        var edges = Edges.Count;
+        return edges == 0 ? [Door] : [.. Enumerable.Range(turn, edges).Select(n => new Uri($"http://127.0.0.1:{EdgePorts(n % edges).Door}"))];
+    }
+
+    /// <summary>The HTTP API's answer of the silo.</summary>
+    public Task<string> AskAsync(string path, CancellationToken cancellation) => _http.GetStringAsync(new Uri($"http://127.0.0.1:{_ports[2]}{path}"), cancellation);
+
+    /// <summary>One more edge before the silo.</summary>
+    public Task StartEdgeAsync(CancellationToken cancellation)
+    {
+        var (door, http) = EdgePorts(Edges.Count);
+        Dictionary<string, string> settings = new()
+        {
+            ["Cluster__Name"] = FleetVpc.Cluster,
+            ["Ec2__VpcId"] = FleetVpc.Id,
+            ["Edge__Gateways__0"] = $"127.0.0.1:{_ports[4]}",
+            ["NodeApi__Address"] = "127.0.0.1",
+            ["NodeApi__Port"] = $"{door}",
+            ["NodeApi__TokenKeyPath"] = KeyPath,
+            ["Http__Port"] = $"{http}",
+        };
+        return StartAsync("silo", ["edge"], settings, new Uri($"http://127.0.0.1:{http}/readyz"), cancellation, $"edge-{Edges.Count}");
+    }
 
     public async Task<IReadOnlyList<CallEntry>> CallsAsync(long after, CancellationToken cancellation) =>
         (await _http.GetFromJsonAsync<List<CallEntry>>(new Uri(Ec2, $"/_emulator/calls?after={after}"), CallEntry.Json, cancellation))!;
@@ -63,7 +102,7 @@ internal sealed class Programs : IAsyncDisposable
     public (double Silo, double Ec2) Cpu()
     {
         _running.ForEach(process => process.Refresh());
-        return (_running[1].TotalProcessorTime.TotalSeconds, _running[0].TotalProcessorTime.TotalSeconds);
+        return (_running[SilosPlace].TotalProcessorTime.TotalSeconds, _running[0].TotalProcessorTime.TotalSeconds);
     }
 
     public async ValueTask DisposeAsync()
@@ -101,8 +140,7 @@ internal sealed class Programs : IAsyncDisposable
 
     private Task StartSiloAsync(IReadOnlyDictionary<string, string> settings, CancellationToken cancellation)
     {
-        var key = Path.Combine(Folder.FullName, "key.pub");
-        File.WriteAllText(key, _key.ExportSubjectPublicKeyInfoPem());
+        File.WriteAllText(KeyPath, _key.ExportSubjectPublicKeyInfoPem());
         Dictionary<string, string> all = new()
         {
             ["AWS_ACCESS_KEY_ID"] = FleetVpc.Cluster,
@@ -115,7 +153,7 @@ internal sealed class Programs : IAsyncDisposable
             ["Storage__Path"] = Path.Combine(Folder.FullName, "silo.db"),
             ["NodeApi__Address"] = "127.0.0.1",
             ["NodeApi__Port"] = $"{_ports[1]}",
-            ["NodeApi__TokenKeyPath"] = key,
+            ["NodeApi__TokenKeyPath"] = KeyPath,
             ["Http__Port"] = $"{_ports[2]}",
             ["Silo__Port"] = $"{_ports[3]}",
             ["Silo__GatewayPort"] = $"{_ports[4]}",
@@ -123,7 +161,12 @@ internal sealed class Programs : IAsyncDisposable
         return StartAsync("silo", [], all.Concat(settings), new Uri($"http://127.0.0.1:{_ports[2]}/readyz"), cancellation);
     }
 
-    private async Task StartAsync(string name, string[] words, IEnumerable<KeyValuePair<string, string>> environment, Uri ready, CancellationToken cancellation)
+    private string KeyPath => Path.Combine(Folder.FullName, "key.pub");
+
+    private (int Door, int Http) EdgePorts(int edge) => (_ports[5 + (2 * edge)], _ports[6 + (2 * edge)]);
+
+    private async Task StartAsync(
+        string name, string[] words, IEnumerable<KeyValuePair<string, string>> environment, Uri ready, CancellationToken cancellation, string? logName = null)
     {
         var program = Path.Combine(Root(), "artifacts", name, name);
         if (!File.Exists(program))
@@ -131,7 +174,7 @@ internal sealed class Programs : IAsyncDisposable
             throw new FileNotFoundException($"{program} is not there. Run: make publish", program);
         }
 
-        var log = Path.Combine(Folder.FullName, $"{name}.log");
+        var log = Path.Combine(Folder.FullName, $"{logName ?? name}.log");
         var start = new ProcessStartInfo("/bin/sh", ["-c", "log=$1; shift; exec \"$@\" >\"$log\" 2>&1 </dev/null", "sh", log, program, .. words]);
         foreach (var (key, value) in environment)
         {

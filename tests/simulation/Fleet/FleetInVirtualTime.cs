@@ -12,7 +12,7 @@ namespace AwsVpcCni.Tests.Simulation.Fleet;
 /// <summary>The fleet of `make bench-fleet` in virtual time: as many empty nodes boot at once, each with a pod. What a machine's load adds is not in it.</summary>
 internal static class FleetInVirtualTime
 {
-    private const long MostSteps = 200_000_000;
+    internal const long MostSteps = 200_000_000;
     private const double BudgetShare = 0.97;
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan CallTakes = TimeSpan.FromMilliseconds(10); // As the emulator answers on loopback.
@@ -58,7 +58,7 @@ internal static class FleetInVirtualTime
         return 0;
     }
 
-    private static void Require(World world, Func<bool> condition, string what)
+    internal static void Require(World world, Func<bool> condition, string what)
     {
         world.Scheduler.RunUntil(world.Scheduler.Now + Longest, MostSteps, condition);
         if (world.Scheduler.Failure is { } failure)

@@ -22,6 +22,29 @@ public sealed class InterfaceRulesTests
     }
 
     [Fact]
+    public void An_instance_has_the_further_interfaces_that_its_launch_template_names()
+    {
+        var instance = Vpc.Launch(new()
+        {
+            Type = "m5.large", Subnet = TestVpc.Subnet, FurtherInterfaces = [new() { Address = "10.0.1.50", SecondaryAddresses = ["10.0.1.51", "10.0.1.52"] }, new()],
+        });
+        var enis = Vpc.EnisOf(instance).OrderBy(eni => eni.Attachment!.DeviceIndex).ToList();
+        Assert.Equal([0, 1, 2], enis.Select(eni => eni.Attachment!.DeviceIndex));
+        Assert.All(enis, eni => Assert.Equal((AttachmentStatus.Attached, true), (eni.Attachment!.Status, eni.Attachment.DeleteOnTermination)));
+        Assert.Equal(TestVpc.Ips("10.0.1.50", "10.0.1.51", "10.0.1.52"), enis[1].Addresses);
+    }
+
+    [Theory]
+    [InlineData(3, 0)] // An m5.large has three interfaces in all,
+    [InlineData(1, 10)] // of ten addresses each.
+    public void A_launch_template_cannot_give_more_than_the_type_takes(int interfaces, int addresses) =>
+        Assert.Equal("PrivateIpAddressLimitExceeded", Assert.Throws<Ec2Exception>(() => Vpc.Launch(new()
+        {
+            Type = "m5.large", Subnet = TestVpc.Subnet,
+            FurtherInterfaces = [.. Enumerable.Range(0, interfaces).Select(_ => new FurtherInterface { SecondaryAddresses = [.. Enumerable.Range(60, addresses).Select(n => $"10.0.1.{n}")] })],
+        })).Code);
+
+    [Fact]
     public void A_created_interface_is_pending_and_becomes_available()
     {
         var eni = _test.Create();

@@ -21,17 +21,31 @@ public sealed class Throttle(TimeProvider time, IReadOnlyDictionary<string, Buck
     /// <exception cref="Ec2Exception">RequestLimitExceeded: there is no whole token.</exception>
     public double Take(string action, bool filtered)
     {
+        var bucket = Of(action, filtered);
+        return bucket.TryTake(time.GetUtcNow()) ? bucket.Tokens : throw Ec2Exception.Of("RequestLimitExceeded");
+    }
+
+    /// <summary>What is in the bucket.</summary>
+    public double Level(string action, bool filtered)
+    {
+        var bucket = Of(action, filtered);
+        bucket.Refill(time.GetUtcNow());
+        return bucket.Tokens;
+    }
+
+    /// <summary>EC2's own figure, whatever this emulator was told.</summary>
+    public static BucketSize DocumentedSizeOf(string action, bool filtered) => DocumentedSizeOf(KeyOf(action, filtered));
+
+    private TokenBucket Of(string action, bool filtered)
+    {
         var key = KeyOf(action, filtered);
         if (!_buckets.TryGetValue(key, out var bucket))
         {
             _buckets[key] = bucket = new TokenBucket(SizeOf(action, filtered), time.GetUtcNow());
         }
 
-        return bucket.TryTake(time.GetUtcNow()) ? bucket.Tokens : throw Ec2Exception.Of("RequestLimitExceeded");
+        return bucket;
     }
-
-    /// <summary>EC2's own figure, whatever this emulator was told.</summary>
-    public static BucketSize DocumentedSizeOf(string action, bool filtered) => DocumentedSizeOf(KeyOf(action, filtered));
 
     private static string KeyOf(string action, bool filtered) =>
         !filtered && action is "DescribeInstances" or "DescribeNetworkInterfaces" or "DescribeSecurityGroups" ? action + Unfiltered : action;
@@ -56,14 +70,18 @@ public sealed class TokenBucket(BucketSize size, DateTimeOffset now)
 
     public double Tokens { get; private set; } = size.Size;
 
-    public bool TryTake(DateTimeOffset now)
+    public void Refill(DateTimeOffset now)
     {
         if (now > _at)
         {
             Tokens = Math.Min(size.Size, Tokens + ((now - _at).TotalSeconds * size.RefillPerSecond));
             _at = now;
         }
+    }
 
+    public bool TryTake(DateTimeOffset now)
+    {
+        Refill(now);
         if (Tokens < 1)
         {
             return false;

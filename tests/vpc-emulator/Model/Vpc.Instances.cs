@@ -28,7 +28,8 @@ public sealed partial class Vpc
             Prefixes = [.. description.Prefixes.Select(prefix => IPNetwork.Parse(prefix))],
             Groups = description.SecurityGroups,
         });
-        if (eni.Slots > type.Ipv4PerEni || (!type.TakesPrefixes && eni.Prefixes.Count > 0))
+        if (eni.Slots > type.Ipv4PerEni || (!type.TakesPrefixes && eni.Prefixes.Count > 0)
+            || description.FurtherInterfaces.Count >= type.Cards[0] || description.FurtherInterfaces.Any(further => further.SecondaryAddresses.Count >= type.Ipv4PerEni))
         {
             Forget(eni);
             throw Ec2Exception.Of("PrivateIpAddressLimitExceeded");
@@ -51,6 +52,19 @@ public sealed partial class Vpc
         Happened?.Invoke(new VpcEvent.InstanceLaunched(instance));
         Bind(eni, instance, 0, 0).DeleteOnTermination = true; // Attached notes the change.
         Attached(eni);
+        foreach (var (index, further) in description.FurtherInterfaces.Index())
+        {
+            var one = NewEni(new CreateEni
+            {
+                SubnetId = description.Subnet,
+                Primary = further.Address is { } its ? IPAddress.Parse(its) : null,
+                Secondary = [.. further.SecondaryAddresses.Select(IPAddress.Parse)],
+                Groups = description.SecurityGroups,
+            });
+            Bind(one, instance, index + 1, 0).DeleteOnTermination = true;
+            Attached(one);
+        }
+
         return instance;
     }
 

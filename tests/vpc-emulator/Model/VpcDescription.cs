@@ -108,12 +108,24 @@ public sealed record InstanceDescription
     /// <summary>/28 blocks that its launch template gives it.</summary>
     public IReadOnlyList<string> Prefixes { get; init; } = [];
 
+    /// <summary>What its launch template gives it beside the primary interface, in the same subnet: devices 1, 2 and so on, which die with it.</summary>
+    public IReadOnlyList<FurtherInterface> FurtherInterfaces { get; init; } = [];
+
     /// <summary>Ids. Empty: the VPC's default group.</summary>
     public IReadOnlyList<string> SecurityGroups { get; init; } = [];
 
     public IReadOnlyDictionary<string, string> Tags { get; init; } = new Dictionary<string, string>();
 
     public InstanceRole Role { get; init; } = InstanceRole.Node;
+}
+
+/// <summary>An interface that an instance is launched with.</summary>
+public sealed record FurtherInterface
+{
+    /// <summary>Its own address. Null: EC2 picks one.</summary>
+    public string? Address { get; init; }
+
+    public IReadOnlyList<string> SecondaryAddresses { get; init; } = [];
 }
 
 /// <summary>What an instance is for. Only one for silos can reach the EC2 API.</summary>

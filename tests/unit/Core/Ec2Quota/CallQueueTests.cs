@@ -54,6 +54,33 @@ public sealed class CallQueueTests
     public void A_turn_that_is_far_away_is_asked_for_now_and_then(double wait, double again) =>
         Assert.Equal(TimeSpan.FromSeconds(again), CallQueue.AskAgain(TimeSpan.FromSeconds(wait)));
 
+    /// <summary>Each of all who wait asks every few seconds, so what an ask costs must not grow with them: by the logarithm only.</summary>
+    [Fact]
+    public void An_ask_costs_hardly_more_when_ten_thousand_wait()
+    {
+        var (few, many) = (AskMicroseconds(500), AskMicroseconds(CallQueue.Most));
+        TestContext.Current.SendDiagnosticMessage($"an ask takes {few:0.0} us when 500 wait, {many:0.0} us when {CallQueue.Most} do");
+        Assert.InRange(many / few, 0, 8); // A walk through all: 20.
+    }
+
+    /// <summary>Of the best of some rounds: a round may share its core.</summary>
+    private static double AskMicroseconds(int waiting)
+    {
+        string[] askers = [.. Enumerable.Range(0, waiting).Select(n => $"i-{n:x17}")];
+        var queue = askers.Aggregate(CallQueue.Empty, (all, asker) => all.With(asker, Pod, Wait, Start));
+        return Enumerable.Range(0, 8).Min(round =>
+        {
+            var began = TimeProvider.System.GetTimestamp();
+            for (var n = 0; n < 200; n++)
+            {
+                var asker = askers[((round * 200) + n) * 7 % waiting];
+                queue = queue.Ahead(asker, Pod, Start) < 0 ? queue : queue.With(asker, Pod, Wait, Start);
+            }
+
+            return TimeProvider.System.GetElapsedTime(began).TotalMicroseconds / 200;
+        });
+    }
+
     /// <summary>Askers come at random times and back when told, up to a second late: each is served in the order of arrival, and no permit is left over.</summary>
     [Fact]
     public void All_who_come_back_are_served_in_the_order_in_which_they_came() =>

@@ -32,9 +32,59 @@ public sealed class SiloListTests
     [Fact]
     public void When_all_are_silent_none_is_asked_for_a_while()
     {
-        var silos = new SiloList([A], time);
+        var silos = new SiloList([A, B], time);
         silos.Silent(A);
+        silos.Silent(B);
 
         Assert.Empty(silos.InOrder());
+    }
+
+    [Theory]
+    [InlineData(1, 500)]
+    [InlineData(2, 1000)]
+    [InlineData(4, 4000)]
+    [InlineData(5, 5000)]
+    [InlineData(100, 5000)]
+    public void An_only_silo_is_asked_again_after_pauses_that_grow(int silences, int pauseMs)
+    {
+        var silos = new SiloList([A], time);
+        for (var n = 1; n < silences; n++)
+        {
+            silos.Silent(A);
+            time.Advance(TimeSpan.FromSeconds(5));
+        }
+
+        silos.Silent(A);
+        time.Advance(TimeSpan.FromMilliseconds(pauseMs - 1));
+        Assert.Empty(silos.InOrder());
+        time.Advance(TimeSpan.FromMilliseconds(2)); // The boot clock of this fake has fractions that are rounded.
+        Assert.Equal([A], silos.InOrder());
+    }
+
+    [Fact]
+    public void Calls_that_an_only_silo_has_left_without_an_answer_together_are_one_silence()
+    {
+        var silos = new SiloList([A], time);
+        for (var n = 0; n < 27; n++)
+        {
+            silos.Silent(A);
+        }
+
+        time.Advance(TimeSpan.FromMilliseconds(501));
+        Assert.Equal([A], silos.InOrder());
+    }
+
+    [Fact]
+    public void An_answer_ends_the_pause_and_the_next_one_is_the_first_again()
+    {
+        var silos = new SiloList([A], time);
+        silos.Silent(A);
+        time.Advance(TimeSpan.FromSeconds(5));
+        silos.Silent(A);
+        silos.Answered(A);
+        Assert.Equal([A], silos.InOrder());
+        silos.Silent(A);
+        time.Advance(TimeSpan.FromMilliseconds(501));
+        Assert.Equal([A], silos.InOrder());
     }
 }
