@@ -33,7 +33,7 @@ simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 .PHONY: help setup build publish test test-unit chart-lint images simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-fleet bench-fleet-memory bench-neighbour check clean
 
 help: ## This text.
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## Install what is missing (Debian packages), or name it.
 	@scripts/setup.sh all
