@@ -44,7 +44,7 @@ internal static class Program
                 Say($"{nodes} executors, a process each, on {(edges == 0 ? "one silo" : $"{edges} edges before it")}");
                 var lone = await LoneRun.RunAsync(nodes, edges, Say);
                 var at = edges == 0 ? "silo" : "edges";
-                Say(string.Create(CultureInfo.InvariantCulture, $"  an executor: {lone.ExecutorRssKib / 1024:0.0} MiB resident, of them {lone.ExecutorPssKib / 1024:0.0} its share, {lone.ExecutorCpuUs:0} us a second"));
+                Say(string.Create(CultureInfo.InvariantCulture, $"  an executor: {lone.ExecutorRssKib / 1024:0.0} MiB resident, of them {lone.ExecutorPssKib / 1024:0.0} its share, {lone.ExecutorCpuUs:0} us a second; at its door {lone.DoorRssKib:0} KiB, {lone.DoorCpuUs:0} us a second"));
                 figures.AddRange(($"connection_{at}_kib", lone.DoorRssKib), ($"connection_{at}_cpu_us_per_second", lone.DoorCpuUs), ($"connection_silo_behind_{at}_cpu_us_per_second", lone.SiloCpuUs),
                     ($"connection_executor_on_{at}_kib", lone.ExecutorPssKib), ($"connection_executor_on_{at}_cpu_us_per_second", lone.ExecutorCpuUs));
             }
