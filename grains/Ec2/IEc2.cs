@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Core.Subnets;
 
 namespace AwsVpcCni.Grains.Ec2;
 
@@ -19,6 +20,9 @@ public interface IEc2
 
     /// <summary>The VPC's subnets.</summary>
     Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation);
+
+    /// <summary>The subnet's CIDR reservations, those of IPv4.</summary>
+    Task<ImmutableArray<ReservedRange>> GetReservationsAsync(string subnetId, CancellationToken cancellation);
 
     /// <summary>The limits of those among <paramref name="instanceTypes"/> that EC2 knows.</summary>
     /// <param name="instanceTypes">At most 100.</param>

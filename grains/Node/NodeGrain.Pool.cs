@@ -87,7 +87,7 @@ public sealed partial class NodeGrain
         NewIn = [.. NewIn().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
-        MaxPods = CapacityAt(now) + OnTheHostNetwork + _doc.Interfaces.Where(IsExcluded).Sum(eni => OnPods(eni.EniId)),
+        MaxPods = CapacityAt(now) + OnTheHostNetwork + _doc.Interfaces.Where(IsExcluded).Sum(eni => StateOfExcluded(eni, now).Blocks.Sum(block => block.Block.Size)), // Those go on, beside as many elsewhere.
     };
 
     /// <summary>ADDs that 15 s bring, at the rate of the last minute.</summary>

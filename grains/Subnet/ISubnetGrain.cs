@@ -96,9 +96,12 @@ public readonly record struct SubnetHolder([property: Id(0)] string Id, [propert
 
 /// <summary>A subnet as one sweep showed it.</summary>
 /// <param name="StartedChange">The ledger's change number before the sweep's first page: what changed later, the sweep cannot know.</param>
+/// <param name="Ranges">The subnet's CIDR reservations; null: they were not read, and are as they were.</param>
+/// <param name="AreRangesAsked">EC2 has been asked for them, if only once: when they are not known then, they will not be soon.</param>
 [GenerateSerializer, Immutable]
 public sealed record SubnetSweep(
-    [property: Id(0)] Ec2Subnet Subnet, [property: Id(1)] ImmutableArray<UsedAddress> Used, [property: Id(2)] long StartedChange);
+    [property: Id(0)] Ec2Subnet Subnet, [property: Id(1)] ImmutableArray<UsedAddress> Used, [property: Id(2)] long StartedChange,
+    [property: Id(3)] ImmutableArray<ReservedRange>? Ranges = null, [property: Id(4)] bool AreRangesAsked = false);
 
 /// <summary>An address that EC2 shows on an interface.</summary>
 /// <param name="InstanceId">Null when the interface is not attached.</param>
@@ -109,15 +112,17 @@ public readonly record struct UsedAddress([property: Id(0)] Ip Address, [propert
 /// <param name="Size">Of the CIDR, the five that AWS keeps included.</param>
 /// <param name="Used">EC2 shows them on some interface, or a node of ours holds them.</param>
 /// <param name="Others">Used, and not by a node of ours.</param>
-/// <param name="Free">Neither used nor kept by AWS.</param>
+/// <param name="Free">Neither used, nor kept by AWS or a reservation: what a single address could be.</param>
 /// <param name="ReadAt">When EC2 was last read; null for never. UTC.</param>
-/// <param name="FreePrefixes">Whole /28s among the free ones.</param>
+/// <param name="FreePrefixes">Whole /28s: among the free ones, and in reservations for prefixes.</param>
 /// <param name="Dry">When nothing will be free; null while there is too little of a past to tell.</param>
 /// <param name="Level">Whether nodes are kept from drawing, or asked back what they keep ready.</param>
 /// <param name="Withheld">What nodes would draw besides, were there plenty.</param>
 /// <param name="InAnHour">So many more are used or set aside than an hour ago; null while there is no such past. By the most of each half hour.</param>
 /// <param name="InADay">The same of a day.</param>
 /// <param name="Role">What its tags say of pods.</param>
+/// <param name="KeptForPrefixes">Not used, in CIDR reservations for prefixes.</param>
+/// <param name="KeptByName">Not used, in CIDR reservations for addresses that somebody names: none of them is drawn.</param>
 [GenerateSerializer, Immutable]
 public sealed partial record SubnetSummary(
     [property: Id(0)] string SubnetId, [property: Id(1)] string? Zone, [property: Id(2)] Cidr? Cidr, [property: Id(3)] long Size,
@@ -125,4 +130,4 @@ public sealed partial record SubnetSummary(
     [property: Id(8)] int Cooling, [property: Id(9)] int Reserved, [property: Id(10)] int Others, [property: Id(11)] long Free,
     [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt, [property: Id(14)] int FreePrefixes,
     [property: Id(15)] DryTime? Dry = null, [property: Id(16)] SubnetLevel Level = SubnetLevel.Plenty, [property: Id(17)] int Withheld = 0, [property: Id(18)] int? InAnHour = null, [property: Id(19)] int? InADay = null,
-    [property: Id(20)] SubnetRole Role = SubnetRole.Unmarked);
+    [property: Id(20)] SubnetRole Role = SubnetRole.Unmarked, [property: Id(21)] int KeptForPrefixes = 0, [property: Id(22)] int KeptByName = 0);

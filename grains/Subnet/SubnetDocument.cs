@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
@@ -26,6 +27,13 @@ public sealed record SubnetDocument : DocumentPart
 
     /// <summary>What nodes of ours hold, whatever EC2 shows.</summary>
     public byte[] Ours { get; init; } = [];
+
+    /// <summary>The subnet's CIDR reservations, as read last; null: never.</summary>
+    public ImmutableArray<ReservedRange>? Ranges { get; init; }
+
+    /// <summary>Those that are known.</summary>
+    [JsonIgnore]
+    public ImmutableArray<ReservedRange> Reserved => Ranges ?? [];
 
     /// <summary>Names set aside.</summary>
     public ImmutableArray<ReservedNames> Reservations { get; init; } = [];

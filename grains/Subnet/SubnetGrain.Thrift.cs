@@ -69,14 +69,14 @@ public sealed partial class SubnetGrain
     private async Task LookAtLevelAsync()
     {
         var (doc, now) = (document.State, time.GetUtcNow());
-        if (doc.Subnet is not { } subnet)
+        if (doc.Subnet is null)
         {
             return;
         }
 
         int? withheld = (now - _since).Duration() < AllTell ? null : _shares.Values.Sum(one => one.Share.Withheld);
         var free = FreeNow(now);
-        var level = settings.Pool.Thrift ? SubnetLevels.Of(doc.Level, free, Room(subnet.Cidr), withheld, Waiting(now)) : SubnetLevel.Plenty;
+        var level = settings.Pool.Thrift ? SubnetLevels.Of(doc.Level, free, Room(doc), withheld, Waiting(now)) : SubnetLevel.Plenty;
         if (level != doc.Level)
         {
             LogLeft(SubnetId, level, free, Waiting(now));
@@ -94,7 +94,7 @@ public sealed partial class SubnetGrain
         if (!ReferenceEquals(_counted.Of, document.State))
         {
             // Once for each change, not for each pod that comes or goes on a node: a /16 has 8 KiB of bits. What lapses is seen with the next sweep.
-            _counted = (document.State, Free(Taken(document.State with { Reservations = Standing(document.State) })));
+            _counted = (document.State, FreeForPods(document.State with { Reservations = Standing(document.State) }));
         }
 
         return IsLately(_noAddressesSince, now) ? 0 : _counted.Free;

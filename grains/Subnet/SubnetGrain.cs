@@ -28,6 +28,10 @@ public sealed partial class SubnetGrain(
 
     private readonly DateTimeOffset _since = time.GetUtcNow();
     private readonly SortedDictionary<string, (long Change, SubnetShare Share, ImmutableArray<Ip> Held)> _shares = new(StringComparer.Ordinal);
+    private static readonly TimeSpan RangesTake = TimeSpan.FromSeconds(5);
+
+    private DateTimeOffset? _waitsForRanges; // Since.
+    private bool _areRangesAsked; // Whatever the answer was.
     private DateTimeOffset? _noAddressesSince; // In memory: a new activation costs one refused call.
     private DateTimeOffset? _noPrefixesSince;
     private ImmutableArray<UsedAddress> _lastUsed = []; // Of the last sweep: who holds what, for operators.
@@ -40,19 +44,24 @@ public sealed partial class SubnetGrain(
     /// <inheritdoc/>
     public async Task<Reservation> ReserveAsync(ReserveRequest request)
     {
-        if (document.State.Subnet is not { } subnet)
+        var now = time.GetUtcNow();
+        if (document.State.Subnet is null)
         {
             ReadMe();
             return new Reservation(false, [], 0, 0, []);
         }
 
-        var now = time.GetUtcNow();
+        if (IsToHearOfReservations(now))
+        {
+            return new Reservation(false, [], 0, 0, []);
+        }
+
         var doc = document.State;
         var standing = Standing(doc);
         var mine = standing.FirstOrDefault(one => one.IntentId == request.IntentId);
         var taken = Taken(doc with { Reservations = standing });
         var isRefused = IsLately(_noAddressesSince, now) || (request.Prefixes && IsLately(_noPrefixesSince, now));
-        var names = mine?.Names ?? (isRefused || IsForWaiting(request) ? [] : Choose(subnet.Cidr, taken.With(Addresses(request.NotThese)), request));
+        var names = mine?.Names ?? (isRefused || IsForWaiting(request) ? [] : Choose(doc, taken.With(Addresses(request.NotThese)), request));
         if (!names.IsEmpty)
         {
             // Stored before the answer: no other activation names them too.
@@ -64,7 +73,20 @@ public sealed partial class SubnetGrain(
 
         await RecallAsync(request, names, now);
         var isShort = request.Count == 0 || names.Length < request.Count + (request.WithPrimary ? 1 : 0); // Nothing wanted: it asks what there is.
-        return new Reservation(true, names, Free(taken), WholeBlocks(taken), isShort ? LargestHolders() : [], isRefused);
+        return new Reservation(true, names, Free(Closed(doc, taken)), WholeBlocks(doc, taken), isShort ? LargestHolders() : [], isRefused);
+    }
+
+    /// <summary>The first names wait for them, but not for long: who looks at EC2 may be of a silo that knows of none, or may not read them.</summary>
+    private bool IsToHearOfReservations(DateTimeOffset now)
+    {
+        var waits = document.State.Ranges is null && !_areRangesAsked;
+        if (waits && _waitsForRanges is null)
+        {
+            _waitsForRanges = now;
+            ReadMe();
+        }
+
+        return waits && (now - _waitsForRanges!.Value).Duration() < RangesTake;
     }
 
     /// <inheritdoc/>
@@ -214,7 +236,7 @@ public sealed partial class SubnetGrain(
         }
 
         var taken = Taken(doc with { Reservations = Standing(doc) });
-        return Task.FromResult(new SubnetFree(Free(taken), IsLately(_noPrefixesSince, now) ? 0 : WholeBlocks(taken)));
+        return Task.FromResult(new SubnetFree(Free(Closed(doc, taken)), IsLately(_noPrefixesSince, now) ? 0 : WholeBlocks(doc, taken)));
     }
 
     /// <inheritdoc/>
@@ -225,6 +247,7 @@ public sealed partial class SubnetGrain(
     {
         var doc = document.State;
         _lastUsed = sweep.Used;
+        _areRangesAsked |= sweep.AreRangesAsked;
         var cidr = sweep.Subnet.Cidr;
         var later = doc.Recent.Where(one => one.Change > sweep.StartedChange).ToImmutableArray();
         var used = SubnetMap.Empty(cidr).With(sweep.Used.Select(one => one.Address))
@@ -238,8 +261,8 @@ public sealed partial class SubnetGrain(
             ours = ours.And(used.With(_shares.Values.SelectMany(share => share.Held)).With(recent.Where(one => one.Used).Select(one => one.Address)));
         }
 
-        var next = doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Recent = recent };
-        var isNews = !IsSame(doc.Subnet, sweep.Subnet) || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length;
+        var next = doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Recent = recent, Ranges = sweep.Ranges ?? doc.Ranges };
+        var isNews = !IsSame(doc.Subnet, sweep.Subnet) || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length || doc.Ranges is null != next.Ranges is null || !doc.Reserved.SequenceEqual(next.Reserved);
         if (isNews)
         {
             await StoreAsync(next);
@@ -250,7 +273,8 @@ public sealed partial class SubnetGrain(
         }
 
         await LookAtLevelAsync();
-        await NoteUseAsync(now, Room(cidr) - Free(Taken(next with { Reservations = Standing(next) })));
+        next = next with { Reservations = Standing(next) };
+        await NoteUseAsync(now, Room(next) - FreeForPods(next));
     }
 
     /// <summary>EC2's count of free addresses changes with each draw, and nobody reads it here.</summary>
@@ -271,8 +295,9 @@ public sealed partial class SubnetGrain(
     {
         var doc = document.State with { Reservations = Standing(document.State) };
         var taken = doc.Subnet is null ? null : Taken(doc);
-        var free = taken is null ? 0 : Free(taken);
-        var used = taken is null ? 0 : Room(taken.Subnet) - free;
+        var free = taken is null ? 0 : Free(Closed(doc, taken));
+        var used = taken is null ? 0 : Room(doc) - FreeForPods(doc);
+        int Kept(bool forPrefixes) => taken is null || doc.Reserved.IsEmpty ? 0 : KeptBy(doc, range => range.ForPrefixes == forPrefixes) is var kept ? Free(taken) - Free(taken.Or(kept)) : 0;
         var past = taken is null ? new UsageHistory() : usage.State.Past.With(time.GetUtcNow(), used);
         var held = _shares.Values.SelectMany(share => share.Held).ToHashSet();
         var others = _lastUsed.Count(one => !held.Contains(one.Address) && (one.InstanceId is null || !_shares.ContainsKey(one.InstanceId)));
@@ -281,12 +306,19 @@ public sealed partial class SubnetGrain(
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
             doc.Reservations.Sum(one => one.Names.Sum(name => name.Size)), others, free,
             _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt,
-            taken is null ? 0 : WholeBlocks(taken), taken is null ? null : ExhaustionForecast.Of(past, used, Room(taken.Subnet)),
+            taken is null ? 0 : WholeBlocks(doc, taken), taken is null ? null : ExhaustionForecast.Of(past, used, Room(doc)),
             doc.Level, _shares.Values.Sum(one => one.Share.Withheld), past.ChangeOver(TimeSpan.FromHours(1)), past.ChangeOver(TimeSpan.FromDays(1)),
-            doc.Subnet is { } seen ? SubnetRoles.Of(seen.Tags, settings.ClusterName) : SubnetRole.Unmarked));
+            doc.Subnet is { } seen ? SubnetRoles.Of(seen.Tags, settings.ClusterName) : SubnetRole.Unmarked, Kept(forPrefixes: true), Kept(forPrefixes: false)));
     }
 
-    /// <summary>Addresses that AWS does not keep.</summary>
+    /// <summary>Addresses that pods could have: AWS does not keep them, nor a reservation that is for something else.</summary>
+    private int Room(SubnetDocument doc) => doc.Reserved.IsEmpty ? Room(doc.Subnet!.Cidr) : Free(KeptBy(doc, range => !(range.ForPrefixes && settings.Pool.Prefixes)));
+
+    /// <summary>Of these, what nobody has, nor has set aside.</summary>
+    private int FreeForPods(SubnetDocument doc) => Taken(doc) is var taken && !doc.Reserved.IsEmpty && settings.Pool.Prefixes
+        ? Free(Closed(doc, taken)) + (Block.PrefixSize * (WholeBlocks(doc, taken) - AddressNamer.ChoosePrefixes(taken.Subnet, Closed(doc, taken).Contains, int.MaxValue).Length))
+        : Free(Closed(doc, taken));
+
     private static int Room(Cidr subnet) => (int)subnet.Size - 5;
 
     /// <summary>As far as a ledger that has restarted has heard and read it again.</summary>
@@ -302,9 +334,10 @@ public sealed partial class SubnetGrain(
     private static IEnumerable<Ip> Addresses(IEnumerable<Block> blocks) => blocks.SelectMany(block => block.Addresses);
 
     /// <summary>All that is asked for, or as much as there is; an interface's own address comes before all others.</summary>
-    private static ImmutableArray<Block> Choose(Cidr subnet, SubnetMap taken, ReserveRequest request)
+    private static ImmutableArray<Block> Choose(SubnetDocument doc, SubnetMap taken, ReserveRequest request)
     {
-        var primary = request.WithPrimary ? AddressNamer.Choose(subnet, taken.Contains, 1) : [];
+        var subnet = taken.Subnet;
+        var primary = request.WithPrimary ? AddressNamer.Choose(subnet, Closed(doc, taken).Contains, 1) : [];
         if (request.WithPrimary && primary.IsEmpty)
         {
             return [];
@@ -312,8 +345,8 @@ public sealed partial class SubnetGrain(
 
         taken = taken.With(primary);
         return [.. primary.Select(address => new Block(address)), .. request.Prefixes
-            ? AddressNamer.ChoosePrefixes(subnet, taken.Contains, request.Count)
-            : AddressNamer.Choose(subnet, taken.Contains, request.Count).Select(address => new Block(address))];
+            ? AddressNamer.ChoosePrefixes(subnet, taken.Contains, request.Count, doc.Reserved.AsSpan())
+            : AddressNamer.Choose(subnet, Closed(doc, taken).Contains, request.Count).Select(address => new Block(address))];
     }
 
     private static SubnetMap Map(Cidr cidr, byte[] bits) => bits.Length == 0 ? SubnetMap.Empty(cidr) : new SubnetMap(cidr, [.. bits]);
@@ -332,7 +365,12 @@ public sealed partial class SubnetGrain(
 
     private static int Free(SubnetMap taken) => Room(taken.Subnet) - taken.Count + AddressNamer.KeptByAws(taken.Subnet).Count(taken.Contains);
 
-    private static int WholeBlocks(SubnetMap taken) => AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue).Length;
+    private static int WholeBlocks(SubnetDocument doc, SubnetMap taken) => AddressNamer.ChoosePrefixes(taken.Subnet, taken.Contains, int.MaxValue, doc.Reserved.AsSpan()).Length;
+
+    /// <summary>With what reservations keep: no single address is named there.</summary>
+    private static SubnetMap Closed(SubnetDocument doc, SubnetMap taken) => doc.Reserved.IsEmpty ? taken : taken.Or(KeptBy(doc, _ => true));
+
+    private static SubnetMap KeptBy(SubnetDocument doc, Func<ReservedRange, bool> by) => doc.Reserved.Where(by).Aggregate(SubnetMap.Empty(doc.Subnet!.Cidr), (map, range) => map.With(range.Cidr));
 
     private SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool used) => doc with
     {

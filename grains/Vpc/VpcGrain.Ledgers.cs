@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Subnet;
 
@@ -12,6 +13,9 @@ public sealed partial class VpcGrain
     /// <summary>A node that is in use is looked at each five minutes.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromMinutes(10);
 
+    private static readonly TimeSpan RangesStayTrue = TimeSpan.FromMinutes(5);
+
+    private readonly Dictionary<string, (ImmutableArray<ReservedRange>? Ranges, DateTimeOffset At)> _ranges = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _subnetsToRead = new(StringComparer.Ordinal);
     private readonly Dictionary<string, DateTimeOffset> _askedAt = new(StringComparer.Ordinal); // Nodes, of their own accord.
     private readonly DateTimeOffset _since = time.GetUtcNow();
@@ -47,7 +51,8 @@ public sealed partial class VpcGrain
         async Task ReadAsync(Ec2Subnet subnet)
         {
             var change = await grains.GetGrain<ISubnetGrain>(subnet.SubnetId).ChangeNumberAsync(); // Before the first page.
-            await TellAsync(subnet, change, await PagesAsync(new Ec2InterfaceQuery { VpcId = VpcId, SubnetId = subnet.SubnetId }, CallPriority.PodWaiting, cancellation));
+            var ranges = await RangesOfAsync(subnet.SubnetId, isInUse: !_ranges.ContainsKey(subnet.SubnetId), CallPriority.PodWaiting, cancellation); // The first names must not be in them.
+            await TellAsync(subnet, change, await PagesAsync(new Ec2InterfaceQuery { VpcId = VpcId, SubnetId = subnet.SubnetId }, CallPriority.PodWaiting, cancellation), ranges);
         }
     }
 
@@ -98,13 +103,43 @@ public sealed partial class VpcGrain
         swept.AddRange(interfaces);
         foreach (var subnet in subnets.Where(subnet => changes.ContainsKey(subnet.SubnetId)))
         {
-            await TryAsync(Work.Ledgers, () => TellAsync(subnet, changes[subnet.SubnetId], [.. interfaces.Where(eni => eni.SubnetId == subnet.SubnetId)]), cancellation);
+            ImmutableArray<Ec2Interface> here = [.. interfaces.Where(eni => eni.SubnetId == subnet.SubnetId)];
+            var isInUse = RoleOf(subnet) == SubnetRole.Marked || here.Any(eni => eni.Attachment is { } attachment && document.State.Nodes.Contains(attachment.InstanceId));
+            var ranges = await RangesOfAsync(subnet.SubnetId, isInUse, CallPriority.Reconcile, cancellation);
+            await TryAsync(Work.Ledgers, () => TellAsync(subnet, changes[subnet.SubnetId], here, ranges), cancellation);
         }
     }
 
-    private Task TellAsync(Ec2Subnet subnet, long startedChange, ImmutableArray<Ec2Interface> interfaces)
+    /// <summary>CIDR reservations are rarely made, and EC2 tells them of one subnet at a time: those of subnets with nodes are asked for each five minutes. A silo whose role may not ask
+    /// goes on as if there were none: that costs others the addresses that they have reserved, and no pod its own.</summary>
+    /// <returns>Null: nothing is known of them.</returns>
+    private async Task<ImmutableArray<ReservedRange>?> RangesOfAsync(string subnetId, bool isInUse, CallPriority priority, CancellationToken cancellation)
+    {
+        var (known, at) = _ranges.GetValueOrDefault(subnetId);
+        if (isInUse && (time.GetUtcNow() - at).Duration() >= RangesStayTrue)
+        {
+            try
+            {
+                known = await CallAsync(Ec2Action.GetSubnetCidrReservations, priority, stop => ec2.GetReservationsAsync(subnetId, stop), cancellation);
+            }
+            catch (Exception e) when (!cancellation.IsCancellationRequested && e is (Ec2Exception or OperationCanceledException or TimeoutException or OrleansException))
+            {
+                LogNoRanges(VpcId, subnetId, e.Message);
+                if (e is Ec2Exception { Fault: Ec2Fault.Throttled, Code.Length: > 0 })
+                {
+                    Quota.ThrottledAsync(Ec2Action.GetSubnetCidrReservations).Ignore();
+                }
+            }
+
+            _ranges[subnetId] = (known, time.GetUtcNow());
+        }
+
+        return known;
+    }
+
+    private Task TellAsync(Ec2Subnet subnet, long startedChange, ImmutableArray<Ec2Interface> interfaces, ImmutableArray<ReservedRange>? ranges)
     {
         var used = from eni in interfaces from address in eni.Addresses.Concat(eni.Prefixes.SelectMany(prefix => prefix.Addresses)) select new UsedAddress(address, eni.EniId, eni.Attachment?.InstanceId);
-        return grains.GetGrain<ISubnetGrain>(subnet.SubnetId).SweptAsync(new SubnetSweep(subnet, [.. used], startedChange));
+        return grains.GetGrain<ISubnetGrain>(subnet.SubnetId).SweptAsync(new SubnetSweep(subnet, [.. used], startedChange, ranges, _ranges.ContainsKey(subnet.SubnetId)));
     }
 }

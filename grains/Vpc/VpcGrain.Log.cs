@@ -27,6 +27,9 @@ public sealed partial class VpcGrain
     [LoggerMessage(EventId = 2309, Level = LogLevel.Information, Message = "{VpcId}: the tags of subnets say something else of pods than before: {Subnets}.")]
     private partial void LogRetagged(string vpcId, string subnets);
 
+    [LoggerMessage(EventId = 2310, Level = LogLevel.Warning, Message = "{VpcId}: the CIDR reservations of {SubnetId} could not be read, what was known of them holds on: {Why}")]
+    private partial void LogNoRanges(string vpcId, string subnetId, string why);
+
     [LoggerMessage(EventId = 2304, Level = LogLevel.Warning, Message = "{VpcId}: this activation ends: {Why}")]
     private partial void LogLost(string vpcId, string why);
 

@@ -19,7 +19,7 @@ internal static class SubnetsCommand
             subnets, output,
             ("SUBNET", subnet => subnet.SubnetId), ("ZONE", subnet => subnet.Zone), ("CIDR", subnet => subnet.Cidr), ("SIZE", subnet => subnet.Size),
             ("USED", subnet => subnet.Used), ("LEASED", subnet => subnet.Leased), ("ON-PODS", subnet => subnet.OnPods), ("WARM", subnet => subnet.Warm),
-            ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free), ("WHOLE-/28", subnet => subnet.FreePrefixes),
+            ("COOLING", subnet => subnet.Cooling), ("RESERVED", subnet => subnet.Reserved), ("OTHERS", subnet => subnet.Others), ("FREE", subnet => subnet.Free), ("WHOLE-/28", subnet => subnet.FreePrefixes), ("KEPT", subnet => Kept(subnet)),
             ("FOR", subnet => For(subnet.Role)), ("LEFT", subnet => subnet.Level.ToString().ToLowerInvariant()), ("HOUR", subnet => Signed(subnet.InAnHour)), ("DAY", subnet => Signed(subnet.InADay)), ("DRY", subnet => Dry(subnet.Dry)), ("READ", subnet => Output.Ago(subnet.ReadAt)), ("HOLDERS", subnet => string.Join(' ', subnet.Holders.Select(holder => $"{holder.Key}={holder.Value}"))));
         foreach (var (subnet, help) in subnets.SelectMany(subnet => subnet.Help.Select(help => (subnet, help))))
         {
@@ -35,6 +35,9 @@ internal static class SubnetsCommand
         { Early: null } => "not within 7 days",
         _ => $"{In(time.Median)} ({In(time.Early)} to {In(time.Late)})",
     };
+
+    /// <summary>What CIDR reservations keep for prefixes, and for what is named.</summary>
+    private static string? Kept(SubnetSummary subnet) => (subnet.KeptForPrefixes, subnet.KeptByName) is (0, 0) ? null : string.Create(CultureInfo.InvariantCulture, $"{subnet.KeptForPrefixes}+{subnet.KeptByName}");
 
     /// <summary>Whose pods it is for, by its tags.</summary>
     private static string For(SubnetRole role) => role switch

@@ -4,6 +4,7 @@ using Amazon.EC2.Model;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 
 namespace AwsVpcCni.Silo.Ec2;
@@ -54,6 +55,15 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect, bool? dryRun = null) : IE
         RefusePart(Ec2Action.DescribeSubnets, vpcId, answer.NextToken);
         return [.. (answer.Subnets ?? []).Where(subnet => !string.IsNullOrEmpty(subnet.CidrBlock)).Select(subnet => new Ec2Subnet(
             subnet.SubnetId, subnet.VpcId, subnet.AvailabilityZone, Cidr.Parse(subnet.CidrBlock), subnet.AvailableIpAddressCount ?? 0, Tags(subnet.Tags)))];
+    }
+
+    /// <inheritdoc/>
+    public async Task<ImmutableArray<ReservedRange>> GetReservationsAsync(string subnetId, CancellationToken cancellation)
+    {
+        var request = new GetSubnetCidrReservationsRequest { SubnetId = subnetId, MaxResults = PageSize };
+        var answer = await SendAsync(Ec2Action.GetSubnetCidrReservations, subnetId, (sdk, request) => sdk.GetSubnetCidrReservationsAsync(request, cancellation), request, cancellation);
+        RefusePart(Ec2Action.GetSubnetCidrReservations, subnetId, answer.NextToken);
+        return [.. (answer.SubnetIpv4CidrReservations ?? []).Select(range => new ReservedRange(Cidr.Parse(range.Cidr), range.ReservationType == SubnetCidrReservationType.Prefix))];
     }
 
     /// <inheritdoc/>

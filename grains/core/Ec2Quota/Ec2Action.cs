@@ -35,6 +35,9 @@ public enum Ec2Action
 
     /// <summary>With the addresses that it still holds.</summary>
     DeleteNetworkInterface,
+
+    /// <summary>A subnet's reservations. Last, since silos of two versions tell each other actions by their numbers.</summary>
+    GetSubnetCidrReservations,
 }
 
 /// <summary>The order of need.</summary>

@@ -18,7 +18,7 @@ public readonly record struct TokenBucket(double Size, double RefillPerSecond, d
             Ec2Action.AssignPrivateIpAddresses or Ec2Action.UnassignPrivateIpAddresses or Ec2Action.CreateNetworkInterface or
                 Ec2Action.ModifyNetworkInterfaceAttribute or Ec2Action.DeleteNetworkInterface => (100, 5),
             Ec2Action.AttachNetworkInterface or Ec2Action.DetachNetworkInterface => (50, 5),
-            Ec2Action.DescribeInstances or Ec2Action.DescribeNetworkInterfaces or Ec2Action.DescribeSubnets or Ec2Action.DescribeInstanceTypes => (100, 20),
+            Ec2Action.DescribeInstances or Ec2Action.DescribeNetworkInterfaces or Ec2Action.DescribeSubnets or Ec2Action.DescribeInstanceTypes or Ec2Action.GetSubnetCidrReservations => (100, 20),
             _ => throw new ArgumentOutOfRangeException(nameof(action), action, "no documented bucket"),
         };
         return new TokenBucket(size * share, refill * share, size * share, now);

@@ -43,19 +43,50 @@ public static class AddressNamer
         return [.. free.Take(count).Select(one => subnet.Base + one.Offset)];
     }
 
-    /// <summary>Whole free /28s, the lowest first.</summary>
-    /// <inheritdoc cref="Choose"/>
-    public static ImmutableArray<Block> ChoosePrefixes(Cidr subnet, Func<int, bool> isTaken, int count)
+    /// <summary>Whole free /28s: those of reservations for prefixes first, as EC2 does it, and none that another reservation has a part of; the lowest first.</summary>
+    /// <param name="subnet">An IPv4 subnet, /16 to /28.</param>
+    /// <param name="isTaken">Whether the address at this offset is used or set aside.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="ranges">The subnet's reservations.</param>
+    public static ImmutableArray<Block> ChoosePrefixes(Cidr subnet, Func<int, bool> isTaken, int count, params ReadOnlySpan<ReservedRange> ranges)
     {
-        var whole = ImmutableArray.CreateBuilder<Block>();
-        for (var first = 0; first < subnet.Size && whole.Count < count; first += Block.PrefixSize)
+        var (kept, open) = (new List<Block>(), new List<Block>());
+        for (var first = 0; first < subnet.Size && kept.Count < count && (ranges.Length > 0 || open.Count < count); first += Block.PrefixSize)
         {
-            if (Enumerable.Range(first, Block.PrefixSize).All(offset => !IsKeptByAws(subnet, offset) && !isTaken(offset)))
+            var block = new Block(subnet.Base + first, true);
+            if (IsWhole(subnet, first, isTaken) && Keeper(block, ranges) is var keeper && keeper is null or { ForPrefixes: true })
             {
-                whole.Add(new Block(subnet.Base + first, true));
+                (keeper is null ? open : kept).Add(block);
             }
         }
 
-        return whole.ToImmutable();
+        return [.. kept.Concat(open).Take(count)];
+    }
+
+    private static bool IsWhole(Cidr subnet, int first, Func<int, bool> isTaken)
+    {
+        for (var offset = first; offset < first + Block.PrefixSize; offset++)
+        {
+            if (IsKeptByAws(subnet, offset) || isTaken(offset))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>The reservation that has the block, or a part of it: they do not overlap, and one for prefixes has whole ones only.</summary>
+    private static ReservedRange? Keeper(Block block, ReadOnlySpan<ReservedRange> ranges)
+    {
+        foreach (var range in ranges)
+        {
+            if (range.Cidr.Contains(block.First) || block.Contains(range.Cidr.Base))
+            {
+                return range;
+            }
+        }
+
+        return null;
     }
 }

@@ -32,6 +32,18 @@ public sealed record SubnetMap(Cidr Subnet, ImmutableArray<byte> Bits)
     /// <summary>What is in both; both are of one subnet.</summary>
     public SubnetMap And(SubnetMap other) => this with { Bits = [.. Bits.Zip(other.Bits, (one, two) => (byte)(one & two))] };
 
+    /// <summary>With all of this range that is in the subnet.</summary>
+    public SubnetMap With(Cidr range)
+    {
+        var bits = Bits.ToArray();
+        for (var offset = 0; offset < Subnet.Size; offset++)
+        {
+            bits[offset / 8] |= range.Contains(Subnet.Base + offset) ? (byte)(1 << (offset % 8)) : (byte)0;
+        }
+
+        return this with { Bits = [.. bits] };
+    }
+
     private SubnetMap Changed(IEnumerable<Ip> addresses, Func<byte, byte, byte> change)
     {
         var bits = Bits.ToArray();

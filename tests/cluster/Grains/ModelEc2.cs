@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Silo.Ec2;
 using AwsVpcCni.VpcEmulator.Model;
@@ -102,6 +103,9 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     public Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation) =>
         Call("DescribeSubnets", () => (ImmutableArray<Ec2Subnet>)[.. vpc.Subnets.Select(one =>
             new Ec2Subnet(one.Id, vpc.Id, one.Zone, Cidr.Parse(one.Cidr.ToString()), one.AvailableIpAddressCount, one.Tags.ToImmutableSortedDictionary(StringComparer.Ordinal)))]);
+
+    public Task<ImmutableArray<ReservedRange>> GetReservationsAsync(string subnetId, CancellationToken cancellation) =>
+        Call($"GetSubnetCidrReservations {subnetId}", () => (ImmutableArray<ReservedRange>)[.. vpc.GetSubnetCidrReservations(subnetId).Select(one => new ReservedRange(Cidr.Parse(one.Cidr.ToString()), one.Type == ReservationType.Prefix))]);
 
     public Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation) =>
         Call($"DescribeInstanceTypes {string.Join(',', instanceTypes)}", () => (ImmutableArray<InstanceLimits>)[.. vpc.Instances.Select(one => one.Type).DistinctBy(type => type.Type)

@@ -31,7 +31,7 @@ public sealed class PolicyChangeTests
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy(), "10.0.0.0/27");
         var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-a");
-        await ledger.SweptAsync(new SubnetSweep(new Ec2Subnet("subnet-a", GrainWorld.VpcId, "eu-west-1a", Cidr.Parse("10.0.0.0/27"), 27, ImmutableSortedDictionary<string, string>.Empty), [], 0));
+        await ledger.SweptAsync(new SubnetSweep(new Ec2Subnet("subnet-a", GrainWorld.VpcId, "eu-west-1a", Cidr.Parse("10.0.0.0/27"), 27, ImmutableSortedDictionary<string, string>.Empty), [], 0, AreRangesAsked: true));
         await ledger.ReserveAsync(new ReserveRequest("never settled", "i-1", "eni-1", 27, [], false, false));
 
         world.Time.Shift(world.Settings.Timing.ReservationLapse * 2);

@@ -200,5 +200,5 @@ public sealed class SubnetGrainTests
 
     private static async Task<SubnetSweep> SweepAsync(GrainWorld world, long change, params Ip[] used) => new(
         (await world.Ec2.DescribeSubnetsAsync(GrainWorld.VpcId, TestContext.Current.CancellationToken)).First(subnet => subnet.SubnetId == "subnet-a"),
-        [.. used.Select(address => new UsedAddress(address, "eni-1", "i-1"))], change);
+        [.. used.Select(address => new UsedAddress(address, "eni-1", "i-1"))], change, AreRangesAsked: true);
 }

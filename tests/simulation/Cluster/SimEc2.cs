@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Tests.Cluster.Grains;
 using AwsVpcCni.Tests.Simulation.Checkers;
@@ -33,6 +34,9 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
 
     public Task<ImmutableArray<Ec2Subnet>> DescribeSubnetsAsync(string vpcId, CancellationToken cancellation) =>
         CallAsync(Ec2Action.DescribeSubnets, "", () => model.DescribeSubnetsAsync(vpcId, default), cancellation);
+
+    public Task<ImmutableArray<ReservedRange>> GetReservationsAsync(string subnetId, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.GetSubnetCidrReservations, "", () => model.GetReservationsAsync(subnetId, default), cancellation);
 
     public Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation) =>
         CallAsync(Ec2Action.DescribeInstanceTypes, "", () => model.DescribeInstanceTypesAsync(instanceTypes, default), cancellation);
@@ -86,7 +90,7 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         {
             Ec2Action.DetachNetworkInterface => 16,
             Ec2Action.AssignPrivateIpAddresses when what == ByCount => 8,
-            Ec2Action.DeleteNetworkInterface or Ec2Action.DescribeInstanceTypes => 8,
+            Ec2Action.DeleteNetworkInterface or Ec2Action.DescribeInstanceTypes or Ec2Action.GetSubnetCidrReservations => 8,
             Ec2Action.UnassignPrivateIpAddresses or Ec2Action.AttachNetworkInterface => 4,
             Ec2Action.CreateNetworkInterface or Ec2Action.ModifyNetworkInterfaceAttribute or Ec2Action.DescribeSubnets => 2,
             _ => 1,

@@ -14,6 +14,12 @@ public sealed partial class Subnet
     /// <summary>The /28s that could be a prefix: whole and free, reserved or not. For tests to look at; EC2 shows no such thing.</summary>
     public IEnumerable<IPNetwork> WholeBlocks() => WholeBlocks([]).Select(Block);
 
+    /// <summary>Single addresses that EC2 could choose.</summary>
+    public int Choosable => Open([]).Count;
+
+    /// <summary>Prefixes that EC2 could choose.</summary>
+    public int ChoosablePrefixes => Choosables([]) is var (kept, open) ? kept.Count + open.Count : 0;
+
     internal void Add(CidrReservation reservation) => _reservations.Add(reservation);
 
     internal bool Remove(CidrReservation reservation) => _reservations.Remove(reservation);
@@ -28,16 +34,7 @@ public sealed partial class Subnet
             return [];
         }
 
-        var named = except.Select(Number).ToHashSet();
-        var free = new List<uint>();
-        for (var number = _first; number <= _last; number++)
-        {
-            if (IsFree(number) && !named.Contains(number) && ReservationOf(number) is null)
-            {
-                free.Add(number);
-            }
-        }
-
+        var free = Open(except);
         if (free.Count < count)
         {
             throw Ec2Exception.Of("InsufficientFreeAddressesInSubnet");
@@ -56,9 +53,7 @@ public sealed partial class Subnet
             return [];
         }
 
-        var whole = WholeBlocks(except).ToList();
-        var kept = whole.FindAll(number => ReservationOf(number)?.Type == ReservationType.Prefix);
-        var open = whole.FindAll(number => !_reservations.Exists(one => one.Cidr.Contains(Address(number)) || Block(number).Contains(one.Cidr.BaseAddress)));
+        var (kept, open) = Choosables(except);
         if (kept.Count + open.Count < count)
         {
             throw Ec2Exception.Of("InsufficientCidrBlocks");
@@ -66,6 +61,29 @@ public sealed partial class Subnet
 
         var fromKept = Math.Min(count, kept.Count);
         return [.. AnyOf(kept, fromKept, random).Concat(AnyOf(open, count - fromKept, random)).Select(Block)];
+    }
+
+    private List<uint> Open(IReadOnlyCollection<IPAddress> except)
+    {
+        var named = except.Select(Number).ToHashSet();
+        var free = new List<uint>();
+        for (var number = _first; number <= _last; number++)
+        {
+            if (IsFree(number) && !named.Contains(number) && ReservationOf(number) is null)
+            {
+                free.Add(number);
+            }
+        }
+
+        return free;
+    }
+
+    /// <summary>In reservations for prefixes, and outside all reservations.</summary>
+    private (List<uint> Kept, List<uint> Open) Choosables(IReadOnlyCollection<IPAddress> except)
+    {
+        var whole = WholeBlocks(except).ToList();
+        return (whole.FindAll(number => ReservationOf(number)?.Type == ReservationType.Prefix),
+            whole.FindAll(number => !_reservations.Exists(one => one.Cidr.Contains(Address(number)) || Block(number).Contains(one.Cidr.BaseAddress))));
     }
 
     /// <summary>By first address. The subnet's first and last /28 never are among them: EC2 keeps addresses there.</summary>

@@ -51,6 +51,18 @@ public sealed class SubnetTests
         Assert.Equal(chosen, string.Join(' ', AddressNamer.ChoosePrefixes(Cidr.Parse(subnet), offsets.Contains, count)));
     }
 
+    [Theory]
+    [InlineData("", 3, "10.0.0.16/28 10.0.0.32/28 10.0.0.48/28")]
+    [InlineData("+10.0.0.192/27", 3, "10.0.0.192/28 10.0.0.208/28 10.0.0.16/28")] // Those kept for prefixes first.
+    [InlineData("-10.0.0.16/28", 2, "10.0.0.32/28 10.0.0.48/28")]
+    [InlineData("-10.0.0.20/32 +10.0.0.224/27", 2, "10.0.0.224/28 10.0.0.32/28")] // A part of it is enough; the subnet's last one is AWS's.
+    [InlineData("-10.0.0.0/25 -10.0.0.128/25", 2, "")]
+    public void Reservations_for_prefixes_give_them_first_and_others_none(string ranges, int count, string chosen)
+    {
+        ReservedRange[] kept = [.. ranges.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(range => new ReservedRange(Cidr.Parse(range[1..]), range[0] == '+'))];
+        Assert.Equal(chosen, string.Join(' ', AddressNamer.ChoosePrefixes(Cidr.Parse("10.0.0.0/24"), _ => false, count, kept)));
+    }
+
     [Fact]
     public void A_map_holds_what_was_put_in_and_not_taken_out() =>
         Subnets.Sample(subnet =>
