@@ -26,6 +26,8 @@ internal sealed class World
 {
     public const string ClusterName = "ours";
     public const string VpcId = "vpc-0a";
+    public const string RoleTag = "kubernetes.io/role/cni";
+    public const string OthersTag = "cni.networking.k8s.aws/cluster/theirs";
     private const string QuotaKey = "1/eu-west-1";
     private const int SmallestPage = 5; // Of DescribeNetworkInterfaces: a large VPC's sweep takes many pages, and goes on while nodes draw and return.
     private const string ClusterTag = "cluster.k8s.amazonaws.com/name";

@@ -25,10 +25,16 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
 
     private bool IsOnLowSubnet => _policy.Thrift && document.Interfaces.Any(eni => world.DocumentOf<SubnetDocument>("subnet", eni.SubnetId)?.Level is SubnetLevel.Low or SubnetLevel.Dry);
 
-    private IEnumerable<Block> Blocks => document.Interfaces.SelectMany(BlocksOf);
+    /// <summary>Of an interface in an excluded subnet those count that a pod has a part of.</summary>
+    private IEnumerable<Block> Blocks => document.Interfaces.SelectMany(eni => IsExcluded(eni.SubnetId) ? BlocksOf(eni).Where(block => block.Addresses.Any(onPods.Contains)) : BlocksOf(eni));
 
     public string? Missing()
     {
+        if (document.Interfaces.Where(eni => IsExcluded(eni.SubnetId) && !eni.IsLost).SelectMany(BlocksOf).Where(block => !block.Addresses.Any(onPods.Contains)).Select(block => (Block?)block).FirstOrDefault() is { } kept)
+        {
+            return $"{kept} is free, and kept though its subnet is excluded by its tag";
+        }
+
         var ours = Blocks.Where(block => block.IsPrefix == Prefixes).ToArray();
         var (total, free, whole) = (ours.Sum(block => block.Size), ours.Sum(Free), Prefixes ? ours.Count(IsFree) : 0);
         var otherFree = Blocks.Where(block => block.IsPrefix != Prefixes).Sum(Free);
@@ -73,7 +79,7 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
     {
         var primary = document.Interfaces[0].SubnetId;
         var another = Math.Min(document.LimitOf("")?.Most ?? document.MaxInterfaces, _policy.MaxEnis ?? int.MaxValue) > document.Interfaces.Length + document.ForeignDevices.Length;
-        var places = _policy.Subnets.Where(id => world.Vpc.FindSubnet(id)!.Zone == _instance.Subnet.Zone).Append(primary);
+        var places = world.Vpc.Subnets.Where(subnet => subnet.Zone == _instance.Subnet.Zone).Select(subnet => subnet.Id).Where(id => MayHaveNew(id, isHome: id == primary));
         bool Can(bool prefixes, int least) => document.Interfaces.Any(eni => HasRoom(eni) && Has(eni.SubnetId, prefixes, least)) || (another && places.Any(id => Has(id, prefixes, least + 1)));
         return (Prefixes && Can(prefixes: true, least: 0)) || ((!Prefixes || missing > otherFree) && Can(prefixes: false, least: 2));
     }
@@ -81,12 +87,25 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
     private bool Has(string subnetId, bool prefixes, int least) => world.RoomIn(subnetId) is var room && room.Addresses >= least && (!prefixes || room.Prefixes);
 
     /// <summary>By the document and by EC2: hands may have put something there.</summary>
-    private bool HasRoom(EniDocument eni) => !eni.IsLost && eni.Blocks.Length < Math.Min(Slots, document.LimitOf(eni.EniId)?.Most ?? Slots) && world.Vpc.FindEni(eni.EniId) is { } shown && shown.Slots < _instance.Type.Ipv4PerEni;
+    private bool HasRoom(EniDocument eni) => !eni.IsLost && !IsExcluded(eni.SubnetId) && eni.Blocks.Length < Math.Min(Slots, document.LimitOf(eni.EniId)?.Most ?? Slots) && world.Vpc.FindEni(eni.EniId) is { } shown && shown.Slots < _instance.Type.Ipv4PerEni;
 
     /// <summary>What it holds and keeps.</summary>
     private static IEnumerable<Block> BlocksOf(EniDocument eni) => eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => held.Block);
 
-    private int Free(Block block) => block.Addresses.Count(address => !onPods.Contains(address));
+    private int Free(Block block) => document.Interfaces.Any(eni => IsExcluded(eni.SubnetId) && eni.Blocks.Any(held => held.Block == block)) ? 0 : block.Addresses.Count(address => !onPods.Contains(address));
+
+    private string? Role(string subnetId) => world.Vpc.FindSubnet(subnetId)!.Tags.GetValueOrDefault(World.RoleTag);
+
+    private bool IsExcluded(string subnetId) => _policy.Discovers && Role(subnetId) == "0";
+
+    /// <summary>A 0 forbids it in any case; then the operators' list says, or the tags, or it is the node's own subnet.</summary>
+    private bool MayHaveNew(string subnetId, bool isHome) => Role(subnetId) switch
+    {
+        "0" => false,
+        _ when !_policy.Subnets.IsEmpty || !_policy.Discovers => isHome || _policy.Subnets.Contains(subnetId),
+        null => isHome,
+        _ => !world.Vpc.FindSubnet(subnetId)!.Tags.ContainsKey(World.OthersTag),
+    };
 
     private bool IsFree(Block block) => Free(block) == block.Size;
 

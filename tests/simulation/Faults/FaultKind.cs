@@ -52,4 +52,5 @@ internal enum FaultKind
     NeighbourActs,
     NamesTaken,
     PolicyChanged,
+    Retagged,
 }

@@ -23,7 +23,7 @@ internal sealed class Operators(World world)
         {
             Prefixes = random.Next(2) == 0, PreferredRest = TimeSpan.FromSeconds(random.Next(2) == 0 ? 45 : 120), MaxEnis = random.Next(6) == 0 ? random.Next(1, 4) : null,
             AdditionalTags = random.Next(4) == 0 ? new() { ["team"] = "net" } : [],
-            ManageUntagged = random.Next(4) > 0, Thrift = random.Next(4) > 0, Subnets = random.Next(3) == 0 ? ["subnet-c"] : [],
+            ManageUntagged = random.Next(4) > 0, Thrift = random.Next(4) > 0, Discovers = random.Next(5) > 0, Subnets = random.Next(3) == 0 ? ["subnet-c"] : [],
         };
         switch (random.Next(6))
         {
@@ -77,6 +77,29 @@ internal sealed class Operators(World world)
             var pool = random.Next(4) == 0 ? null : Drawn(node);
             silo.Door.Start("an operator", () => ChangeAsync(silo, node, pool));
         }
+    }
+
+    /// <summary>The tags of one subnet change: it is excluded, offered to all of the zone or to another cluster's, or for its own nodes again.</summary>
+    public void Retag()
+    {
+        var (random, tags) = (_scheduler.Random, new Dictionary<string, string>());
+        var subnet = world.Vpc.Subnets.ElementAt(random.Next(world.Vpc.Subnets.Count));
+        world.Vpc.DeleteTags([subnet.Id], new Dictionary<string, string?> { [World.RoleTag] = null, [World.OthersTag] = null });
+        switch (random.Next(6))
+        {
+            case 0 or 1:
+                tags[World.RoleTag] = "0";
+                break;
+            case 2 or 3:
+                tags[World.RoleTag] = "1";
+                break;
+            case 4:
+                (tags[World.RoleTag], tags[World.OthersTag]) = ("1", "shared");
+                break;
+        }
+
+        world.Vpc.CreateTags([subnet.Id], tags);
+        _scheduler.Trace?.Invoke($"operators: {subnet.Id} is tagged {string.Join(' ', tags)}");
     }
 
     /// <summary>Nothing is left to somebody else any more, once earlier changes have come in.</summary>

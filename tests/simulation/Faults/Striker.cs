@@ -137,6 +137,11 @@ internal sealed class Striker(World world)
             _operators.Act();
         }
 
+        if (_faults.Strikes(FaultKind.Retagged))
+        {
+            _operators.Retag();
+        }
+
         var alive = world.Machines.Where(machine => !machine.IsGone).ToList();
         var machine = alive[_scheduler.Random.Next(alive.Count)];
         if (_faults.Strikes(FaultKind.Partition))
