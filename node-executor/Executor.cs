@@ -24,7 +24,14 @@ internal static partial class Executor
     internal static async Task RunAsync(ExecutorSettings settings, TimeProvider time, ILogger log, CancellationToken stop)
     {
         using var api = OpenApi(settings, time);
-        await RunAsync(settings, await WhoAmIAsync(settings, time, log), api, time, log, stop);
+        var instanceId = await WhoAmIAsync(settings, time, log);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using var finder = OpenFinder(settings, api, time, log);
+        await (finder?.StartAsync(stop) ?? Task.CompletedTask);
+        var finding = finder?.RunAsync(end.Token) ?? Task.CompletedTask; // It never ends by itself, and whatever it meets it tells in the log.
+        await RunAsync(settings, instanceId, api, time, log, stop);
+        await end.CancelAsync();
+        await finding;
     }
 
     /// <summary>The same, with the silos' door and the instance given: for tests.</summary>
@@ -104,7 +111,7 @@ internal static partial class Executor
     {
         try
         {
-            return new HttpNodeApi(settings.Silos, settings.TokenFile, settings.CaFile, time);
+            return new HttpNodeApi(settings.Silos, settings.TokenFile, settings.CaFile, time) { HostName = settings.SiloService is { IsTls: true } service ? service.HostName : null };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException)
         {
@@ -112,22 +119,39 @@ internal static partial class Executor
         }
     }
 
-    /// <summary>The token decides; the metadata service only guards against a token of another machine.</summary>
+    private static SiloFinder? OpenFinder(ExecutorSettings settings, HttpNodeApi api, TimeProvider time, ILogger log)
+    {
+        try
+        {
+            return settings.SiloService is { } service
+                ? new SiloFinder(service, Path.Combine(settings.StateDirectory, "silos"), api.Follow, () => api.IsLost, time, new Random(Environment.ProcessId ^ (int)time.GetTimestamp()), log)
+                : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException)
+        {
+            throw new ExecutorStoppedException($"The API server's authority cannot be read from {settings.SiloService!.CaFile}: {e.Message} It must be a PEM file.", e);
+        }
+    }
+
+    /// <summary>The token decides; the metadata service only guards against a token of another machine. A token of Kubernetes names its node, of which the silos
+    /// know the instance; for what is kept on this machine its own word is good enough.</summary>
     private static async Task<string> WhoAmIAsync(ExecutorSettings settings, TimeProvider time, ILogger log)
     {
         string? fromToken;
+        bool isOfKubernetes;
         try
         {
-            fromToken = TokenFile.InstanceOf(new TokenFile(settings.TokenFile).Read());
+            var token = new TokenFile(settings.TokenFile).Read();
+            (fromToken, isOfKubernetes) = (TokenFile.InstanceOf(token), TokenFile.IsOfKubernetes(token));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new ExecutorStoppedException($"The node's token cannot be read: {e.Message} Check the setting TokenFile.", e);
         }
 
-        if (fromToken is null)
+        if (fromToken is null && !isOfKubernetes)
         {
-            throw new ExecutorStoppedException($"{settings.TokenFile} is no token with the claim {TokenFile.InstanceClaim}. Issue one with 'ipam token --instance'.");
+            throw new ExecutorStoppedException($"{settings.TokenFile} is no token with the claim {TokenFile.InstanceClaim}, and none of a Kubernetes service account. Issue one with 'ipam token --instance', or mount the projected token.");
         }
 
         string fromImds;
@@ -135,19 +159,23 @@ internal static partial class Executor
         {
             fromImds = await InstanceMetadata.InstanceIdAsync(settings.Imds, time);
         }
-        catch (IOException e)
+        catch (IOException e) when (fromToken is not null)
         {
             LogNoImds(log, settings.Imds, e.Message, fromToken);
             return fromToken;
         }
+        catch (IOException e)
+        {
+            throw new ExecutorStoppedException($"The metadata service {settings.Imds} does not say which instance this is: {e.Message} A token of Kubernetes names its node only, and the lease file is an instance's.", e);
+        }
 
-        if (fromImds != fromToken)
+        if (fromToken is not null && fromImds != fromToken)
         {
             throw new ExecutorStoppedException(
                 $"{settings.TokenFile} is a token for {fromToken}, and this machine is {fromImds} (by {settings.Imds}). Give this node its own token: with another's it would take that node's addresses.");
         }
 
-        return fromToken;
+        return fromImds;
     }
 
     private static ExecutorLock LockState(string directory)

@@ -18,6 +18,9 @@ internal sealed record ExecutorSettings
 
     internal required ImmutableArray<Uri> Silos { get; init; }
 
+    /// <summary>Where <see cref="Silos"/> is empty: who tells them.</summary>
+    internal SiloServiceSettings? SiloService { get; init; }
+
     internal required string TokenFile { get; init; }
 
     internal string? CaFile { get; init; }
@@ -58,9 +61,22 @@ internal sealed record ExecutorSettings
 
         var silos = (Text("SILOS", file.Silos is null ? null : string.Join(',', file.Silos)) ?? "")
             .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(text => Address(text, "SILOS", errors)).ToImmutableArray();
-        if (silos.IsEmpty)
+        var caFile = Text("CA_FILE", file.CaFile);
+        var serviceErrors = errors.Count;
+        var service = SiloServiceSettings.Read(name => Text(name, name switch
         {
-            errors.Add($"{Prefix}SILOS is not set: the silos' node API addresses with commas between, such as http://10.0.0.4:8440.");
+            "SILO_SERVICE" => file.SiloService,
+            "API_SERVER" => file.ApiServer,
+            "API_TOKEN_FILE" => file.ApiTokenFile,
+            _ => file.ApiCaFile,
+        }), environment, isTls: caFile is not null, errors);
+        if (silos.IsEmpty && service is null && errors.Count == serviceErrors)
+        {
+            errors.Add($"{Prefix}SILOS is not set: the silos' node API addresses with commas between, such as http://10.0.0.4:8440; in Kubernetes set {Prefix}SILO_SERVICE to their service.");
+        }
+        else if (!silos.IsEmpty && service is not null)
+        {
+            errors.Add($"{Prefix}SILOS and {Prefix}SILO_SERVICE are both set; unset one of them.");
         }
 
         var token = Text("TOKEN_FILE", file.TokenFile);
@@ -106,7 +122,8 @@ internal sealed record ExecutorSettings
         {
             Silos = silos,
             TokenFile = token ?? "",
-            CaFile = Text("CA_FILE", file.CaFile),
+            SiloService = service,
+            CaFile = caFile,
             Socket = Text("SOCKET", file.Socket) ?? Frame.DefaultSocketPath,
             StateDirectory = Text("STATE_DIR", file.StateDirectory) ?? "/var/lib/aws-vpc-cni",
             Conflist = Text("CONFLIST", file.Conflist) ?? "/etc/cni/net.d/10-aws.conflist",
@@ -164,6 +181,14 @@ internal sealed record ExecutorSettings
 internal sealed record ExecutorSettingsFile
 {
     public string[]? Silos { get; init; }
+
+    public string? SiloService { get; init; }
+
+    public string? ApiServer { get; init; }
+
+    public string? ApiTokenFile { get; init; }
+
+    public string? ApiCaFile { get; init; }
 
     public string? TokenFile { get; init; }
 

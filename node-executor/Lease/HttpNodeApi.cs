@@ -23,7 +23,7 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
     private readonly TimeProvider time;
     private readonly HttpClient http;
 
-    /// <param name="silos">In the order of liking; at least one.</param>
+    /// <param name="silos">In the order of liking; none: <see cref="Follow"/> names them.</param>
     /// <param name="tokenPath">File with the bearer token.</param>
     /// <param name="caPath">PEM of the authority that signs the silos' certificates; null: the machine's own.</param>
     public HttpNodeApi(IReadOnlyList<Uri> silos, string tokenPath, string? caPath, TimeProvider time)
@@ -56,6 +56,15 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
 
         http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = MaxReplyBytes };
     }
+
+    /// <summary>The name that the silos' certificate must be for, where they are known by address; null: each one's own.</summary>
+    internal string? HostName { get; init; }
+
+    /// <summary>Whether no silo answered the last call, or none is known.</summary>
+    internal bool IsLost => silos.IsLost;
+
+    /// <summary>These are the silos from now on.</summary>
+    internal void Follow(IReadOnlyList<Uri> found) => silos.Replace(found);
 
     /// <inheritdoc/>
     public string? Silo => silos.Last?.ToString();
@@ -143,7 +152,10 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
             }
         }
 
-        throw new NodeApiException(failures.Count == 0
+        silos.Lost();
+        throw new NodeApiException(silos.IsEmpty
+            ? "No silo is known yet: the API server has not told their endpoints. Check that it answers, and that silos are ready behind their service."
+            : failures.Count == 0
             ? "Every silo has been silent in the last seconds. Check that silos run and that the node reaches them."
             : $"No silo answers: {string.Join("; ", failures)}. Check that silos run, and the setting Silos.");
     }
@@ -165,6 +177,7 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
+        request.Headers.Host = HostName;
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
         return request;
     }
@@ -184,7 +197,8 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
         return $"{silo} refuses {call} with {(int)reply.StatusCode}: {problem?.Title} {problem?.Detail}".TrimEnd();
     }
 
-    private static X509ChainPolicy TrustOnly(string caPath)
+    /// <summary>Certificates of this authority only.</summary>
+    internal static X509ChainPolicy TrustOnly(string caPath)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.ImportFromPemFile(caPath);

@@ -8,20 +8,23 @@ internal sealed class SiloList(IReadOnlyList<Uri> silos, TimeProvider time)
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly TimeSpan[] leftOutUntil = new TimeSpan[silos.Count];
-    private int first;
-    private int silences; // Of an only silo, since it answered last.
+    private volatile State now = new([.. silos]);
+
+    /// <summary>Whether none answered when all were last asked, or none is known.</summary>
+    internal bool IsLost { get; private set; } = silos.Count == 0;
+
+    internal bool IsEmpty => now.Silos.Length == 0;
 
     internal IEnumerable<Uri> InOrder()
     {
-        var now = BootClock.Now(time);
-        var start = first;
-        for (var n = 0; n < silos.Count; n++)
+        var state = now;
+        var (at, start) = (BootClock.Now(time), state.First);
+        for (var n = 0; n < state.Silos.Length; n++)
         {
-            var index = (start + n) % silos.Count;
-            if (leftOutUntil[index] <= now)
+            var index = (start + n) % state.Silos.Length;
+            if (state.LeftOutUntil[index] <= at)
             {
-                yield return silos[index];
+                yield return state.Silos[index];
             }
         }
     }
@@ -31,33 +34,50 @@ internal sealed class SiloList(IReadOnlyList<Uri> silos, TimeProvider time)
 
     internal void Answered(Uri silo)
     {
-        (first, Last, silences) = (IndexOf(silo), silo, 0);
-        leftOutUntil[first] = TimeSpan.Zero; // Another call may have waited in vain meanwhile.
+        (Last, IsLost) = (silo, false);
+        var state = now;
+        if (Array.IndexOf(state.Silos, silo) is >= 0 and var index)
+        {
+            (state.First, state.Silences) = (index, 0);
+            state.LeftOutUntil[index] = TimeSpan.Zero; // Another call may have waited in vain meanwhile.
+        }
     }
 
     /// <summary>It took the request and said nothing: each further try would cost a whole deadline.</summary>
     internal void Silent(Uri silo)
     {
-        var (index, now) = (IndexOf(silo), BootClock.Now(time));
-        if (silos.Count > 1)
+        var (state, at) = (now, BootClock.Now(time));
+        if (Array.IndexOf(state.Silos, silo) is not (>= 0 and var index))
         {
-            (leftOutUntil[index], first) = (now + LeftOutFor, (index + 1) % silos.Count);
+            return; // It is no longer one of them.
         }
-        else if (leftOutUntil[index] <= now) // Calls that were under way together are one silence.
+
+        if (state.Silos.Length > 1)
         {
-            var pause = FirstPause * Math.Pow(2, Math.Min(silences++, 8));
-            leftOutUntil[index] = now + (pause < LeftOutFor ? pause : LeftOutFor);
+            (state.LeftOutUntil[index], state.First) = (at + LeftOutFor, (index + 1) % state.Silos.Length);
+        }
+        else if (state.LeftOutUntil[index] <= at) // Calls that were under way together are one silence.
+        {
+            var pause = FirstPause * Math.Pow(2, Math.Min(state.Silences++, 8));
+            state.LeftOutUntil[index] = at + (pause < LeftOutFor ? pause : LeftOutFor);
         }
     }
 
-    private int IndexOf(Uri silo)
-    {
-        var index = 0;
-        while (silos[index] != silo)
-        {
-            index++;
-        }
+    /// <summary>All were asked, and none has answered.</summary>
+    internal void Lost() => IsLost = true;
 
-        return index;
+    /// <summary>These are the silos from now on. The one that answered last stays the first, if it is among them.</summary>
+    internal void Replace(IReadOnlyList<Uri> found) =>
+        now = new State([.. found]) { First = Last is { } last ? Math.Max(0, found.Index().FirstOrDefault(silo => silo.Item == last).Index) : 0 };
+
+    private sealed class State(Uri[] silos)
+    {
+        public Uri[] Silos { get; } = silos;
+
+        public TimeSpan[] LeftOutUntil { get; } = new TimeSpan[silos.Length];
+
+        public int First { get; set; }
+
+        public int Silences { get; set; } // Of an only silo, since it answered last.
     }
 }

@@ -28,7 +28,13 @@ internal sealed class TokenFile(string path)
     }
 
     /// <summary>The instance that the token is for, unverified; null when it says none.</summary>
-    internal static string? InstanceOf(string token)
+    internal static string? InstanceOf(string token) =>
+        Read(token, InstanceClaim, claim => claim.ValueKind is JsonValueKind.String ? claim.GetString() : null);
+
+    /// <summary>Whether it is a service account's, unverified.</summary>
+    internal static bool IsOfKubernetes(string token) => Read(token, "kubernetes.io", claim => claim.ValueKind is JsonValueKind.Object ? "" : null) is not null;
+
+    private static string? Read(string token, string name, Func<JsonElement, string?> text)
     {
         var parts = token.Split('.');
         if (parts.Length != 3)
@@ -39,8 +45,7 @@ internal sealed class TokenFile(string path)
         try
         {
             using var claims = JsonDocument.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(parts[1]));
-            return claims.RootElement.ValueKind is JsonValueKind.Object && claims.RootElement.TryGetProperty(InstanceClaim, out var instance)
-                && instance.ValueKind is JsonValueKind.String ? instance.GetString() : null;
+            return claims.RootElement.ValueKind is JsonValueKind.Object && claims.RootElement.TryGetProperty(name, out var claim) ? text(claim) : null;
         }
         catch (Exception e) when (e is JsonException or FormatException or DecoderFallbackException or InvalidOperationException) // The last by a text that is no Unicode.
         {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Threading.RateLimiting;
+using AwsVpcCni.Silo.Kubernetes;
 using AwsVpcCni.Silo.Options;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
@@ -16,7 +17,7 @@ internal static class NodeApiSetup
     /// <summary>The door's parts.</summary>
     public static IServiceCollection AddNodeApi(this IServiceCollection services)
     {
-        services.AddSingleton<NodeCalls>().AddSingleton<HintStreams>();
+        services.AddSingleton<NodeCalls>().AddSingleton<HintStreams>().AddKubernetes();
         // Not AddAuthentication: it also starts data protection, which writes keys to the home folder and serves cookies only.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = JwtBearerDefaults.AuthenticationScheme).AddWebEncoders();
         services.AddSingleton<IAuthenticationConfigurationProvider, NoAuthenticationSection>();
@@ -26,11 +27,11 @@ internal static class NodeApiSetup
             bearer.Events = new JwtBearerEvents { OnChallenge = RefuseUnknownAsync, OnForbidden = RefuseUnnamedAsync };
         });
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
-            .Configure<IOptions<NodeApiOptions>, TimeProvider>((bearer, door, time) =>
+            .Configure<IOptions<NodeApiOptions>, ExecutorTokens, TimeProvider>((bearer, door, executors, time) =>
             {
-                bearer.TokenValidationParameters = NodeTokens.Rules(door.Value);
+                bearer.TokenValidationParameters = string.IsNullOrEmpty(door.Value.TokenKeyPath) ? new() : NodeTokens.Rules(door.Value);
                 bearer.TokenHandlers.Clear();
-                bearer.TokenHandlers.Add(new KnownTokens(time));
+                bearer.TokenHandlers.Add(new CallersTokens(door.Value, new KnownTokens(time), executors));
             });
         services.AddAuthorizationBuilder().SetFallbackPolicy(null).AddPolicy(PerNode, policy =>
             policy.RequireAuthenticatedUser().RequireAssertion(context => NodeTokens.InstanceId(context.User) is not null));
@@ -69,12 +70,17 @@ internal static class NodeApiSetup
     private static Task RefuseUnknownAsync(JwtBearerChallengeContext context)
     {
         context.HandleResponse();
+        if (context.AuthenticateFailure is NotKnownYetException notYet)
+        {
+            return Problems.WriteAsync(context.HttpContext, StatusCodes.Status503ServiceUnavailable, "who is calling cannot be told yet", notYet.Message);
+        }
+
         context.Response.Headers.WWWAuthenticate = JwtBearerDefaults.AuthenticationScheme;
         var what = context.AuthenticateFailure is { } failure
             ? $"The bearer token is not accepted: {failure.Message}"
             : "The request carries no bearer token.";
         return Problems.WriteAsync(context.HttpContext, StatusCodes.Status401Unauthorized, "who is calling is not known",
-            $"{what} Send the node's own token; `silo ipam token --key FILE --instance i-...` issues one, with the private key whose public part the silo has (NodeApi:TokenKeyPath).");
+            $"{what} Send the node's own token: with Kubernetes:Enabled the executor's projected service-account token, else what `silo ipam token --key FILE --instance i-...` issues, with the private key whose public part the silo has (NodeApi:TokenKeyPath).");
     }
 
     private static Task RefuseUnnamedAsync(ForbiddenContext context) =>

@@ -20,8 +20,7 @@ public sealed class NodeApiOptions : IValidatableObject
     /// <summary>The certificate's key, PEM.</summary>
     public string? KeyPath { get; set; }
 
-    /// <summary>PEM file with one or more public keys (EC P-256 or RSA) that sign the nodes' tokens. No default.</summary>
-    [Required(ErrorMessage = "NodeApi:TokenKeyPath is not set; set NodeApi__TokenKeyPath to the PEM file of the public key that signs the nodes' tokens (`silo ipam keygen --key FILE` makes a pair).")]
+    /// <summary>PEM file with one or more public keys (EC P-256 or RSA) that sign the nodes' tokens. No default; unset, only Kubernetes' tokens are taken.</summary>
     public string? TokenKeyPath { get; set; }
 
     /// <summary>The <c>iss</c> that tokens must carry. Default <c>aws-vpc-cni</c>, as <c>ipam token</c> writes it.</summary>

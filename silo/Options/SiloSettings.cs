@@ -16,6 +16,7 @@ internal static class SiloSettings
         ["Http"] = typeof(HttpOptions),
         ["Silo"] = typeof(SiloNetworkOptions),
         ["Edge"] = typeof(EdgeOptions),
+        ["Kubernetes"] = typeof(KubernetesOptions),
     };
 
     /// <summary>The file beside the program, which is read again when it changes; then the variables of amazon-vpc-cni-k8s; then our own (<c>Pool__WarmIps</c>).</summary>
@@ -64,11 +65,19 @@ internal static class SiloSettings
         services.AddSection<PoolOptions, PoolOptionsValidator>();
         services.AddSection<StorageOptions, StorageOptionsValidator>()
             .PostConfigure<IConfiguration>((options, configuration) => options.Region ??= configuration["Ec2:Region"] ?? configuration["AWS_REGION"]);
-        services.AddSection<NodeApiOptions, NodeApiOptionsValidator>();
+        services.AddSection<NodeApiOptions, NodeApiOptionsValidator>().Validate<IOptions<KubernetesOptions>>(
+            (door, kubernetes) => !string.IsNullOrEmpty(door.TokenKeyPath) || kubernetes.Value.Enabled,
+            "NodeApi:TokenKeyPath is not set; set NodeApi__TokenKeyPath to the PEM file of the public key that signs the nodes' tokens (`silo ipam keygen --key FILE` makes a pair), or Kubernetes__Enabled=true for those of service accounts.");
+        services.AddSection<KubernetesOptions, KubernetesOptionsValidator>()
+            .PostConfigure<IConfiguration>((options, configuration) => options.ApiServer ??= InClusterApiServer(configuration));
         services.AddSection<HttpOptions, HttpOptionsValidator>();
         services.AddSection<SiloNetworkOptions, SiloNetworkOptionsValidator>();
         return services.AddSingleton(ToClusterSettings);
     }
+
+    private static string? InClusterApiServer(IConfiguration configuration) => configuration["KUBERNETES_SERVICE_HOST"] is { Length: > 0 } host
+        ? $"https://{(host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host)}:{configuration["KUBERNETES_SERVICE_PORT"] ?? "443"}"
+        : null;
 
     /// <summary>The policy as it is now, and the door to change it.</summary>
     public static IServiceCollection AddPolicies(this IServiceCollection services) => services

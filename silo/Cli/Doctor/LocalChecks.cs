@@ -13,7 +13,7 @@ internal static class LocalChecks
     public static IEnumerable<Finding> Look(IServiceProvider parts)
     {
         var door = parts.GetRequiredService<IOptions<NodeApiOptions>>().Value;
-        yield return Read("NodeApi:TokenKeyPath", () => $"{NodeTokens.Rules(door).IssuerSigningKeys.Count()} public keys in {door.TokenKeyPath}");
+        yield return string.IsNullOrEmpty(door.TokenKeyPath) ? new Finding("NodeApi:TokenKeyPath", Outcome.Ok, "not set: only tokens of Kubernetes are taken") : Read("NodeApi:TokenKeyPath", () => $"{NodeTokens.Rules(door).IssuerSigningKeys.Count()} public keys in {door.TokenKeyPath}");
         yield return door.CertificatePath is null
             ? new Finding("NodeApi:CertificatePath", Outcome.Ok, "not set: nodes' calls and tokens travel in the clear")
             : Read("NodeApi:CertificatePath", () => Describe(door, parts.GetRequiredService<TimeProvider>()));

@@ -99,6 +99,7 @@ internal sealed class Door : IAsyncDisposable
         ]);
         builder.Services.AddSingleton<TimeProvider>(Time).AddSiloOptions().AddSqliteStorage().AddNodeApi();
         builder.Services.AddPolicies();
+        builder.Services.AddTransient(_ => new Random(1));
         builder.Services.AddSingleton(Fake.Of<IGrainFactory>(AnswerFactory));
         builder.Services.AddSingleton(Fake.Of<ISiloStatusOracle>((_, _) => SiloStatus.Active)).AddSingleton<Readiness, SiloReadiness>();
         builder.AddListeners();

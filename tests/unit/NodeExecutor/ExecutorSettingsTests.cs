@@ -46,6 +46,34 @@ public sealed class ExecutorSettingsTests : IDisposable
     }
 
     [Fact]
+    public void The_silos_are_found_by_their_service_as_pods_find_the_API_server()
+    {
+        File.WriteAllText(file, """{"tokenFile":"/run/token","caFile":"/run/ca.crt","siloService":"kube-system/aws-vpc-cni-silo"}""");
+        environment["KUBERNETES_SERVICE_HOST"] = "fd00::1";
+        environment["KUBERNETES_SERVICE_PORT"] = "6443";
+
+        var service = Read().SiloService!;
+        Assert.Empty(Read().Silos);
+        Assert.Equal((new Uri("https://[fd00::1]:6443"), true, "aws-vpc-cni-silo.kube-system.svc"), (service.ApiServer, service.IsTls, service.HostName));
+        Assert.Equal("/var/run/secrets/kubernetes.io/serviceaccount/token", service.TokenFile);
+    }
+
+    [Theory]
+    [InlineData("http://10.0.0.4:8001", "kube-system/silo", "10.0.0.1", "AWS_VPC_CNI_SILOS and AWS_VPC_CNI_SILO_SERVICE are both set")]
+    [InlineData("", "kube-system/silo", "", "AWS_VPC_CNI_SILO_SERVICE needs it")]
+    [InlineData("", "silo.kube-system.svc", "10.0.0.1", "NAMESPACE/NAME of the silos' service")]
+    [InlineData("", "", "10.0.0.1", "AWS_VPC_CNI_SILOS is not set")]
+    public void Silos_and_service_that_do_not_go_together_are_named(string silos, string service, string host, string said)
+    {
+        File.WriteAllText(file, """{"tokenFile":"/run/token"}""");
+        (environment["AWS_VPC_CNI_SILOS"], environment["AWS_VPC_CNI_SILO_SERVICE"], environment["KUBERNETES_SERVICE_HOST"]) = (silos, service, host);
+
+        var message = Assert.Throws<ExecutorStoppedException>(Read).Message;
+        Assert.Contains(said, message, StringComparison.Ordinal);
+        Assert.Single(message.Split('\n').Skip(1));
+    }
+
+    [Fact]
     public void The_hosts_network_has_the_references_defaults()
     {
         File.WriteAllText(file, """{"silos":["http://10.0.0.4:8001"],"tokenFile":"/run/token"}""");

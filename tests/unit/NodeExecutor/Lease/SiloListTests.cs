@@ -30,6 +30,32 @@ public sealed class SiloListTests
     }
 
     [Fact]
+    public void After_a_change_the_one_that_answered_stays_the_first_and_what_is_said_of_one_that_is_gone_is_passed_over()
+    {
+        var silos = new SiloList([A, B], time);
+        silos.Answered(B);
+        silos.Replace([C, B]);
+        Assert.Equal([B, C], silos.InOrder());
+
+        silos.Silent(A);
+        silos.Answered(A);
+        Assert.Equal([C, B], silos.InOrder());
+    }
+
+    [Fact]
+    public void It_is_lost_until_one_answers_and_again_when_none_does()
+    {
+        var silos = new SiloList([], time);
+        Assert.True(silos.IsLost && silos.IsEmpty);
+        silos.Replace([A]);
+        silos.Answered(A);
+        Assert.False(silos.IsLost);
+
+        silos.Lost();
+        Assert.True(silos.IsLost);
+    }
+
+    [Fact]
     public void When_all_are_silent_none_is_asked_for_a_while()
     {
         var silos = new SiloList([A, B], time);

@@ -17,6 +17,38 @@ public sealed class TokenFileTests : IDisposable
     public void A_token_says_for_which_instance_it_is() =>
         Assert.Equal("i-1", TokenFile.InstanceOf(Token("""{"aws-vpc-cni/instance-id":"i-1"}""")));
 
+    [Fact]
+    public void A_service_accounts_token_names_no_instance_and_is_known_as_one()
+    {
+        var token = Token("""{"kubernetes.io":{"namespace":"kube-system","node":{"name":"n","uid":"u"}}}""");
+
+        Assert.True(TokenFile.IsOfKubernetes(token));
+        Assert.Null(TokenFile.InstanceOf(token));
+        Assert.False(TokenFile.IsOfKubernetes(Token("""{"aws-vpc-cni/instance-id":"i-1"}""")));
+        Assert.False(TokenFile.IsOfKubernetes("nonsense"));
+    }
+
+    [Fact]
+    public void A_projected_token_is_read_again_when_kubelet_has_swapped_the_folder_behind_it()
+    {
+        // As kubelet lays it out: token -> ..data/token, ..data -> ..1.
+        foreach (var (folder, text) in new[] { ("..1", "first"), ("..2", "second, longer") })
+        {
+            Directory.CreateDirectory(Path.Combine(directory, folder));
+            File.WriteAllText(Path.Combine(directory, folder, "token"), text);
+        }
+
+        Directory.CreateSymbolicLink(Path.Combine(directory, "..data"), "..1");
+        File.CreateSymbolicLink(Path.Combine(directory, "token"), "..data/token");
+        var token = new TokenFile(Path.Combine(directory, "token"));
+        Assert.Equal("first", token.Read());
+
+        Directory.Delete(Path.Combine(directory, "..data")); // The link. Kubelet renames another one over it.
+        Directory.CreateSymbolicLink(Path.Combine(directory, "..data"), "..2");
+
+        Assert.Equal("second, longer", token.Read());
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("a.b")]

@@ -1,0 +1,112 @@
+using System.Collections.Immutable;
+
+namespace AwsVpcCni.Silo.Kubernetes;
+
+/// <summary>The cluster's nodes as last seen, and which instance one is. Values in, values out; <see cref="NodeWatch"/> fills it.</summary>
+internal sealed class NodeTable
+{
+    private readonly Lock _lock = new();
+    private ImmutableDictionary<string, KnownNode> _byName = ImmutableDictionary<string, KnownNode>.Empty;
+    private ImmutableDictionary<string, ImmutableHashSet<string>> _namesByInstance = ImmutableDictionary<string, ImmutableHashSet<string>>.Empty;
+
+    /// <summary>Whether all have been listed once.</summary>
+    public bool IsFilled { get; private set; }
+
+    /// <summary>All of them.</summary>
+    public IEnumerable<KnownNode> All => _byName.Values;
+
+    /// <summary>These are all.</summary>
+    public void Reset(IReadOnlyCollection<KnownNode> nodes)
+    {
+        lock (_lock)
+        {
+            foreach (var gone in _byName.Keys.Except(nodes.Select(node => node.Name)))
+            {
+                Remove(gone);
+            }
+
+            foreach (var node in nodes)
+            {
+                Put(node);
+            }
+
+            IsFilled = true;
+        }
+    }
+
+    /// <summary>One that is new or has changed.</summary>
+    public void Put(KnownNode node)
+    {
+        lock (_lock)
+        {
+            Remove(node.Name);
+            _byName = _byName.SetItem(node.Name, node);
+            if (node.InstanceId is { } instance)
+            {
+                _namesByInstance = _namesByInstance.SetItem(instance, _namesByInstance.GetValueOrDefault(instance, []).Add(node.Name));
+            }
+        }
+    }
+
+    /// <summary>One that is gone.</summary>
+    public void Remove(string name)
+    {
+        lock (_lock)
+        {
+            if (_byName.GetValueOrDefault(name) is { } old)
+            {
+                _byName = _byName.Remove(name);
+                if (old.InstanceId is { } instance)
+                {
+                    var others = _namesByInstance[instance].Remove(name);
+                    _namesByInstance = others.IsEmpty ? _namesByInstance.Remove(instance) : _namesByInstance.SetItem(instance, others);
+                }
+            }
+        }
+    }
+
+    /// <summary>The node of an instance; null for none.</summary>
+    public KnownNode? OfInstance(string instanceId)
+    {
+        lock (_lock)
+        {
+            return _namesByInstance.TryGetValue(instanceId, out var names) ? names.Select(name => _byName[name]).MinBy(node => node.Since) : null;
+        }
+    }
+
+    /// <summary>The instance that a token's node is.</summary>
+    /// <param name="why">Why none, with what to do.</param>
+    /// <remarks>A kubelet writes the provider id of its own Node object when it makes it. So one that names another node's instance gets nothing: the first Node has it.</remarks>
+    public string? InstanceOf(string name, string uid, out string why)
+    {
+        lock (_lock)
+        {
+            if (_byName.GetValueOrDefault(name) is not { } node)
+            {
+                why = $"the cluster has no node {name}.";
+                return null;
+            }
+
+            if (node.Uid != uid)
+            {
+                why = $"node {name} is another one now (UID {node.Uid}, the token's is {uid}): the instance of the token's node has been replaced.";
+                return null;
+            }
+
+            if (node.InstanceId is not { } instance)
+            {
+                why = $"node {name} has no spec.providerID of EC2 (aws:///ZONE/i-...) yet; the cloud controller or kubelet --provider-id sets it.";
+                return null;
+            }
+
+            if (OfInstance(instance) is { } first && first.Name != name)
+            {
+                why = $"node {name} says that it is instance {instance}, which node {first.Name} has been before. Delete the Node that is not.";
+                return null;
+            }
+
+            why = "";
+            return instance;
+        }
+    }
+}
