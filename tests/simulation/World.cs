@@ -67,6 +67,7 @@ internal sealed class World
         Ec2 = new ModelEc2(Vpc) { NewerType = shape is null && random.Next(4) == 0 ? "m9.large" : null, PageSize = shape is null ? SmallestPage : null };
         _type = shape?.InstanceType ?? (Ec2.NewerType is null ? null : Types[random.Next(Types.Length)]);
         _rival = new Rival(Scheduler, Faults, Vpc);
+        Loose = new LooseInterfaces(Faults, Vpc, Forgotten);
         Neighbour = new Neighbour(Vpc, "theirs", new Random(random.Next()));
         if (shape is null)
         {
@@ -116,6 +117,8 @@ internal sealed class World
 
     /// <summary>Calls that they have refused.</summary>
     public int Throttled { get; private set; }
+
+    public LooseInterfaces Loose { get; }
 
     /// <summary>Another cluster with a node in our first subnet.</summary>
     public Neighbour Neighbour { get; }
@@ -312,7 +315,7 @@ internal sealed class World
     private IGrainBase Create(Activation activation)
     {
         var store = Store;
-        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants, _shape?.LatencyOf) { Throttle = Throttle, Throttled = () => Throttled++ };
+        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants, _shape?.LatencyOf) { Throttle = Throttle, Throttled = () => Throttled++, Deleting = Loose.Deleting };
         var grains = new Factory();
         return activation.GrainId.Type.ToString() switch
         {

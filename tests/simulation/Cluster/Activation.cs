@@ -1,3 +1,4 @@
+using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Tests.Simulation.Scheduling;
 using Orleans.Concurrency;
 using Orleans.Serialization.Invocation;
@@ -39,6 +40,9 @@ internal sealed class Activation : IGrainContext, IServiceProvider
     public bool IsLeaving { get; private set; }
 
     public bool IsLive => !IsLeaving && !Life.IsOver;
+
+    /// <summary>The budget's grain on a silo of an older build, which has not all of its methods (ADR 0011).</summary>
+    public bool LacksTurns { get; init; }
 
     /// <summary>The request that runs now; null: none, or the grain is reentrant and several may.</summary>
     public IInvokable? Serves { get; private set; }
@@ -139,6 +143,12 @@ internal sealed class Activation : IGrainContext, IServiceProvider
     {
         RequestContext.Clear();
         var body = Codecs.Read<IInvokable>(request.Body); // Each delivery its own copy.
+        if (LacksTurns && body.GetMethodName() is nameof(IEc2QuotaGrain.TakeInTurnAsync) or nameof(IEc2QuotaGrain.ExpectAsync))
+        {
+            request.Answer(Response.FromException(new TypeLoadException($"{request.Name} is not known to this build.")));
+            return;
+        }
+
         body.SetTarget(this);
         Serves = _isReentrant ? null : body;
         var response = await body.Invoke();

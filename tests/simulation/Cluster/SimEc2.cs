@@ -26,6 +26,9 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
     /// <summary>Told when its bucket refuses a call.</summary>
     public Action? Throttled { get; init; }
 
+    /// <summary>Told of each interface that is about to be deleted.</summary>
+    public Action<string> Deleting { get; init; } = _ => { };
+
     public Task<ImmutableArray<Ec2Instance>> DescribeInstancesAsync(ImmutableArray<string> instanceIds, CancellationToken cancellation) =>
         CallAsync(Ec2Action.DescribeInstances, "", () => model.DescribeInstancesAsync(instanceIds, default), cancellation);
 
@@ -71,8 +74,11 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
     public Task DetachAsync(string attachmentId, CancellationToken cancellation) =>
         CallAsync(Ec2Action.DetachNetworkInterface, attachmentId, () => Done(model.DetachAsync(attachmentId, default)), cancellation);
 
-    public Task DeleteInterfaceAsync(string eniId, CancellationToken cancellation) =>
-        CallAsync(Ec2Action.DeleteNetworkInterface, eniId, () => Done(model.DeleteInterfaceAsync(eniId, default)), cancellation);
+    public Task DeleteInterfaceAsync(string eniId, CancellationToken cancellation)
+    {
+        Deleting(eniId);
+        return CallAsync(Ec2Action.DeleteNetworkInterface, eniId, () => Done(model.DeleteInterfaceAsync(eniId, default)), cancellation);
+    }
 
     /// <summary>The model is done when it returns: it has no thread.</summary>
     private static async Task<bool> Done(Task done)

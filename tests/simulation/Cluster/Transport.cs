@@ -18,6 +18,7 @@ internal sealed class Transport
 
     private readonly Dictionary<GrainId, List<Activation>> _activations = [];
     private readonly Dictionary<string, (SiloNode Silo, INodeHints Target)> _observers = [];
+    private readonly Dictionary<GrainId, Request> _reports = []; // The last of each node.
     private readonly Func<Activation, IGrainBase> _create;
     private readonly Swarm _faults;
     private readonly List<SiloNode> _silos;
@@ -51,6 +52,11 @@ internal sealed class Transport
             Scheduler.After(latency, () => Deliver(sent));
         }
 
+        if (request.GetMethodName() == nameof(INodeGrain.SyncAsync))
+        {
+            _reports[target] = sent;
+        }
+
         if (isOneWay)
         {
             return Task.FromResult<T?>(default);
@@ -81,13 +87,25 @@ internal sealed class Transport
         }
     }
 
+    /// <summary>The node's last report comes again, and again: from a silo that has stood still with it, say.</summary>
+    public void RepeatReport(string instanceId, IEnumerable<TimeSpan> times)
+    {
+        if (_reports.TryGetValue(GrainId.Create("node", instanceId), out var report))
+        {
+            foreach (var time in times)
+            {
+                Scheduler.After(time, () => Deliver(report));
+            }
+        }
+    }
+
     public void Left(Activation activation) => _activations[activation.GrainId].Remove(activation);
 
     /// <summary>What product code may throw at a caller or a timer; anything else is a defect.</summary>
     public void Surprise(Activation activation, string during, Exception thrown)
     {
         Scheduler.Trace?.Invoke($"{activation.Lane.Name}: {during} threw {thrown.GetType().Name}: {thrown.Message}");
-        if (thrown is not (TimeoutException or OrleansException or OperationCanceledException or Ec2Exception or StoreException))
+        if (thrown is not (TimeoutException or OrleansException or OperationCanceledException or Ec2Exception or StoreException or TypeLoadException)) // The last: an older build's silo knows no such method.
         {
             Scheduler.Fail($"{activation.Lane.Name}: {during} threw {thrown}");
         }
@@ -137,7 +155,10 @@ internal sealed class Transport
                 return null;
             }
 
-            var made = new Activation(this, request.Target, up[Scheduler.Random.Next(up.Count)]);
+            var made = new Activation(this, request.Target, up[Scheduler.Random.Next(up.Count)])
+            {
+                LacksTurns = request.Target.Type.ToString() == "quota" && _faults.Strikes(FaultKind.OlderBuild),
+            };
             Scheduler.Trace?.Invoke($"{made.Lane.Name} begins{(list.Count > 0 ? ", beside another" : "")}");
             if (list.Count > 0)
             {

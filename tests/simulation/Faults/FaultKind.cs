@@ -16,6 +16,7 @@ internal enum FaultKind
     MessageTwice,
     Partition,
     StreamCut,
+    OlderBuild,
 
     // To the store.
     StoreRefuses,
@@ -49,6 +50,8 @@ internal enum FaultKind
     HandsTake,
     HandsAdd,
     HandsDetach,
+    HandsLeave,
+    HandsAttach,
     NeighbourActs,
     NamesTaken,
     PolicyChanged,

@@ -168,6 +168,7 @@ internal sealed class Striker(World world)
             world.Histories.Stopped(machine);
             machine.End();
             world.Vpc.Terminate(machine.InstanceId);
+            world.Transport.RepeatReport(machine.InstanceId, Enumerable.Range(0, 8).Select(_ => _scheduler.Between(TimeSpan.Zero, TimeSpan.FromMinutes(4))));
             world.TryLaunch();
         }
         else if (_faults.Strikes(FaultKind.Rebooted))
@@ -189,10 +190,16 @@ internal sealed class Striker(World world)
 
     private void Hands(SimMachine machine)
     {
-        var enis = world.Vpc.FindInstance(machine.InstanceId) is { } instance ? world.Vpc.EnisOf(instance).Where(eni => !world.IsForeign(eni)).ToList() : [];
+        var instance = world.Vpc.FindInstance(machine.InstanceId);
+        var enis = instance is not null ? world.Vpc.EnisOf(instance).Where(eni => !world.IsForeign(eni)).ToList() : [];
         if (enis.Count == 0 || _restores.IsUnread)
         {
             return;
+        }
+
+        if (_faults.Strikes(FaultKind.HandsLeave))
+        {
+            world.Loose.Leave(instance!);
         }
 
         var eni = enis[_scheduler.Random.Next(enis.Count)];

@@ -117,7 +117,7 @@ internal sealed class Swarm
 
     /// <summary>What EC2 refuses and people do is not so rare in mild seeds, where whatever follows can come to its end.</summary>
     private static bool IsDecided(FaultKind kind) => kind is FaultKind.NotAuthorized or FaultKind.Ec2NoRoom or FaultKind.Ec2Limit or FaultKind.Ec2Refuses
-        or FaultKind.HandsTake or FaultKind.HandsAdd or FaultKind.HandsDetach or FaultKind.NamesTaken or FaultKind.PolicyChanged or FaultKind.StoreRestored or FaultKind.Retagged;
+        or FaultKind.HandsTake or FaultKind.HandsAdd or FaultKind.HandsDetach or FaultKind.HandsLeave or FaultKind.HandsAttach or FaultKind.NamesTaken or FaultKind.PolicyChanged or FaultKind.StoreRestored or FaultKind.Retagged;
 
     /// <summary>At full wildness, each occasion.</summary>
     private static double RateOf(FaultKind kind) => kind switch
@@ -127,6 +127,7 @@ internal sealed class Swarm
         FaultKind.SiloCrashed => 0.0003,
         FaultKind.ExecutorCrashed => 0.0006,
         FaultKind.Split => 0.05,
+        FaultKind.OlderBuild => 0.2,
         FaultKind.MessageLost or FaultKind.MessageLate or FaultKind.MessageTwice => 0.05,
         FaultKind.StoreRefuses or FaultKind.StoreAnswerLost => 0.03,
         FaultKind.StoreSlow => 0.05,
@@ -145,6 +146,8 @@ internal sealed class Swarm
         FaultKind.ClockJumps => 0.02,
         FaultKind.HandsTake or FaultKind.HandsAdd => 0.02,
         FaultKind.HandsDetach => 0.01,
+        FaultKind.HandsLeave => 0.01,
+        FaultKind.HandsAttach => 0.4,
         FaultKind.NeighbourActs => 0.2,
         FaultKind.PolicyChanged => 0.05,
         FaultKind.Retagged => 0.03,
