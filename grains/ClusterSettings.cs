@@ -51,4 +51,7 @@ public sealed record Timing
 
     /// <summary>A reservation lapses this long after it was last asked for.</summary>
     public TimeSpan ReservationLapse { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>An interface of ours that two sweeps so far apart show attached to nothing has leaked. It is attached within seconds of its making, and may be shown late (ec2.md 2.1).</summary>
+    public TimeSpan LeakedAfter { get; init; } = TimeSpan.FromMinutes(5);
 }

@@ -45,7 +45,7 @@ public sealed partial class NodeGrain
             }
 
             await TellLedgersAsync();
-            if (_fate.IsGone && !_lost && _doc.Intents.IsEmpty && !_use.Standing.Any()) // Else it has been heard meanwhile.
+            if (_fate.IsGone && !_lost && _doc.Intents.IsEmpty && !_use.Standing.Any() && _writing.IsCompleted) // Else it has been heard meanwhile, or hears of something just now.
             {
                 await FinishAsync();
             }
@@ -91,7 +91,6 @@ public sealed partial class NodeGrain
     {
         (_lost, _lostWhy) = (true, new Reason(ReasonCode.NodeStarting, $"{InstanceId}: its instance is gone, and the node is being retired. Check the instance that the node's token names."));
         this.DeactivateOnIdle();
-        await _writing;
         foreach (var row in await book.ReadNodeAsync(InstanceId, CancellationToken.None)) // Another activation may have written more than this one knows.
         {
             if (!await book.TryRemoveAsync(InstanceId, row.Address, CancellationToken.None))

@@ -8,9 +8,6 @@ namespace AwsVpcCni.Grains.Vpc;
 /// The node's grain deletes it, if it is no part of what it has under way; of a node that is not in the register, this one does.</content>
 public sealed partial class VpcGrain
 {
-    /// <summary>An interface is attached within seconds of its making, and may be shown late (ec2.md 2.1); design, last table.</summary>
-    private static readonly TimeSpan LeakedAfter = TimeSpan.FromMinutes(5);
-
     private const int MostDeletesASweep = 10; // Each may wait for the budget, and sweeps wait for it.
 
     private const int MostRefusedASweep = 3; // It is the permission, or EC2; or it is of one interface alone.
@@ -30,7 +27,7 @@ public sealed partial class VpcGrain
             _looseSince.Remove(gone);
         }
 
-        var leaked = loose.Where(eni => !_looseSince.TryAdd(eni.EniId, now) && (now - _looseSince[eni.EniId]).Duration() >= LeakedAfter && settings.PolicyOf(eni.Tags[NodeGrain.NodeTag]).Provisions)
+        var leaked = loose.Where(eni => !_looseSince.TryAdd(eni.EniId, now) && (now - _looseSince[eni.EniId]).Duration() >= settings.Timing.LeakedAfter && settings.PolicyOf(eni.Tags[NodeGrain.NodeTag]).Provisions)
             .ToLookup(eni => document.State.Nodes.Contains(eni.Tags[NodeGrain.NodeTag]));
         foreach (var eni in leaked[true])
         {

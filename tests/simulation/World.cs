@@ -276,7 +276,7 @@ internal sealed class World
     public TimeSpan LooksTrueAt { get; private set; }
 
     public void StartSilo(SiloNode silo) => silo.Start(file => new ClusterSettings(ClusterName, VpcId, QuotaKey, file.ToPolicy(),
-        new Timing { ReservationLapse = TimeSpan.FromMinutes(10) }) { BudgetShare = _shape?.BudgetShare ?? Core.Ec2Quota.TokenBucket.DefaultShare }); // A lost settlement keeps names aside so long; effects here come within half a minute.
+        new Timing { ReservationLapse = TimeSpan.FromMinutes(10), LeakedAfter = TimeSpan.FromMinutes(1) }) { BudgetShare = _shape?.BudgetShare ?? Core.Ec2Quota.TokenBucket.DefaultShare }); // A lost settlement keeps names aside so long; effects here come within half a minute, and what leaks is to be deleted while things still go wrong.
 
     /// <summary>Ids of interfaces without tags that were attached when their instance came.</summary>
     public HashSet<string> MadeByHands { get; } = new(StringComparer.Ordinal);
