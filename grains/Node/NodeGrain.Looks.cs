@@ -242,7 +242,7 @@ public sealed partial class NodeGrain
     private static bool IsHome(Ec2Subnet subnet, IEnumerable<EniDocument> interfaces) => interfaces.Any(eni => eni.DeviceIndex == 0 && eni.SubnetId == subnet.SubnetId);
 
     private ImmutableArray<SiblingSubnet> SiblingsIn(InstanceView view, IEnumerable<EniDocument> interfaces) =>
-        [.. view.Subnets.Where(subnet => !IsHome(subnet, interfaces) && subnet.Zone == view.Instance?.Zone)
+        [.. view.Subnets.Where(subnet => !IsHome(subnet, interfaces) && subnet.Zone == view.Instance?.Zone).OrderBy(subnet => subnet.SubnetId, StringComparer.Ordinal)
             .Select(subnet => new SiblingSubnet(subnet.SubnetId, subnet.Cidr, RoleOf(subnet)))];
 
     private SubnetRole HomeRoleIn(InstanceView view, IEnumerable<EniDocument> interfaces) => view.Subnets.Where(subnet => IsHome(subnet, interfaces)).Select(RoleOf).FirstOrDefault();
@@ -300,13 +300,14 @@ public sealed partial class NodeGrain
     /// <summary>What is not ours and may change: where else the node may get interfaces, and the places that others have taken on it.</summary>
     private NodeDocument WithNeighbours(NodeDocument document, InstanceView view)
     {
+        var areListed = view.Subnets.Any(subnet => IsHome(subnet, document.Interfaces)); // Else what their tags said holds on.
         var listed = SiblingsIn(view, document.Interfaces);
         ImmutableArray<SiblingSubnet> siblings = [.. listed, .. document.Siblings.Where(one => !listed.Any(other => other.SubnetId == one.SubnetId) && document.Intents.Any(intent => intent.SubnetId == one.SubnetId))];
         var foreign = ForeignIn(view, document);
         return document with
         {
-            Siblings = siblings.SequenceEqual(document.Siblings) ? document.Siblings : siblings,
-            HomeRole = HomeRoleIn(view, document.Interfaces),
+            Siblings = !areListed || siblings.SequenceEqual(document.Siblings) ? document.Siblings : siblings,
+            HomeRole = areListed ? HomeRoleIn(view, document.Interfaces) : document.HomeRole,
             ForeignDevices = foreign.SequenceEqual(document.ForeignDevices) ? document.ForeignDevices : foreign,
         };
     }

@@ -121,17 +121,22 @@ public sealed partial class VpcGrain
             try
             {
                 known = await CallAsync(Ec2Action.GetSubnetCidrReservations, priority, stop => ec2.GetReservationsAsync(subnetId, stop), cancellation);
+                _ranges[subnetId] = (known, time.GetUtcNow());
             }
-            catch (Exception e) when (!cancellation.IsCancellationRequested && e is (Ec2Exception or OperationCanceledException or TimeoutException or OrleansException))
+            catch (Exception e) when (!cancellation.IsCancellationRequested && e is (Ec2Exception or OperationCanceledException or TimeoutException or OrleansException
+                or ArgumentException)) // The last: a budget on a silo of an older build does not know the action (ADR 0011).
             {
                 LogNoRanges(VpcId, subnetId, e.Message);
                 if (e is Ec2Exception { Fault: Ec2Fault.Throttled, Code.Length: > 0 })
                 {
                     Quota.ThrottledAsync(Ec2Action.GetSubnetCidrReservations).Ignore();
                 }
-            }
 
-            _ranges[subnetId] = (known, time.GetUtcNow());
+                if (e is Ec2Exception { Fault: Ec2Fault.NotAuthorized })
+                {
+                    _ranges[subnetId] = (known, time.GetUtcNow()); // Else the next read asks again.
+                }
+            }
         }
 
         return known;

@@ -33,16 +33,10 @@ public sealed record SubnetMap(Cidr Subnet, ImmutableArray<byte> Bits)
     public SubnetMap And(SubnetMap other) => this with { Bits = [.. Bits.Zip(other.Bits, (one, two) => (byte)(one & two))] };
 
     /// <summary>With all of this range that is in the subnet.</summary>
-    public SubnetMap With(Cidr range)
-    {
-        var bits = Bits.ToArray();
-        for (var offset = 0; offset < Subnet.Size; offset++)
-        {
-            bits[offset / 8] |= range.Contains(Subnet.Base + offset) ? (byte)(1 << (offset % 8)) : (byte)0;
-        }
-
-        return this with { Bits = [.. bits] };
-    }
+    public SubnetMap With(Cidr range) =>
+        range.Contains(Subnet.Base) ? this with { Bits = [.. Enumerable.Repeat(byte.MaxValue, Bits.Length)] }
+        : Subnet.Contains(range.Base) ? With(Enumerable.Range(0, (int)range.Size).Select(offset => range.Base + offset))
+        : this; // One is in the other, or they have nothing in common.
 
     private SubnetMap Changed(IEnumerable<Ip> addresses, Func<byte, byte, byte> change)
     {
