@@ -39,7 +39,7 @@ public sealed class SiloListTests
 
         silos.Silent(A);
         silos.Answered(A);
-        Assert.Equal([C, B], silos.InOrder());
+        Assert.Equal([B, C], silos.InOrder());
     }
 
     [Fact]
