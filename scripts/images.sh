@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tag=${TAG:-$(sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/aws-vpc-cni-distributed/Chart.yaml)}
-registry=${REGISTRY:-docker.io/aws-vpc-cni-distributed} # As the chart's repository is written out in full.
+registry=${REGISTRY:-docker.io/aws-vpc-cni-distributed} # Nobody holds it: REGISTRY is where you push them.
 out=$PWD/artifacts/images
 debs=$out/debs
 mkdir -p "$debs"

@@ -58,6 +58,14 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- range $name := list "silo" "executor" }}
+{{- if not (index $.Values $name).image.repository }}
+{{- fail (printf "%s.image.repository is not set: nobody holds public images. Push yours (make images; docs/install.md) and set it to their name." $name) }}
+{{- end }}
+{{- end }}
+{{- if and (not .Values.executor.silos) (ne (empty .Values.silo.tls.secretName) (empty .Values.silo.tls.caConfigMap)) }}
+{{- fail (printf "silo.tls.secretName and silo.tls.caConfigMap go together: silos show the secret's certificate, and executors trust the ConfigMap's ca.crt (kubectl -n %s create configmap NAME --from-file=ca.crt)." .Release.Namespace) }}
+{{- end }}
 {{- if and (gt (int .Values.silo.replicas) 1) (ne .Values.storage.provider "dynamodb") }}
 {{- fail (printf "silo.replicas=%d needs storage.provider=dynamodb: one silo has the SQLite file." (int .Values.silo.replicas)) }}
 {{- end }}

@@ -25,8 +25,10 @@ spec:
   nodeSelector:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- with $silo.tolerations }}
   tolerations:
-    - operator: Exists
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   affinity:
     {{- include "avc.nodeAffinity" . | nindent 4 }}
     podAntiAffinity:
