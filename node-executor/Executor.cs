@@ -27,11 +27,16 @@ internal static partial class Executor
         var instanceId = await WhoAmIAsync(settings, time, log);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var finder = OpenFinder(settings, api, time, log);
-        await (finder?.StartAsync(stop) ?? Task.CompletedTask);
         var finding = finder?.RunAsync(end.Token) ?? Task.CompletedTask; // It never ends by itself, and whatever it meets it tells in the log.
-        await RunAsync(settings, instanceId, api, time, log, stop);
-        await end.CancelAsync();
-        await finding;
+        try
+        {
+            await RunAsync(settings, instanceId, api, time, log, stop);
+        }
+        finally
+        {
+            await end.CancelAsync();
+            await finding;
+        }
     }
 
     /// <summary>The same, with the silos' door and the instance given: for tests.</summary>

@@ -118,6 +118,7 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
         string call, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TReply> replyType, CancellationToken cancellation)
     {
         var failures = new List<string>();
+        var refusals = 0;
         foreach (var silo in silos.InOrder())
         {
             using var request = Request(HttpMethod.Post, silo, call);
@@ -134,14 +135,18 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
                 }
 
                 var text = await DescribeAsync(silo, call, reply, either.Token);
-                if ((int)reply.StatusCode < 500)
+                if (reply.StatusCode == HttpStatusCode.Unauthorized)
+                {
+                    refusals++; // A silo may not have heard yet of a new node or signing key; another may.
+                }
+                else if ((int)reply.StatusCode < 500)
                 {
                     throw new NodeApiException(text); // Another silo would say the same.
                 }
 
                 failures.Add(text);
             }
-            catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
+            catch (Exception e) when (e is HttpRequestException or IOException or JsonException or InvalidOperationException) // The last by a charset that is none.
             {
                 failures.Add($"{silo}: {e.Message}");
             }
@@ -152,22 +157,28 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
             }
         }
 
-        silos.Lost();
+        if (refusals == 0 || refusals < failures.Count)
+        {
+            silos.Lost(); // Silos that refuse are there: a bad token must not have a whole fleet look for others.
+        }
+
         throw new NodeApiException(silos.IsEmpty
             ? "No silo is known yet: the API server has not told their endpoints. Check that it answers, and that silos are ready behind their service."
             : failures.Count == 0
             ? "Every silo has been silent in the last seconds. Check that silos run and that the node reaches them."
+            : refusals == failures.Count
+            ? $"{string.Join("; ", failures)}. Check the setting TokenFile, and whose tokens the silos take."
             : $"No silo answers: {string.Join("; ", failures)}. Check that silos run, and the setting Silos.");
     }
 
     private HttpRequestMessage Request(HttpMethod method, Uri silo, string call)
     {
-        string bearer;
+        AuthenticationHeaderValue bearer;
         try
         {
-            bearer = token.Read();
+            bearer = new AuthenticationHeaderValue("Bearer", token.Read());
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException) // The last by a token of two lines.
         {
             throw new NodeApiException($"The node's token cannot be read: {e.Message} Check the setting TokenFile.", e);
         }
@@ -178,7 +189,7 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
         request.Headers.Host = HostName;
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
+        request.Headers.Authorization = bearer;
         return request;
     }
 
@@ -189,7 +200,7 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
         {
             problem = await reply.Content.ReadFromJsonAsync(NodeJson.Default.NodeProblem, cancellation);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // Something between us and the silo has answered: the status must do.
         }

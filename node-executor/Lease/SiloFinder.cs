@@ -28,19 +28,10 @@ internal sealed partial class SiloFinder(SiloServiceSettings service, string pat
     private Uri[] known = [];
     private bool isAway;
 
-    /// <summary>What the last process has found; without it the API server is asked at once: a node's first pods would wait for a later look.</summary>
-    internal async Task StartAsync(CancellationToken stop)
-    {
-        Restore();
-        if (known.Length == 0)
-        {
-            await LookAsync(stop);
-        }
-    }
-
-    /// <summary>Until it is stopped.</summary>
+    /// <summary>Until it is stopped. What the last process has found is there when this first waits.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
+        Restore();
         while (!stop.IsCancellationRequested)
         {
             await LookAsync(stop);
@@ -54,11 +45,11 @@ internal sealed partial class SiloFinder(SiloServiceSettings service, string pat
         {
             if (File.Exists(path) && JsonSerializer.Deserialize(File.ReadAllBytes(path), KubernetesJson.Default.UriArray) is { Length: > 0 } kept)
             {
+                LogKept(log, string.Join(", ", kept.Select(silo => silo.Authority)), path); // First: it throws on what is no address.
                 Take(kept);
-                LogKept(log, string.Join(", ", kept.Select(silo => silo.Authority)), path);
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception e) // Whatever is in the file.
         {
             LogNotKept(log, path, e.Message); // The API server is asked next.
         }
@@ -90,7 +81,7 @@ internal sealed partial class SiloFinder(SiloServiceSettings service, string pat
                 AtomicFile.Write(path, JsonSerializer.SerializeToUtf8Bytes(silos, KubernetesJson.Default.UriArray), UnixFileMode.UserRead | UnixFileMode.UserWrite);
             }
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or UnauthorizedAccessException or JsonException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        catch (Exception e) when (!stop.IsCancellationRequested) // Whatever it is: nobody else would look again.
         {
             if (!isAway)
             {
@@ -99,7 +90,7 @@ internal sealed partial class SiloFinder(SiloServiceSettings service, string pat
 
             isAway = true;
         }
-        catch (OperationCanceledException)
+        catch (Exception)
         {
             // Stopped.
         }

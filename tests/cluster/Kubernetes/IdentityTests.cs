@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.KubeEmulator;
+using AwsVpcCni.NodeExecutor.Lease;
 using AwsVpcCni.Silo.Kubernetes;
 using AwsVpcCni.Tests.Cluster.NodeApi;
 using Xunit;
@@ -214,6 +215,36 @@ public sealed class IdentityTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, reply.StatusCode);
         Assert.Contains("API server does not answer this silo", (await reply.Content.ReadFromJsonAsync(NodeJson.Default.NodeProblem, Cancellation))!.Detail, StringComparison.Ordinal);
         Assert.Empty(door.Calls);
+    }
+
+    [Fact]
+    public async Task An_executor_whose_token_one_silo_does_not_know_asks_the_next_and_gives_up_when_all_have_refused()
+    {
+        await using var cluster = await Cluster.StartAsync();
+        await using var door = await cluster.OpenDoorAsync();
+        await using var lags = await Door.OpenAsync();
+        var path = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(path, cluster.Token(), Cancellation);
+            var request = new ReleaseRequest(new Stamp(1, 1), new SandboxKey("c1", "eth0"), null, 0);
+            using var api = new HttpNodeApi([lags.Url, door.Url], path, null, TimeProvider.System);
+            Assert.True((await api.ReleaseAsync(request, Cancellation)).Known);
+            Assert.Equal(door.Url.ToString(), api.Silo); // The first to be asked from here on.
+
+            using var alone = new HttpNodeApi([lags.Url], path, null, TimeProvider.System);
+            var refused = await Assert.ThrowsAsync<NodeApiException>(() => alone.ReleaseAsync(request, Cancellation));
+            Assert.Contains("401", refused.Message, StringComparison.Ordinal);
+            Assert.Contains("TokenFile", refused.Message, StringComparison.Ordinal);
+            Assert.False(alone.IsLost, "a refusal must not have the API server asked each few seconds");
+
+            await File.WriteAllTextAsync(path, "one\ntwo", Cancellation);
+            Assert.Contains("TokenFile", (await Assert.ThrowsAsync<NodeApiException>(() => api.ReleaseAsync(request, Cancellation))).Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     private static int Looks(Cluster cluster) => cluster.Api.Calls.Count(call => call.Resource == "/openid/v1/jwks");

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
+using System.Threading.Channels;
 using AwsVpcCni.KubeEmulator;
 using AwsVpcCni.NodeExecutor.Lease;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -13,7 +14,7 @@ public sealed class SiloFinderTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("avc-finder-");
     private readonly ConcurrentQueue<Uri[]> _found = new();
-    private readonly FakeTimeProvider _time = new(TimeProvider.System.GetUtcNow());
+    private readonly FinderTime _time = new();
     private volatile bool _isLost;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -26,7 +27,7 @@ public sealed class SiloFinderTests : IDisposable
         await using var cluster = await ClusterAsync();
         using var finder = Finder(cluster);
 
-        await finder.StartAsync(Cancellation);
+        await LookOnceAsync(finder);
 
         Assert.Equal([new Uri("http://10.0.0.4:8440"), new Uri("http://10.0.0.5:8440")], Assert.Single(_found).Order(Comparer<Uri>.Create((one, other) => string.CompareOrdinal(one.Authority, other.Authority))));
         Assert.All(cluster.Api.Calls.Where(call => call.User.EndsWith("executor", StringComparison.Ordinal)), call => Assert.Equal(("list", "endpointslices", "kube-system", 200), (call.Verb, call.Resource, call.Namespace, call.Status)));
@@ -38,22 +39,22 @@ public sealed class SiloFinderTests : IDisposable
         await using var cluster = await ClusterAsync();
         using (var first = Finder(cluster))
         {
-            await first.StartAsync(Cancellation);
+            await LookOnceAsync(first);
         }
 
         _found.Clear();
         cluster.Api.GoDown();
         using var second = Finder(cluster);
-        await second.StartAsync(Cancellation);
-        Assert.Equal(2, Assert.Single(_found).Length);
+        await using var run = new Running(second);
+        Assert.Equal(2, Assert.Single(_found).Length); // Before anything was waited for.
+        await _time.WaitsAsync();
         PutSlice(cluster, "10.0.0.9");
         cluster.Api.ComeUp();
+        _isLost = true;
 
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-        var running = second.RunAsync(end.Token);
-        await Cluster.UntilAsync(() => Task.FromResult(_found.Any(list => list is [{ Host: "10.0.0.9" }])), "the new list");
-        await end.CancelAsync();
-        await running;
+        await _time.PassAsync();
+
+        Assert.Equal("10.0.0.9", Assert.Single(_found.Last()).Host);
     }
 
     [Fact]
@@ -61,20 +62,13 @@ public sealed class SiloFinderTests : IDisposable
     {
         await using var cluster = await ClusterAsync();
         using var finder = Finder(cluster);
-        await finder.StartAsync(Cancellation);
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-        var running = finder.RunAsync(end.Token);
-        await Cluster.UntilAsync(() => Task.FromResult(Looks(cluster) == 2), "the first look of the loop");
-        await PassAsync(TimeSpan.FromMinutes(3));
-        Assert.Equal(2, Looks(cluster)); // The next one is due after 3:45 at the earliest.
-        await UntilAsync(() => Looks(cluster) == 3, TimeSpan.FromSeconds(30));
+        await using var run = new Running(finder);
+        await _time.WaitsAsync();
+        Assert.Equal(1, Looks(cluster));
 
+        Assert.InRange(await UntilLookAsync(cluster), TimeSpan.FromMinutes(3.75), TimeSpan.FromMinutes(5) + TimeSpan.FromSeconds(10));
         _isLost = true;
-        var since = _time.GetUtcNow();
-        await UntilAsync(() => Looks(cluster) == 4, TimeSpan.FromSeconds(1));
-        Assert.True(_time.GetUtcNow() - since > TimeSpan.FromSeconds(4), "sooner than five seconds");
-        await end.CancelAsync();
-        await running;
+        Assert.InRange(await UntilLookAsync(cluster), TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10));
     }
 
     [Fact]
@@ -82,35 +76,59 @@ public sealed class SiloFinderTests : IDisposable
     {
         await using var cluster = await ClusterAsync();
         using var finder = Finder(cluster);
-        await finder.StartAsync(Cancellation);
+        await using var run = new Running(finder);
+        await _time.WaitsAsync();
         PutSlice(cluster);
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-        var running = finder.RunAsync(end.Token);
-        await Cluster.UntilAsync(() => Task.FromResult(Looks(cluster) == 2), "a look");
+        await UntilLookAsync(cluster);
         cluster.Api.Objects.Remove(ResourceType.Of("rbac.authorization.k8s.io/v1", "ClusterRole")!, null, Cluster.Executors.Replace('/', '-'));
-        await PassAsync(TimeSpan.FromMinutes(6));
+        await UntilLookAsync(cluster);
 
         Assert.Single(_found);
         Assert.Contains(cluster.Api.Calls, call => call is { Resource: "endpointslices", Status: 403 });
-        await end.CancelAsync();
-        await running;
+    }
+
+    [Theory]
+    [InlineData("one\ntwo", null)] // A token of two lines.
+    [InlineData(null, "nonsense")]
+    [InlineData(null, "[null]")]
+    [InlineData(null, """["no address"]""")]
+    public async Task Whatever_is_in_its_files_it_goes_on_and_looks_again(string? token, string? kept)
+    {
+        await using var cluster = await ClusterAsync();
+        var good = await File.ReadAllTextAsync(TokenPath, Cancellation);
+        await File.WriteAllTextAsync(TokenPath, token ?? good, Cancellation);
+        await File.WriteAllTextAsync(Path.Combine(_folder.FullName, "silos"), kept ?? "[]", Cancellation);
+        using var finder = Finder(cluster);
+        await using var run = new Running(finder);
+        await _time.WaitsAsync();
+        await File.WriteAllTextAsync(TokenPath, good, Cancellation);
+
+        await _time.PassAsync();
+
+        Assert.Equal(2, Assert.Single(_found).Length);
     }
 
     private static int Looks(Cluster cluster) => cluster.Api.Calls.Count(call => call.Resource == "endpointslices");
 
-    private Task UntilAsync(Func<bool> isSo, TimeSpan step) => Cluster.UntilAsync(() =>
-    {
-        _time.Advance(step);
-        return Task.FromResult(isSo());
-    }, "a look");
+    private string TokenPath => Path.Combine(_folder.FullName, "token");
 
-    private async Task PassAsync(TimeSpan span)
+    /// <summary>From a wait to the one after the next look.</summary>
+    private async Task<TimeSpan> UntilLookAsync(Cluster cluster)
     {
-        for (var passed = TimeSpan.Zero; passed < span; passed += TimeSpan.FromSeconds(2))
+        var (since, before) = (_time.GetUtcNow(), Looks(cluster));
+        while (Looks(cluster) == before)
         {
-            _time.Advance(TimeSpan.FromSeconds(2));
-            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Cancellation); // What is due runs on other threads.
+            Assert.True(_time.GetUtcNow() - since < TimeSpan.FromMinutes(10), "no look within ten minutes");
+            await _time.PassAsync();
         }
+
+        return _time.GetUtcNow() - since;
+    }
+
+    private async Task LookOnceAsync(SiloFinder finder)
+    {
+        await using var run = new Running(finder);
+        await _time.WaitsAsync();
     }
 
     private async Task<Cluster> ClusterAsync()
@@ -119,7 +137,7 @@ public sealed class SiloFinderTests : IDisposable
         cluster.Allow(Cluster.Executors, """[{"apiGroups":["discovery.k8s.io"],"resources":["endpointslices"],"verbs":["list"]}]""");
         PutSlice(cluster, "10.0.0.4", "10.0.0.5");
         cluster.Api.Put("""{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"other","namespace":"kube-system","labels":{"kubernetes.io/service-name":"other"}},"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.6"]}],"ports":[{"name":"node-api","port":8440}]}""");
-        await File.WriteAllTextAsync(Path.Combine(_folder.FullName, "token"), cluster.Api.Tokens.Issue(Cluster.Executors, lifetime: TimeSpan.FromHours(1)), Cancellation);
+        await File.WriteAllTextAsync(TokenPath, cluster.Api.Tokens.Issue(Cluster.Executors, lifetime: TimeSpan.FromHours(1)), Cancellation);
         return cluster;
     }
 
@@ -137,6 +155,50 @@ public sealed class SiloFinderTests : IDisposable
     }
 
     private SiloFinder Finder(Cluster cluster) => new(
-        new SiloServiceSettings("kube-system", "silo", IsTls: false, cluster.Api.Url, Path.Combine(_folder.FullName, "token"), ""),
+        new SiloServiceSettings("kube-system", "silo", IsTls: false, cluster.Api.Url, TokenPath, ""),
         Path.Combine(_folder.FullName, "silos"), silos => _found.Enqueue([.. silos]), () => _isLost, _time, new Random(1), NullLogger.Instance);
+
+    /// <summary>A finder's loop until the end of a test.</summary>
+    private sealed class Running : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource _end = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        private readonly Task _loop;
+
+        public Running(SiloFinder finder) => _loop = finder.RunAsync(_end.Token);
+
+        public async ValueTask DisposeAsync()
+        {
+            await _end.CancelAsync();
+            await _loop;
+            _end.Dispose();
+        }
+    }
+
+    /// <summary>Goes on from one of the finder's waits to the next, however long what lies between takes.</summary>
+    private sealed class FinderTime() : FakeTimeProvider(TimeProvider.System.GetUtcNow())
+    {
+        private readonly Channel<TimeSpan> _waits = Channel.CreateUnbounded<TimeSpan>();
+        private TimeSpan _wait;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = base.CreateTimer(callback, state, dueTime, period);
+            if (dueTime > SiloFinder.Hurried) // Shorter ones are a look's deadline.
+            {
+                _waits.Writer.TryWrite(dueTime);
+            }
+
+            return timer;
+        }
+
+        /// <summary>Until the finder waits.</summary>
+        public async Task WaitsAsync() => _wait = await _waits.Reader.ReadAsync(Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Cancellation);
+
+        /// <summary>Its wait goes by, and what it does then, up to the next one.</summary>
+        public Task PassAsync()
+        {
+            Advance(_wait);
+            return WaitsAsync();
+        }
+    }
 }
