@@ -18,10 +18,13 @@ internal sealed partial class ObjectWatch<T>(
 {
     private const int LongestWatchSeconds = 300;
     private static readonly TimeSpan ListDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromSeconds(2); // Half of it at least, by chance.
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ShortWatch = TimeSpan.FromSeconds(5); // One that ends sooner is no reason to ask again at once.
 
     private string? _version;
     private TimeSpan _wait;
+    private bool _isAway;
 
     /// <summary>Until it is told to end.</summary>
     public async Task FollowAsync(CancellationToken stopping)
@@ -31,8 +34,9 @@ internal sealed partial class ObjectWatch<T>(
             try
             {
                 _version ??= await ListAsync(stopping);
+                var began = time.GetTimestamp();
                 await WatchAsync(stopping);
-                _wait = TimeSpan.Zero;
+                (_wait, _isAway) = (time.GetElapsedTime(began) < ShortWatch ? Longer() : TimeSpan.Zero, false);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested)
             {
@@ -41,22 +45,24 @@ internal sealed partial class ObjectWatch<T>(
             catch (Exception e) when (IsTooOld(e))
             {
                 LogTooOld(what);
-                _version = null;
+                (_version, _wait, _isAway) = (null, Longer(), false); // Some proxies say it each time.
             }
             catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or HttpOperationException or KubernetesException or System.Text.Json.JsonException or UnauthorizedAccessException)
             {
-                if (_wait == TimeSpan.Zero)
+                if (!_isAway)
                 {
                     LogAway(what, Describe(e)); // Once an outage.
                 }
 
-                _wait = TimeSpan.FromSeconds(Math.Clamp(2 * _wait.TotalSeconds, 1, LongestWait.TotalSeconds));
+                (_wait, _isAway) = (Longer(), true);
             }
 
             // Silos that lost the API server together do not come back together.
             await Task.Delay(TimeSpan.FromMilliseconds(100) + (_wait * (0.5 + (random.NextDouble() / 2))), time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
+
+    private TimeSpan Longer() => TimeSpan.FromSeconds(Math.Clamp(2 * _wait.TotalSeconds, ShortestWait.TotalSeconds, LongestWait.TotalSeconds));
 
     private async Task<string> ListAsync(CancellationToken stopping)
     {
@@ -90,7 +96,7 @@ internal sealed partial class ObjectWatch<T>(
             var seconds = (LongestWatchSeconds / 2) + random.Next(LongestWatchSeconds / 2);
             await foreach (var (type, item) in watch(_version!, seconds, Stop, either.Token).WithCancellation(either.Token))
             {
-                _wait = TimeSpan.Zero;
+                (_wait, _isAway) = (TimeSpan.Zero, false);
                 if (type is WatchEventType.Added or WatchEventType.Modified)
                 {
                     follower.Put(item);
