@@ -24,6 +24,18 @@ public sealed record ClusterSettings(string ClusterName, string VpcId, string Qu
     /// <summary>What single nodes should hold instead, by instance id. Changes at run time.</summary>
     public ImmutableSortedDictionary<string, PoolPolicy> NodePools { get; set; } = ImmutableSortedDictionary<string, PoolPolicy>.Empty;
 
+    /// <summary>The policy of the silo's own settings, whatever operators have set. Changes with their file.</summary>
+    public PoolPolicy PoolOfSettings { get; set; } = Pool;
+
+    /// <summary>What operators have switched off. Changes at run time.</summary>
+    public ImmutableArray<OperatorSwitch> Switches { get; set; } = [];
+
+    /// <summary>The switch that holds for a node, a subnet, or the one in the other; null for none.</summary>
+    public OperatorSwitch? SwitchOf(string? instanceId, string? subnetId) => OperatorSwitches.InForce(Switches, instanceId, subnetId);
+
+    /// <summary>What operators let be changed there.</summary>
+    public SwitchMode ModeOf(string? instanceId, string? subnetId) => SwitchOf(instanceId, subnetId)?.Mode ?? SwitchMode.Normal;
+
     /// <summary>What this node should hold now.</summary>
     public PoolPolicy PolicyOf(string instanceId) => NodePools.GetValueOrDefault(instanceId) ?? Pool;
 }

@@ -19,6 +19,9 @@ public sealed record ClusterDocument : DocumentPart
     /// <summary>What single nodes should hold instead, by instance id.</summary>
     public ImmutableSortedDictionary<string, PoolPolicy> Nodes { get; init; } = ImmutableSortedDictionary.Create<string, PoolPolicy>(StringComparer.Ordinal);
 
+    /// <summary>What operators have switched off, by target. Silos of before there were switches keep it as it is.</summary>
+    public ImmutableArray<OperatorSwitch> Switches { get; init; } = [];
+
     /// <summary>The latest changes, the last one last.</summary>
     public ImmutableArray<PolicyNote> Changes { get; init; } = [];
 }

@@ -34,6 +34,8 @@ public sealed partial class Ec2QuotaGrain(
     private const double SlowestFactor = 1.0 / 64;
     private static readonly TimeSpan RecoveryStep = TimeSpan.FromSeconds(10); // After each quiet step the rate rises by a tenth.
 
+    private static readonly TimeSpan StoppedAskAgain = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan BurstTakes = TimeSpan.FromSeconds(5); // Until the calls that were under way have been answered, too.
 
     private readonly SortedDictionary<Ec2Action, int> _ahead = []; // Taken off the stored level, not granted yet.
@@ -50,8 +52,17 @@ public sealed partial class Ec2QuotaGrain(
     public Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority) => TakeInTurnAsync(action, priority, "");
 
     /// <inheritdoc/>
+    public async Task<TimeSpan?> TakeForAsync(Ec2Action action, CallPriority priority, string asker, string instanceId, string subnetId) =>
+        OperatorSwitches.Permits(settings.ModeOf(instanceId, subnetId), action) ? await TakeInTurnAsync(action, priority, asker) : null;
+
+    /// <inheritdoc/>
     public async Task<TimeSpan> TakeInTurnAsync(Ec2Action action, CallPriority priority, string asker)
     {
+        if (!OperatorSwitches.Permits(settings.ModeOf(asker, null), action))
+        {
+            return StoppedAskAgain; // By a node whose silo is of before there were switches, or has not heard.
+        }
+
         var now = time.GetUtcNow();
         var (bucket, queue) = (BucketOf(action, now), QueueOf(action, now));
         var order = _orders.GetValueOrDefault(action) ?? new OrderOfNeed(now);

@@ -17,6 +17,10 @@ public interface IEc2QuotaGrain : IGrainWithStringKey
     /// <returns>Zero when granted; else how far its turn is away. It loses its place unless it asks again by then, or within <see cref="CallQueue.AskAgain"/>.</returns>
     Task<TimeSpan> TakeInTurnAsync(Ec2Action action, CallPriority priority, string asker);
 
+    /// <summary>The same for a call that is about a node's interface in a subnet: nothing is granted that operators have switched off there.</summary>
+    /// <returns>Null: they have.</returns>
+    Task<TimeSpan?> TakeForAsync(Ec2Action action, CallPriority priority, string asker, string instanceId, string subnetId);
+
     /// <summary>How far away the turn of a pod that waits is, by each way to an address. The asker gets its place on the way that is shorter, so that
     /// those who ask together do not all take the same one.</summary>
     /// <param name="newInterfaceTakes">A new interface, besides its turns.</param>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Instances;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Storage;
@@ -100,6 +101,7 @@ public sealed record InstanceView(
 /// <param name="LastReport">When the executor last reported; null for never. UTC.</param>
 /// <param name="Trouble">Why it does not have what it wants; null when it has.</param>
 /// <param name="MaxPods">For kubelet: the capacity, and two pods on the host's network, as in the reference's formula.</param>
+/// <param name="Switch">What operators have switched off for the node, its primary subnet or all; null when nothing is.</param>
 /// <param name="Limits">Why the capacity is not what the instance type's description says: guessed, or refused by EC2. Null when it is.</param>
 [GenerateSerializer, Immutable]
 public sealed record NodeSummary(
@@ -107,7 +109,7 @@ public sealed record NodeSummary(
     [property: Id(3)] ImmutableSortedDictionary<string, SubnetShare> Subnets,
     [property: Id(4)] int OnPods, [property: Id(5)] int Cooling, [property: Id(6)] int Warm, [property: Id(7)] int Leased,
     [property: Id(8)] int Capacity, [property: Id(9)] int Waiting, [property: Id(10)] DateTimeOffset? LastReport,
-    [property: Id(11)] string? Trouble, [property: Id(12)] int MaxPods, [property: Id(13)] string? Limits);
+    [property: Id(11)] string? Trouble, [property: Id(12)] int MaxPods, [property: Id(13)] string? Limits, [property: Id(14)] OperatorSwitch? Switch = null);
 
 /// <summary>What a node holds in one subnet, primary addresses apart.</summary>
 /// <param name="OnPods">On sandboxes.</param>

@@ -20,19 +20,6 @@ public sealed partial class NodeGrain
     private readonly Dictionary<string, DateTimeOffset> _unknownSince = new(StringComparer.Ordinal);
     private readonly Dictionary<Ec2Action, DateTimeOffset> _waits = []; // When the turn is this node's, as the budget last said.
 
-    /// <summary>A budget whose grain is on a silo of an older build knows no turns (ADR 0011).</summary>
-    private async Task<TimeSpan> TakeAsync(IEc2QuotaGrain quota, Ec2Action action, CallPriority priority)
-    {
-        try
-        {
-            return await quota.TakeInTurnAsync(action, priority, InstanceId);
-        }
-        catch (TypeLoadException) when (!_lost)
-        {
-            return await quota.TakeAsync(action, priority);
-        }
-    }
-
     private async Task TryAsync(Intent intent, CancellationToken cancellation)
     {
         var action = ActionOf(intent);
@@ -40,15 +27,21 @@ public sealed partial class NodeGrain
             : !_waiters.Keys.All(sandbox => _use.RowsOf(sandbox).Any()) ? CallPriority.PodWaiting
             : _doc.Interfaces.All(eni => eni.Addresses.IsEmpty) ? CallPriority.NodeStarting : CallPriority.WarmPool;
         var quota = grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey);
-        TimeSpan wait;
+        TimeSpan? permit;
         try
         {
-            wait = await TakeAsync(quota, action, priority);
+            permit = await quota.TakeAsync(action, priority, InstanceId, InstanceId, intent.SubnetId);
         }
         catch (Exception e) when (!_lost)
         {
             Trouble(intent, new Reason(ReasonCode.StoreAway, $"{What(intent)}: the budget of EC2 calls gives no permit for {action}. {e.GetBaseException().Message}"));
             Later(intent, AskAgain); // Nothing was sent.
+            return;
+        }
+
+        if (permit is not { } wait || IsStopped(intent))
+        {
+            Later(intent, AskAgain); // The budget's silo has heard of it first, or this one meanwhile. Then the work loop passes it over.
             return;
         }
 

@@ -47,7 +47,7 @@ public sealed partial class NodeGrain
     {
         ArgumentNullException.ThrowIfNull(eni);
         var names = eni.Held.Prepend(new Block(eni.Addresses[0])).ToImmutableArray();
-        if (_lost || IsHeld || !Policy.Provisions || _doc.Interfaces.IsEmpty || _doc.Eni(eni.EniId) is not null
+        if (_lost || !MayTake(eni.SubnetId) || _doc.Interfaces.IsEmpty || _doc.Eni(eni.EniId) is not null
             || _doc.Intents.Any(intent => intent.EniId == eni.EniId || intent.Id == eni.Tags.GetValueOrDefault(IntentTag) || intent.Names.Intersect(names).Any())
             || names.Any(_doc.Holds) || names.Any(name => name.Addresses.Any(_use.IsOnPod)))
         {

@@ -76,7 +76,7 @@ public sealed partial class NodeGrain
 
     private NodeState State(DateTimeOffset now) => new()
     {
-        Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface && !IsStuck(intent.EniId, Way.Attaches, now))
+        Enis = [.. _doc.Interfaces.Select(eni => StateOf(eni, now)), .. _doc.Intents.Where(intent => intent.Kind == IntentKind.AddInterface && !IsStopped(intent) && !IsStuck(intent.EniId, Way.Attaches, now))
             .Select(intent => new EniState
             {
                 EniId = "", Drawing = intent.Drawing, DrawingPrefixes = intent.OfPrefixes, Room = Math.Max(0, _doc.Slots - intent.Count), Subnet = RoomOf(intent.SubnetId, now),
@@ -105,7 +105,7 @@ public sealed partial class NodeGrain
     private SubnetRoom RoomOf(string subnetId, string where, DateTimeOffset now) =>
         (RoomOf(subnetId, now), KeptFrom(where, now)) is var (all, here) ? all with { HasAddresses = all.HasAddresses && here.HasAddresses, HasPrefixes = all.HasPrefixes && here.HasPrefixes } : default;
 
-    private SubnetRoom RoomOf(string subnetId, DateTimeOffset now) => (_rooms.TryGetValue(subnetId, out var seen) ? seen.Room : new SubnetRoom(subnetId)) with { Level = LevelOf(subnetId, now), Recalled = RecalledFrom(subnetId, now) };
+    private SubnetRoom RoomOf(string subnetId, DateTimeOffset now) => (_rooms.TryGetValue(subnetId, out var seen) ? seen.Room : new SubnetRoom(subnetId)) with { Level = LevelOf(subnetId, now), Recalled = RecalledFrom(subnetId, now), Mode = ModeOf(subnetId) };
 
     private SubnetRoom KeptFrom(string where, DateTimeOffset now) =>
         _kept.TryGetValue(where, out var seen) && (now - seen.At).Duration() < RoomStaysTrue ? seen.Room : new SubnetRoom(where);
@@ -137,10 +137,10 @@ public sealed partial class NodeGrain
     }
 
     /// <summary>Addresses that pods wait for, and that of the interface that would bring them.</summary>
-    private int ShortFor(Intent intent) => IsSilent || PoolThrift.ShortForPods(State(time.GetUtcNow()), Policy) is not (> 0 and var pods) ? 0 : pods + (intent.Kind == IntentKind.AddInterface ? 1 : 0);
+    private int ShortFor(Intent intent) => IsSilent || ModeOf(intent.SubnetId) == SwitchMode.Frozen || PoolThrift.ShortForPods(State(time.GetUtcNow()), Policy) is not (> 0 and var pods) ? 0 : pods + (intent.Kind == IntentKind.AddInterface ? 1 : 0);
 
     /// <summary>Of what the intent is to bring, addresses for pods that wait.</summary>
-    private int WaitingFor(Intent intent) => IsSilent ? 0 : Math.Min(_waiters.Count(waiter => HasNothing(waiter.Key)), Math.Max(1, intent.Count) * (intent.OfPrefixes ? Block.PrefixSize : 1));
+    private int WaitingFor(Intent intent) => IsSilent || ModeOf(intent.SubnetId) == SwitchMode.Frozen ? 0 : Math.Min(_waiters.Count(waiter => HasNothing(waiter.Key)), Math.Max(1, intent.Count) * (intent.OfPrefixes ? Block.PrefixSize : 1));
 
     /// <summary>Takes the ledger's word in.</summary>
     private SubnetRoom Lacks(Intent intent, Reservation found)
@@ -181,7 +181,7 @@ public sealed partial class NodeGrain
             ForPods = eni.DeviceIndex != 0 || !Policy.CustomNetworking,
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
             Room = eni.IsLost || Rests(eni.EniId, now) ? 0 : Math.Max(0, _doc.SlotsOf(eni.EniId, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
-            Drawing = draw?.Drawing ?? 0,
+            Drawing = draw is null || IsStopped(draw) ? 0 : draw.Drawing,
             DrawingPrefixes = draw?.OfPrefixes ?? false,
             Leaving = eni.Blocks.Count(held => held.AskedBackAt is not null) + returning,
             Subnet = RoomOf(eni.SubnetId, eni.EniId, now),

@@ -115,7 +115,9 @@ public sealed partial class NodeGrain
         others == 0 ? cause : cause with { Text = $"{cause.Text} {others} pods of the node have waited longer and are served first." };
 
     /// <summary>Why the node has no address for the pod whose turn it is. What somebody has to mend comes before what passes by itself.</summary>
-    private Reason Cause(DateTimeOffset now)
+    private Reason Cause(DateTimeOffset now) => WithHold(CauseNow(now));
+
+    private Reason CauseNow(DateTimeOffset now)
     {
         if (_doc.Interfaces.IsEmpty)
         {
@@ -139,12 +141,17 @@ public sealed partial class NodeGrain
                 "Set DISABLE_NETWORK_RESOURCE_PROVISIONING to false, or give the node addresses by other means."));
         }
 
+        var state = State(now);
+        if (WhyFrozen(state, cooling, firstFor) is { } frozen)
+        {
+            return WhyNotSetUp(now) ?? frozen;
+        }
+
         if (_trouble is not null)
         {
             return _trouble with { Text = _trouble.Text + NextTry(now) + (cooling > 0 ? $" Meanwhile {cooling} addresses cool down, the first for {Seconds(firstFor)} s more." : "") };
         }
 
-        var state = State(now);
         var (drawing, room) = (state.Enis.Sum(eni => eni.Drawing), state.Enis.Sum(eni => eni.Room) + (state.NewInterfaces * state.Slots));
         if (_doc.Intents.FirstOrDefault(intent => intent.Drawing > 0 && WaitOf(ActionOf(intent), now) > TimeSpan.Zero) is { } queued)
         {

@@ -57,6 +57,6 @@ public sealed partial class NodeGrain
         }
 
         var state = State(now);
-        return share with { Withheld = isHome && !SubnetChoice.IsExcluded(_doc.HomeRole, Policy.Discovers) ? PoolThrift.Withheld(state, Policy) : 0, Spare = IsSilent ? 0 : PoolThrift.Spare(state, Policy, subnetId) };
+        return share with { Withheld = isHome && !SubnetChoice.IsExcluded(_doc.HomeRole, Policy.Discovers) ? PoolThrift.Withheld(state, Policy) : 0, Spare = IsSilent || !MayTake(subnetId) ? 0 : PoolThrift.Spare(state, Policy, subnetId) };
     }
 }

@@ -209,7 +209,7 @@ public sealed partial class NodeGrain
             {
                 // As a whole: what it holds goes with it, and a return would reach it wherever it is now. Nothing is deleted where nothing is provisioned.
                 var isDeleted = eni is { IsMade: true, IsPinned: false };
-                if (given.Length < eni.Blocks.Length || _doc.Intents.Any(intent => intent.EniId == eni.EniId) || (isDeleted && !Policy.Provisions))
+                if (given.Length < eni.Blocks.Length || _doc.Intents.Any(intent => intent.EniId == eni.EniId) || (isDeleted && !MayTake(eni.SubnetId)))
                 {
                     continue;
                 }
@@ -223,7 +223,7 @@ public sealed partial class NodeGrain
                     LetGoAsync(eni, AllOf(eni)).Ignore();
                 }
             }
-            else if (!Policy.Provisions)
+            else if (!MayTake(eni.SubnetId))
             {
                 // Nothing is returned. What somebody else has taken is theirs.
                 if (given.Any(held => held.IsLost) && _running.Add(eni.EniId))
@@ -238,10 +238,10 @@ public sealed partial class NodeGrain
         }
 
         // Of what was asked back, a pod has got a part meanwhile, or nothing is returned any more: the block stays, and all of it may be used again.
-        bool IsKept(HeldBlock held) => !held.IsLost && held.AskedBackAt <= report.LeaseVersion && (!Policy.Provisions || held.Block.Addresses.Any(_use.IsOnPod));
-        foreach (var eni in next.Interfaces.Where(eni => eni.Blocks.Any(IsKept)))
+        bool IsKept(EniDocument eni, HeldBlock held) => !held.IsLost && held.AskedBackAt <= report.LeaseVersion && (!MayTake(eni.SubnetId) || held.Block.Addresses.Any(_use.IsOnPod));
+        foreach (var eni in next.Interfaces.Where(eni => eni.Blocks.Any(held => IsKept(eni, held))))
         {
-            next = next.WithEni(eni with { Blocks = [.. eni.Blocks.Select(held => IsKept(held) ? held with { AskedBackAt = null } : held)] });
+            next = next.WithEni(eni with { Blocks = [.. eni.Blocks.Select(held => IsKept(eni, held) ? held with { AskedBackAt = null } : held)] });
         }
 
         if (next != _doc && await StoreAsync(next with { LeaseVersion = next.LeaseVersion + 1 }))
@@ -262,7 +262,7 @@ public sealed partial class NodeGrain
     private void RunDue(CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
-        foreach (var intent in _doc.Intents.Where(intent => intent.Kind != IntentKind.Unknown && (Policy.Provisions || IsForLost(intent) || IsForNobody(intent)))) // What has been begun waits, as it is, until provisioning is on again.
+        foreach (var intent in _doc.Intents.Where(intent => intent.Kind != IntentKind.Unknown && ((Policy.Provisions && !IsStopped(intent)) || IsForLost(intent) || IsForNobody(intent)))) // What has been begun waits, as it is, until provisioning is on again.
         {
             var isDue = !_lost && !IsHeld && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now) && !TakesWhatIsUsed(intent) && !MayGetWhatGoes(intent);
             if (isDue && _running.Add(intent.Id))

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
@@ -123,6 +124,9 @@ public readonly record struct UsedAddress([property: Id(0)] Ip Address, [propert
 /// <param name="Role">What its tags say of pods.</param>
 /// <param name="KeptForPrefixes">Not used, in CIDR reservations for prefixes.</param>
 /// <param name="KeptByName">Not used, in CIDR reservations for addresses that somebody names: none of them is drawn.</param>
+/// <param name="Switch">What operators have switched off here, or for all; null when nothing is.</param>
+/// <param name="OldestToldAt">Of the figures of nodes in these the oldest: a node tells each half minute. Null when none has told. UTC.</param>
+/// <param name="ToldAt">When each holder has told its figures. UTC.</param>
 [GenerateSerializer, Immutable]
 public sealed partial record SubnetSummary(
     [property: Id(0)] string SubnetId, [property: Id(1)] string? Zone, [property: Id(2)] Cidr? Cidr, [property: Id(3)] long Size,
@@ -130,4 +134,5 @@ public sealed partial record SubnetSummary(
     [property: Id(8)] int Cooling, [property: Id(9)] int Reserved, [property: Id(10)] int Others, [property: Id(11)] long Free,
     [property: Id(12)] ImmutableSortedDictionary<string, int> Holders, [property: Id(13)] DateTimeOffset? ReadAt, [property: Id(14)] int FreePrefixes,
     [property: Id(15)] DryTime? Dry = null, [property: Id(16)] SubnetLevel Level = SubnetLevel.Plenty, [property: Id(17)] int Withheld = 0, [property: Id(18)] int? InAnHour = null, [property: Id(19)] int? InADay = null,
-    [property: Id(20)] SubnetRole Role = SubnetRole.Unmarked, [property: Id(21)] int KeptForPrefixes = 0, [property: Id(22)] int KeptByName = 0);
+    [property: Id(20)] SubnetRole Role = SubnetRole.Unmarked, [property: Id(21)] int KeptForPrefixes = 0, [property: Id(22)] int KeptByName = 0,
+    [property: Id(23)] OperatorSwitch? Switch = null, [property: Id(24)] DateTimeOffset? OldestToldAt = null, [property: Id(25)] ImmutableSortedDictionary<string, DateTimeOffset>? ToldAt = null);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Node;
 using Microsoft.Extensions.Logging;
@@ -45,7 +46,7 @@ public sealed partial class SubnetGrain
             _recalls.Remove(done.Key);
         }
 
-        var spare = _shares.Where(one => !_waiting.ContainsKey(one.Key) && !_recalls.ContainsKey(one.Key) && settings.PolicyOf(one.Key).Thrift)
+        var spare = _shares.Where(one => !_waiting.ContainsKey(one.Key) && !_recalls.ContainsKey(one.Key) && settings.PolicyOf(one.Key).Thrift && settings.ModeOf(one.Key, SubnetId) == SwitchMode.Normal)
             .Select(one => KeyValuePair.Create(one.Key, one.Value.Share.Spare));
         foreach (var (nodeId, addresses) in RecallPlanner.Plan(Waiting(now) - FreeNow(now) - _recalls.Values.Sum(one => one.Addresses), spare))
         {

@@ -27,7 +27,7 @@ public sealed partial class SubnetGrain(
     private static readonly TimeSpan NodesTell = TimeSpan.FromMinutes(10); // Each node says each half minute what it holds; a silo that ends takes its nodes' grains with it for a minute or two.
 
     private readonly DateTimeOffset _since = time.GetUtcNow();
-    private readonly SortedDictionary<string, (long Change, SubnetShare Share, ImmutableArray<Ip> Held)> _shares = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, (long Change, SubnetShare Share, ImmutableArray<Ip> Held, DateTimeOffset At)> _shares = new(StringComparer.Ordinal);
     private static readonly TimeSpan RangesTake = TimeSpan.FromSeconds(5);
 
     private DateTimeOffset? _waitsForRanges; // Since.
@@ -147,7 +147,7 @@ public sealed partial class SubnetGrain(
             var addresses = NotLate(doc, Addresses(blocks), nodeId, change);
             if (_shares.TryGetValue(nodeId, out var share))
             {
-                _shares[nodeId] = (share.Change, share.Share, share.Held.RemoveRange(addresses)); // A node that has left the subnet says so once.
+                _shares[nodeId] = share with { Held = share.Held.RemoveRange(addresses) }; // A node that has left the subnet says so once.
             }
 
             // When nobody knows who has them now, the node's own draw of before must not stand against another's.
@@ -182,7 +182,7 @@ public sealed partial class SubnetGrain(
             return; // Late: it has said something newer.
         }
 
-        _shares[nodeId] = (change, share, held);
+        _shares[nodeId] = (change, share, held, time.GetUtcNow());
         await LookAtLevelAsync();
         if (document.State.Level != SubnetLevel.Plenty)
         {
@@ -301,6 +301,7 @@ public sealed partial class SubnetGrain(
         var past = taken is null ? new UsageHistory() : usage.State.Past.With(time.GetUtcNow(), used);
         var held = _shares.Values.SelectMany(share => share.Held).ToHashSet();
         var others = _lastUsed.Count(one => !held.Contains(one.Address) && (one.InstanceId is null || !_shares.ContainsKey(one.InstanceId)));
+        var told = _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.At, StringComparer.Ordinal);
         return Task.FromResult(new SubnetSummary(
             SubnetId, doc.Subnet?.Zone, doc.Subnet?.Cidr, doc.Subnet?.Cidr.Size ?? 0, doc.Subnet is null ? 0 : Used(doc).Count, held.Count,
             _shares.Values.Sum(one => one.Share.OnPods), _shares.Values.Sum(one => one.Share.Warm), _shares.Values.Sum(one => one.Share.Cooling),
@@ -308,7 +309,7 @@ public sealed partial class SubnetGrain(
             _shares.Where(one => !one.Value.Held.IsEmpty).ToImmutableSortedDictionary(one => one.Key, one => one.Value.Held.Length, StringComparer.Ordinal), doc.ReadAt,
             taken is null ? 0 : WholeBlocks(doc, taken), taken is null ? null : ExhaustionForecast.Of(past, used, Room(doc)),
             doc.Level, _shares.Values.Sum(one => one.Share.Withheld), past.ChangeOver(TimeSpan.FromHours(1)), past.ChangeOver(TimeSpan.FromDays(1)),
-            doc.Subnet is { } seen ? SubnetRoles.Of(seen.Tags, settings.ClusterName) : SubnetRole.Unmarked, Kept(forPrefixes: true), Kept(forPrefixes: false)));
+            doc.Subnet is { } seen ? SubnetRoles.Of(seen.Tags, settings.ClusterName) : SubnetRole.Unmarked, Kept(forPrefixes: true), Kept(forPrefixes: false), settings.SwitchOf(null, SubnetId), told.IsEmpty ? null : told.Values.Min(), told));
     }
 
     /// <summary>Addresses that pods could have: AWS does not keep them, nor a reservation that is for something else.</summary>

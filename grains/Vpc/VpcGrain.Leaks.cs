@@ -1,5 +1,7 @@
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
 
 namespace AwsVpcCni.Grains.Vpc;
@@ -18,6 +20,9 @@ public sealed partial class VpcGrain
     private bool IsLoose(Ec2Interface eni) => eni is { Attachment: null, Status: "available" } && eni.Tags.GetValueOrDefault(NodeGrain.ClusterTag) == settings.ClusterName
         && eni.Tags.ContainsKey(NodeGrain.NodeTag) && eni.Tags.ContainsKey(NodeGrain.IntentTag) && eni.Tags.GetValueOrDefault(NodeGrain.NoManageTag) != "true";
 
+    /// <summary>By the policy, and by the operators.</summary>
+    private bool MayDelete(Ec2Interface eni) => eni.Tags[NodeGrain.NodeTag] is var node && settings.PolicyOf(node).Provisions && settings.ModeOf(node, eni.SubnetId) == SwitchMode.Normal;
+
     /// <param name="swept">Of all zones.</param>
     private async Task DeleteLeakedAsync(IReadOnlyCollection<Ec2Interface> swept, CancellationToken cancellation)
     {
@@ -27,7 +32,7 @@ public sealed partial class VpcGrain
             _looseSince.Remove(gone);
         }
 
-        var leaked = loose.Where(eni => !_looseSince.TryAdd(eni.EniId, now) && (now - _looseSince[eni.EniId]).Duration() >= settings.Timing.LeakedAfter && settings.PolicyOf(eni.Tags[NodeGrain.NodeTag]).Provisions)
+        var leaked = loose.Where(eni => !_looseSince.TryAdd(eni.EniId, now) && (now - _looseSince[eni.EniId]).Duration() >= settings.Timing.LeakedAfter && MayDelete(eni))
             .ToLookup(eni => document.State.Nodes.Contains(eni.Tags[NodeGrain.NodeTag]));
         foreach (var eni in leaked[true])
         {
@@ -58,15 +63,22 @@ public sealed partial class VpcGrain
         }
     }
 
+    private static Ec2Exception SwitchedOff(Ec2Interface eni) => new(Ec2Fault.Refused, "", $"{eni.EniId} is not deleted: operators have switched that off. Nothing was sent.") { Data = { [ActionKey] = Ec2Action.DeleteNetworkInterface } };
+
     private async Task DeleteAsync(Ec2Interface eni, CancellationToken cancellation)
     {
         try
         {
             await CallAsync(Ec2Action.DeleteNetworkInterface, CallPriority.CleanUp, async stop =>
             {
+                if (!MayDelete(eni))
+                {
+                    throw SwitchedOff(eni); // Since the permit was asked for.
+                }
+
                 await ec2.DeleteInterfaceAsync(eni.EniId, stop);
                 return true;
-            }, cancellation);
+            }, cancellation, async () => await Quota.TakeAsync(Ec2Action.DeleteNetworkInterface, CallPriority.CleanUp, "", eni.Tags[NodeGrain.NodeTag], eni.SubnetId) ?? throw SwitchedOff(eni));
         }
         catch (Ec2Exception refusal) when (refusal.Fault == Ec2Fault.NotFound)
         {

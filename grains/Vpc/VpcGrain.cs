@@ -266,10 +266,11 @@ public sealed partial class VpcGrain(
     }
 
     /// <summary>One EC2 call within the budget and its deadline.</summary>
-    private async Task<T> CallAsync<T>(Ec2Action action, CallPriority priority, Func<CancellationToken, Task<T>> call, CancellationToken cancellation)
+    /// <param name="take">Asks for the permit, where that is more than an action and a need.</param>
+    private async Task<T> CallAsync<T>(Ec2Action action, CallPriority priority, Func<CancellationToken, Task<T>> call, CancellationToken cancellation, Func<Task<TimeSpan>>? take = null)
     {
         var patience = time.GetUtcNow() + LongestPermitWait;
-        while (await Quota.TakeAsync(action, priority) is var wait && wait > TimeSpan.Zero)
+        while (await (take?.Invoke() ?? Quota.TakeAsync(action, priority)) is var wait && wait > TimeSpan.Zero)
         {
             if (time.GetUtcNow() + wait > patience)
             {

@@ -24,7 +24,7 @@ internal static partial class OperatorApi
     {
         services.AddRateLimiter(limiter => limiter.AddPolicy<string, ReadersPolicy>(ReadersPolicy.Name));
         services.AddSingleton(parts => new ClusterViews(
-            parts.GetRequiredService<IGrainFactory>(), Settings(parts).VpcId, parts.GetRequiredService<IOptions<Ec2Options>>().Value.Region is null ? null : Settings(parts).QuotaKey));
+            parts.GetRequiredService<IGrainFactory>(), Settings(parts).ClusterName, Settings(parts).VpcId, parts.GetRequiredService<IOptions<Ec2Options>>().Value.Region is null ? null : Settings(parts).QuotaKey));
         services.AddRecent(views => views.SubnetsAsync());
         services.AddRecent<WaitingPod[]>(views => views.WaitingAsync());
         return services;

@@ -1,14 +1,10 @@
-using System.Globalization;
-using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Cluster;
-using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
-using Orleans.Storage;
 
 namespace AwsVpcCni.Silo.Api;
 
@@ -17,14 +13,12 @@ namespace AwsVpcCni.Silo.Api;
 /// change unseen. On the health port, and on loopback only: nobody is asked who they are.</remarks>
 internal static partial class PolicyApi
 {
-    private const string HowToMatch = "Read the policy first, and send its ETag as If-Match, such as If-Match: \"3\"";
-    private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>Adds both.</summary>
     public static void MapPolicy(this IEndpointRouteBuilder routes)
     {
-        var local = routes.MapGroup("").AddEndpointFilter(OnLoopbackAsync);
+        var local = routes.MapGroup("").AddEndpointFilter(LocalDoor.OnLoopbackAsync);
         foreach (var path in (string[])["/v1/policy", "/v1/nodes/{instanceId}/policy"])
         {
             local.MapGet(path, (HttpContext http, Caller caller) => caller.ReadAsync(http));
@@ -32,14 +26,6 @@ internal static partial class PolicyApi
             local.MapDelete(path, (HttpContext http, Caller caller) => caller.ChangeAsync(http, takesAway: true));
         }
     }
-
-    /// <summary>By the address that a request came in at: Http:Address may be another one, for health checks.</summary>
-    private static async ValueTask<object?> OnLoopbackAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
-        context.HttpContext.Connection is var connection && connection.LocalIpAddress is { } local && IPAddress.IsLoopback(local)
-            ? await next(context)
-            : Problem(StatusCodes.Status403Forbidden, "loopback only", $"This came in at {connection.LocalIpAddress}, and the policy is on loopback only. Ask at 127.0.0.1:{connection.LocalPort} on the silo's machine, with Http:Address at 127.0.0.1 or 0.0.0.0.");
-
-    private static IResult Problem(int status, string title, string detail) => Results.Problem(detail, statusCode: status, title: title);
 
     [GeneratedRegex("^i-[0-9a-f]{8,17}$")]
     private static partial Regex InstanceId();
@@ -55,35 +41,29 @@ internal static partial class PolicyApi
     {
         /// <summary>What holds.</summary>
         public Task<IResult> ReadAsync(HttpContext http) => GuardedAsync(http, async () => Show(http, await (
-            follower?.ReadAsync(CallDeadline, http.RequestAborted)
-            ?? grains.GetGrain<IClusterGrain>(settings.ClusterName).ReadAsync().WaitAsync(CallDeadline, time, http.RequestAborted))));
+            follower?.ReadAsync(LocalDoor.CallDeadline, http.RequestAborted)
+            ?? grains.GetGrain<IClusterGrain>(settings.ClusterName).ReadAsync().WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted))));
 
         /// <summary>A change of just the version that the caller has read.</summary>
         public Task<IResult> ChangeAsync(HttpContext http, bool takesAway) => GuardedAsync(http, async () =>
         {
-            var read = http.Request.Headers.IfMatch.ToString();
-            if (read.Length == 0)
+            if (LocalDoor.VersionOf(http.Request) is var (expected, refusal) && refusal is not null)
             {
-                return Problem(StatusCodes.Status428PreconditionRequired, "If-Match is missing", $"{HowToMatch}.");
-            }
-
-            if (!long.TryParse(read.Trim('"'), NumberStyles.None, CultureInfo.InvariantCulture, out var expected))
-            {
-                return Problem(StatusCodes.Status412PreconditionFailed, "If-Match is no version", $"If-Match is {read}. {HowToMatch}; a change of whatever there is would undo another's unseen.");
+                return refusal;
             }
 
             var (body, errors) = await PolicyBody.ReadAsync(http.Request.Body, takesAway, http.RequestAborted);
             if (body is null)
             {
-                return Problem(StatusCodes.Status400BadRequest, "refused", string.Join(' ', errors));
+                return LocalDoor.Problem(StatusCodes.Status400BadRequest, "refused", string.Join(' ', errors));
             }
 
             var change = new PolicyChange(expected, (string?)http.Request.RouteValues["instanceId"], body.Policy?.ToPolicy(), body.Who, body.Why);
-            var (isDone, now) = await grains.GetGrain<IClusterGrain>(settings.ClusterName).ChangeAsync(change).WaitAsync(CallDeadline, time, http.RequestAborted);
+            var (isDone, now) = await grains.GetGrain<IClusterGrain>(settings.ClusterName).ChangeAsync(change).WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted);
             follower?.Follow(now);
             return isDone
                 ? Show(http, now)
-                : Problem(StatusCodes.Status412PreconditionFailed, "changed meanwhile", $"The policy has version {now.Version}, by {now.Last?.Who ?? "nobody"}; yours is for {expected}. Read it again.");
+                : LocalDoor.Problem(StatusCodes.Status412PreconditionFailed, "changed meanwhile", $"The policy has version {now.Version}, by {now.Last?.Who ?? "nobody"}; yours is for {expected}. Read it again.");
         });
 
         private IResult Show(HttpContext http, ClusterPolicies policies)
@@ -93,22 +73,8 @@ internal static partial class PolicyApi
             return Results.Json(new Shown(policies.Version, node is not null ? "node" : policies.Pool is not null ? "cluster" : "settings", node ?? (follower is null ? policies.Pool : settings.Pool), policies.Last), Json);
         }
 
-        private static async Task<IResult> GuardedAsync(HttpContext http, Func<Task<IResult>> call)
-        {
-            try
-            {
-                return http.Request.RouteValues["instanceId"] is string id && !InstanceId().IsMatch(id)
-                    ? Problem(StatusCodes.Status400BadRequest, "no such node", $"{id} is no instance id, such as i-0123456789abcdef0.")
-                    : await call();
-            }
-            catch (Exception e) when (e is JsonException or BadHttpRequestException)
-            {
-                return Problem(StatusCodes.Status400BadRequest, "no JSON", e.Message);
-            }
-            catch (Exception e) when (e is TimeoutException or StoreException or InconsistentStateException or OrleansException)
-            {
-                return Problem(StatusCodes.Status503ServiceUnavailable, "not now", $"{e.Message} Read the policy to see whether it has changed, then try again.");
-            }
-        }
+        private static Task<IResult> GuardedAsync(HttpContext http, Func<Task<IResult>> call) => LocalDoor.GuardedAsync(() => http.Request.RouteValues["instanceId"] is string id && !InstanceId().IsMatch(id)
+            ? Task.FromResult(LocalDoor.Problem(StatusCodes.Status400BadRequest, "no such node", $"{id} is no instance id, such as i-0123456789abcdef0."))
+            : call());
     }
 }

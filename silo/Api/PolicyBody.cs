@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Views;
 
 namespace AwsVpcCni.Silo.Api;
 
@@ -11,8 +12,6 @@ namespace AwsVpcCni.Silo.Api;
 /// <param name="Why">For those who read it later.</param>
 internal sealed record PolicyBody(PoolOptions? Policy, string Who, string Why)
 {
-    private const int MostWho = 100, MostWhy = 500; // Characters: they are kept with each change.
-
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
     private static readonly PropertyInfo[] Settings = typeof(PoolOptions).GetProperties();
 
@@ -53,7 +52,7 @@ internal sealed record PolicyBody(PoolOptions? Policy, string Who, string Why)
         }
 
         var sent = root.EnumerateObject().DistinctBy(field => field.Name, StringComparer.OrdinalIgnoreCase).ToDictionary(field => field.Name, field => field.Value, StringComparer.OrdinalIgnoreCase);
-        foreach (var (name, most) in new[] { ("who", MostWho), ("why", MostWhy) })
+        foreach (var (name, most) in new[] { ("who", Asked.MostWho), ("why", Asked.MostWhy) })
         {
             if (!sent.TryGetValue(name, out var value) || value.ValueKind != JsonValueKind.String || value.GetString()!.Length is var length && (length == 0 || length > most))
             {

@@ -28,8 +28,9 @@ internal static class SubnetsApi
         });
     }
 
-    private static SubnetSummary Short(SubnetSummary subnet) => subnet with
+    private static SubnetSummary Short(SubnetSummary subnet)
     {
-        Holders = subnet.Holders.OrderByDescending(holder => holder.Value).ThenBy(holder => holder.Key, StringComparer.Ordinal).Take(LargestHolders).ToImmutableSortedDictionary(StringComparer.Ordinal),
-    };
+        var largest = subnet.LargestHolders(LargestHolders).ToImmutableSortedDictionary(StringComparer.Ordinal);
+        return subnet with { Holders = largest, ToldAt = subnet.ToldAt?.Where(one => largest.ContainsKey(one.Key)).ToImmutableSortedDictionary(StringComparer.Ordinal) };
+    }
 }

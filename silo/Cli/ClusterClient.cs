@@ -17,9 +17,9 @@ internal sealed class ClusterClient : IAsyncDisposable
 
     private readonly IHost _host;
 
-    private ClusterClient(IHost host, IPEndPoint gateway, string vpcId, string? quotaKey)
+    private ClusterClient(IHost host, IPEndPoint gateway, string clusterName, string vpcId, string? quotaKey)
     {
-        (_host, Gateway, Views) = (host, gateway, new ClusterViews(host.Services.GetRequiredService<IClusterClient>(), vpcId, quotaKey));
+        (_host, Gateway, Views) = (host, gateway, new ClusterViews(host.Services.GetRequiredService<IClusterClient>(), clusterName, vpcId, quotaKey));
     }
 
     /// <summary>Of the silo that is asked.</summary>
@@ -129,7 +129,7 @@ internal sealed class ClusterClient : IAsyncDisposable
                 $"No silo of cluster {clusterName} answers at {endpoint} within {StartDeadline.TotalSeconds:0} s ({e.GetType().Name}). Run this beside a running silo (its gateway is on loopback, unless Silo:GatewayForEdges is set), or give --gateway or --cluster."));
         }
 
-        return new ClusterClient(host, endpoint, vpcId, builder.Configuration["Ec2:Region"] is { Length: > 0 } region ? ClusterSettings.QuotaKeyOf(builder.Configuration["Ec2:AccountId"], region) : null);
+        return new ClusterClient(host, endpoint, clusterName, vpcId, builder.Configuration["Ec2:Region"] is { Length: > 0 } region ? ClusterSettings.QuotaKeyOf(builder.Configuration["Ec2:AccountId"], region) : null);
     }
 
     private static IPEndPoint OwnGateway(ConfigurationManager configuration)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Silo.Cli.Doctor;
 
 namespace AwsVpcCni.Silo.Cli;
@@ -25,6 +26,11 @@ internal static class Commands
                 WhoCommand.Create(),
                 QuotaCommand.Create(),
                 PodsCommand.Create(),
+                PolicyCommand.Create(),
+                SwitchCommand.Create(SwitchMode.Hold),
+                SwitchCommand.Create(SwitchMode.Frozen),
+                SwitchCommand.Create(SwitchMode.Normal),
+                SwitchCommand.CreateList(),
                 KeygenCommand.Create(),
                 TokenCommand.Create(),
                 TablesCommand.Create(),

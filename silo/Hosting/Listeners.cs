@@ -15,7 +15,7 @@ internal static class Listeners
     /// <summary>The node API's port and the health port, each by its options.</summary>
     public static void AddListeners(this WebApplicationBuilder builder)
     {
-        builder.Services.AddSingleton<PolicyApi.Caller>();
+        builder.Services.AddSingleton<PolicyApi.Caller>().AddSingleton<SwitchesApi.Caller>();
         builder.Services.AddOperatorApi().AddMetricsText();
         builder.WebHost.UseKestrelHttpsConfiguration();
         // What a node's connection has brought is read where it was noticed, and only the request takes another thread: one switch less
@@ -44,6 +44,7 @@ internal static class Listeners
         app.UseOperatorApi();
         app.MapHealth();
         app.MapPolicy();
+        app.MapSwitches();
         app.MapWaiting();
         app.MapMetrics();
     }

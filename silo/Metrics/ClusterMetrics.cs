@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Metrics;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Subnet;
@@ -59,6 +61,19 @@ internal static class ClusterMetrics
             from need in Enum.GetNames<CallPriority>()
             select ($"{PrometheusText.Label("action", action.Action)},{PrometheusText.Label("need", need)}", (double)counts(action).GetValueOrDefault(need)));
     }
+
+    /// <summary>What operators have switched off.</summary>
+    /// <param name="now">UTC.</param>
+    public static void Write(PrometheusText text, ImmutableArray<OperatorSwitch> switches, DateTimeOffset now)
+    {
+        var series = from scope in (string[])["cluster", "subnet", "node"]
+                     from mode in (SwitchMode[])[SwitchMode.Hold, SwitchMode.Frozen]
+                     select (Labels: $"{PrometheusText.Label("scope", scope)},{PrometheusText.Label("mode", mode.ToString())}", Ages: switches.Where(one => one.Mode == mode && ScopeOf(one) == scope).Select(one => Math.Max(0, (now - one.At).TotalSeconds)).ToArray());
+        text.Family("switches", "gauge", "What operators have switched off: the cluster, subnets and nodes on hold or frozen.", series.Select(one => (one.Labels, (double)one.Ages.Length)));
+        text.Family("switch_age_seconds", "gauge", "Since the oldest of them was switched; no series while there is none.", series.Where(one => one.Ages.Length > 0).Select(one => (one.Labels, one.Ages.Max())));
+    }
+
+    private static string ScopeOf(OperatorSwitch one) => one.Target == OperatorSwitches.All ? "cluster" : one.Target.StartsWith("subnet-", StringComparison.Ordinal) ? "subnet" : "node";
 
     private static double? Seconds(DryTime? time, Func<DryTime, TimeSpan?> part) => time is null ? null : part(time)?.TotalSeconds ?? double.PositiveInfinity;
 }

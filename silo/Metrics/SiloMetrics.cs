@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using AwsVpcCni.Core.Metrics;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
@@ -38,7 +40,7 @@ internal static class SiloMetrics
     /// <summary>All of it. Pure, but for this process's own figures.</summary>
     /// <param name="subnets">Null when their grains do not answer; so the others.</param>
     /// <param name="budget">Null, too, where the account's region is not known.</param>
-    internal static string Of(MeterReadings meters, SubnetSummary[]? subnets, int? nodes, ActionBudget[]? budget, DateTimeOffset now)
+    internal static string Of(MeterReadings meters, SubnetSummary[]? subnets, int? nodes, ActionBudget[]? budget, ImmutableArray<OperatorSwitch>? switches, DateTimeOffset now)
     {
         var text = new PrometheusText(Prefix);
         meters.WriteTo(text, Prefix);
@@ -52,6 +54,11 @@ internal static class SiloMetrics
             ClusterMetrics.Write(text, budget);
         }
 
+        if (switches is { } off)
+        {
+            ClusterMetrics.Write(text, off, now);
+        }
+
         if (nodes is not null)
         {
             text.Single("nodes", "gauge", "Nodes that have joined and are not retired.", nodes.Value);
@@ -63,8 +70,8 @@ internal static class SiloMetrics
 
     private static async Task<string> TextAsync(MeterReadings meters, ClusterViews views, Recent<SubnetSummary[]> recent, TimeProvider time)
     {
-        var (subnets, nodes, budget) = (TryAsync(recent.ReadAsync), TryAsync(views.NodeIdsAsync), TryAsync(() => views.QuotaAsync()));
-        return Of(meters, await subnets, (await nodes)?.Length, await budget, time.GetUtcNow());
+        var (subnets, nodes, budget, policies) = (TryAsync(recent.ReadAsync), TryAsync(views.NodeIdsAsync), TryAsync(() => views.QuotaAsync()), TryAsync(views.PoliciesAsync));
+        return Of(meters, await subnets, (await nodes)?.Length, await budget, (await policies)?.Switches, time.GetUtcNow());
 
         async Task<T?> TryAsync<T>(Func<Task<T>> read)
             where T : class?

@@ -106,7 +106,7 @@ internal sealed partial class PolicyFollower(
             var next = options.Create(Microsoft.Extensions.Options.Options.DefaultName).ToPolicy();
             lock (_lock)
             {
-                _ofSettings = next;
+                settings.PoolOfSettings = _ofSettings = next;
                 Apply();
             }
         }
@@ -126,14 +126,20 @@ internal sealed partial class PolicyFollower(
     {
         settings.Pool = _ofOperators?.Pool ?? _ofSettings;
         settings.NodePools = _ofOperators?.Nodes ?? settings.NodePools;
-        LogFollows(settings.Pool, settings.NodePools.Count, _ofOperators?.Version ?? 0);
+        if (_ofOperators is { } operators)
+        {
+            // A grain on an older silo, while the cluster is upgraded, knows none: what held before holds on.
+            settings.Switches = operators.Switches ?? (settings.Switches == OperatorSwitches.NotRead ? [] : settings.Switches);
+        }
+
+        LogFollows(settings.Pool, settings.NodePools.Count, _ofOperators?.Version ?? 0, settings.Switches.IsEmpty ? "nothing" : string.Join("; ", settings.Switches));
     }
 
     [LoggerMessage(EventId = 2900, Level = LogLevel.Warning, Message = "{Warning}")]
     private partial void LogWithoutEffect(string warning);
 
-    [LoggerMessage(EventId = 2901, Level = LogLevel.Information, Message = "The pool's policy is {Policy}; {Nodes} nodes have one of their own (version {Version}).")]
-    private partial void LogFollows(PoolPolicy policy, int nodes, long version);
+    [LoggerMessage(EventId = 2901, Level = LogLevel.Information, Message = "The pool's policy is {Policy}; {Nodes} nodes have one of their own; switched off is: {Switches} (version {Version}).")]
+    private partial void LogFollows(PoolPolicy policy, int nodes, long version, string switches);
 
     [LoggerMessage(EventId = 2902, Level = LogLevel.Error, Message = "The changed settings are refused, the pool's policy stays as it was: {Text}")]
     private partial void LogRefused(string text);

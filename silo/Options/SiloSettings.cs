@@ -1,3 +1,4 @@
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains;
 using Microsoft.Extensions.Options;
 
@@ -160,6 +161,6 @@ internal static class SiloSettings
             ec2.VpcId!,
             ClusterSettings.QuotaKeyOf(ec2.AccountId, ec2.Region!),
             services.GetRequiredService<IOptions<PoolOptions>>().Value.ToPolicy(),
-            new Timing()) { BudgetShare = ec2.BudgetShare };
+            new Timing()) { BudgetShare = ec2.BudgetShare, Switches = OperatorSwitches.NotRead };
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Pool;
 
 namespace AwsVpcCni.Silo.Views;
 
@@ -11,6 +12,28 @@ internal static class Asked
     public static Ip Address(string text) => Ip.TryParse(text, out var ip) && (ip.IsV6 || ip.ToString() == text)
         ? ip
         : throw new BadQuestionException($"{text} is no address such as 10.0.1.17.");
+
+    /// <summary>Characters of who is behind a change: it is kept with it.</summary>
+    public const int MostWho = 100;
+
+    /// <summary>The same of why.</summary>
+    public const int MostWhy = 500;
+
+    /// <summary>A text that is kept.</summary>
+    /// <exception cref="BadQuestionException">It is empty, or too long.</exception>
+    public static string Text(string? text, string name, int most) => text is { Length: > 0 } && text.Length <= most
+        ? text
+        : throw new BadQuestionException($"{name} must be a text of 1 to {most} characters{(text is null ? "" : $", and has {text.Length}")}.");
+
+    /// <summary>What something is to be switched to.</summary>
+    /// <exception cref="BadQuestionException">It is none of them.</exception>
+    public static SwitchMode Mode(string? text) => text?.ToLowerInvariant() switch
+    {
+        "normal" => SwitchMode.Normal,
+        "hold" => SwitchMode.Hold,
+        "frozen" => SwitchMode.Frozen,
+        _ => throw new BadQuestionException($"mode is {text ?? "missing"}; it must be normal, hold or frozen."),
+    };
 
     /// <summary>The moment that is meant; null for none.</summary>
     /// <param name="name">What the asker calls it, such as <c>--at</c>.</param>

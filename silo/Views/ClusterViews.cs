@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.History;
 using AwsVpcCni.Grains.Node;
@@ -11,8 +13,10 @@ namespace AwsVpcCni.Silo.Views;
 /// <summary>What operators see of the cluster, put together from what its grains say: the same for <c>ipam</c> and for the HTTP API.</summary>
 /// <remarks>Grains are asked only for what the VPC's grain knows: a question must not make a grain of a name that somebody has typed.</remarks>
 /// <param name="quotaKey">Null where the account's region is not known.</param>
-internal sealed class ClusterViews(IGrainFactory grains, string vpcId, string? quotaKey)
+internal sealed class ClusterViews(IGrainFactory grains, string clusterName, string vpcId, string? quotaKey)
 {
+    private const int MostSwitches = 200; // Each is looked at with each call, and copied to each silo each five seconds.
+
     private readonly IVpcGrain _vpc = grains.GetGrain<IVpcGrain>(vpcId);
 
     /// <summary>The VPC that all of them are of.</summary>
@@ -59,6 +63,43 @@ internal sealed class ClusterViews(IGrainFactory grains, string vpcId, string? q
     /// <summary>The budget of EC2 calls, an action each; null where the account's region is not known.</summary>
     /// <param name="other">ACCOUNT/REGION of another budget than that of the settings.</param>
     public async Task<ActionBudget[]?> QuotaAsync(string? other = null) => (other ?? quotaKey) is { } key ? [.. await grains.GetGrain<IEc2QuotaGrain>(key).SummarizeAsync()] : null;
+
+    /// <summary>What operators have set and switched off.</summary>
+    public Task<ClusterPolicies> PoliciesAsync() => Cluster.ReadAsync();
+
+    /// <inheritdoc cref="IClusterGrain.ChangeAsync"/>
+    public Task<PolicyReply> ChangePolicyAsync(PolicyChange change) => Cluster.ChangeAsync(change);
+
+    /// <inheritdoc cref="IClusterGrain.SwitchAsync"/>
+    public Task<PolicyReply> SwitchAsync(SwitchChange change) => Cluster.SwitchAsync(change);
+
+    /// <summary>A misspelt target must not look like one that is switched off.</summary>
+    /// <exception cref="BadQuestionException">There is no such node or subnet, or nothing that could end.</exception>
+    public async Task CheckTargetAsync(string target, SwitchMode mode)
+    {
+        var switches = (await PoliciesAsync()).Switches ?? throw new BadQuestionException("The cluster's grain is on a silo of before there were switches. Try again when all silos are of this build.");
+        if (switches.Any(one => one.Target == target))
+        {
+            return;
+        }
+
+        if (mode == SwitchMode.Normal)
+        {
+            throw new BadQuestionException($"{target} is not switched off; {(switches.IsEmpty ? "nothing is" : string.Join(", ", switches.Select(one => $"{one.Target} is {one.Mode.ToString().ToLowerInvariant()}")))}.");
+        }
+
+        if (target != OperatorSwitches.All && !(await _vpc.NodesAsync()).Contains(target) && !(await _vpc.SubnetsAsync()).Contains(target))
+        {
+            throw new BadQuestionException($"{target} is no node and no subnet of {vpcId}: name one that `ipam nodes` or `ipam subnets` lists, or {OperatorSwitches.All}.");
+        }
+
+        if (switches.Length >= MostSwitches)
+        {
+            throw new BadQuestionException($"{switches.Length} nodes and subnets are switched off, and more are not kept. Switch a subnet or {OperatorSwitches.All} instead.");
+        }
+    }
+
+    private IClusterGrain Cluster => grains.GetGrain<IClusterGrain>(clusterName);
 
     private async Task<WaitingPod[]> WaitingAsync(IEnumerable<string> known)
     {

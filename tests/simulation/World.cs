@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Pool;
@@ -77,6 +78,7 @@ internal sealed class World
         Invariants = new Invariants(this);
         Ledgers = new Ledgers(this);
         Histories = new Histories(this);
+        SwitchedOff = new SwitchedOff(this);
         Store = new SimStore(Scheduler, Faults) { Written = shape?.Vpc is null ? Written : null, Released = Invariants.RowEnded };
         Throttle = shape?.Vpc is { } own ? new Throttle(new WorldClock(Scheduler), own.Buckets) : null;
         Vpc.Happened += _ => Invariants.Changed();
@@ -131,6 +133,8 @@ internal sealed class World
 
     public Histories Histories { get; }
 
+    public SwitchedOff SwitchedOff { get; }
+
     public Transport Transport => _transport;
 
     public List<SiloNode> Silos { get; } = [];
@@ -151,6 +155,7 @@ internal sealed class World
     {
         Invariants.Restored();
         Ledgers.Restored();
+        SwitchedOff.Restored();
         Forgotten.UnionWith(Vpc.Enis.Where(eni => IsOurs(eni) && eni.Attachment is null).Select(eni => eni.Id));
         foreach (var machine in Machines.Where(one => !one.IsGone))
         {
@@ -175,6 +180,9 @@ internal sealed class World
 
     /// <summary>Whether what hands have put on its interfaces may be the instance's since.</summary>
     public bool WereHandsTakenIn(string instanceId) => LeftToHands.Contains("") || LeftToHands.Contains(instanceId);
+
+    /// <summary>What operators have switched off, as it is stored.</summary>
+    public ImmutableArray<OperatorSwitch> Switches => DocumentOf<ClusterDocument>("cluster", ClusterName)?.Switches ?? [];
 
     /// <summary>ADDs and DELs so far.</summary>
     public int PodEvents { get; private set; }
@@ -276,7 +284,7 @@ internal sealed class World
     public TimeSpan LooksTrueAt { get; private set; }
 
     public void StartSilo(SiloNode silo) => silo.Start(file => new ClusterSettings(ClusterName, VpcId, QuotaKey, file.ToPolicy(),
-        new Timing { ReservationLapse = TimeSpan.FromMinutes(10), LeakedAfter = TimeSpan.FromMinutes(1) }) { BudgetShare = _shape?.BudgetShare ?? Core.Ec2Quota.TokenBucket.DefaultShare }); // A lost settlement keeps names aside so long; effects here come within half a minute, and what leaks is to be deleted while things still go wrong.
+        new Timing { ReservationLapse = TimeSpan.FromMinutes(10), LeakedAfter = TimeSpan.FromMinutes(1) }) { BudgetShare = _shape?.BudgetShare ?? Core.Ec2Quota.TokenBucket.DefaultShare, Switches = OperatorSwitches.NotRead }); // A lost settlement keeps names aside so long; effects here come within half a minute, and what leaks is to be deleted while things still go wrong.
 
     /// <summary>Ids of interfaces without tags that were attached when their instance came.</summary>
     public HashSet<string> MadeByHands { get; } = new(StringComparer.Ordinal);
@@ -306,6 +314,7 @@ internal sealed class World
     {
         switch (document)
         {
+            case ClusterDocument cluster: SwitchedOff.Stored(cluster); break;
             case NodeDocument node: Invariants.Stored(key, node); break;
             case SubnetDocument subnet: Ledgers.Stored(key, subnet, request?.GetArgumentCount() == 1 ? request.GetArgument(0) as SubnetSweep : null); break;
             default: break;
@@ -315,7 +324,7 @@ internal sealed class World
     private IGrainBase Create(Activation activation)
     {
         var store = Store;
-        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants, _shape?.LatencyOf) { Throttle = Throttle, Throttled = () => Throttled++, Deleting = Loose.Deleting };
+        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants, _shape?.LatencyOf) { Throttle = Throttle, Throttled = () => Throttled++, Deleting = Loose.Deleting, Begins = (action, target, subnet) => SwitchedOff.Begins(activation, action, target, subnet) };
         var grains = new Factory();
         return activation.GrainId.Type.ToString() switch
         {
@@ -324,7 +333,7 @@ internal sealed class World
             "subnet" => new SubnetGrain(activation, new PersistentState<SubnetDocument>(store, activation, "subnet"), new PersistentState<SubnetUsage>(store, activation, "subnet-usage"), grains, activation.Silo.Settings, activation.Clock, new SimLog<SubnetGrain>(Scheduler)),
             "vpc" => new VpcGrain(activation, new PersistentState<VpcDocument>(store, activation, "vpc"), ec2, grains, activation.Silo.Settings, activation.Clock, new SimLog<VpcGrain>(Scheduler)),
             "quota" => new Ec2QuotaGrain(activation, new PersistentState<QuotaDocument>(store, activation, "quota"), activation.Silo.Settings, activation.Clock, new SimLog<Ec2QuotaGrain>(Scheduler)),
-            "cluster" => new ClusterGrain(activation, new PersistentState<ClusterDocument>(store, activation, "cluster"), activation.Clock, new SimLog<ClusterGrain>(Scheduler)),
+            "cluster" => new ClusterGrain(activation, new PersistentState<ClusterDocument>(store, activation, "cluster"), activation.Silo.Settings, activation.Clock, new SimLog<ClusterGrain>(Scheduler)),
             var other => throw new InvalidOperationException($"no grain is of the type {other}"),
         };
     }

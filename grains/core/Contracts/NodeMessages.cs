@@ -104,6 +104,9 @@ public enum ReasonCode
 
     /// <summary>The tags of the zone's subnets leave none for a new interface.</summary>
     SubnetExcluded,
+
+    /// <summary>Operators let nothing be changed in EC2 for now.</summary>
+    Frozen,
 }
 
 /// <summary>An ADD: give this sandbox an address.</summary>

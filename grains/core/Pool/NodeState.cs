@@ -85,7 +85,8 @@ public readonly record struct BlockState(Block Block, int OnPods, int Cooling, b
 /// <param name="HasPrefixes">False: no /28 of it is whole.</param>
 /// <param name="Level">As its ledger has said.</param>
 /// <param name="Recalled">Addresses that the ledger asks back for other nodes' pods.</param>
-public readonly record struct SubnetRoom(string SubnetId, bool HasAddresses = true, bool HasPrefixes = true, SubnetLevel Level = SubnetLevel.Plenty, int Recalled = 0);
+/// <param name="Mode">What operators let the node change there.</param>
+public readonly record struct SubnetRoom(string SubnetId, bool HasAddresses = true, bool HasPrefixes = true, SubnetLevel Level = SubnetLevel.Plenty, int Recalled = 0, SwitchMode Mode = SwitchMode.Normal);
 
 /// <summary>How long EC2's budget lets a pod's calls wait until it is their turn.</summary>
 /// <param name="Draw">AssignPrivateIpAddresses.</param>

@@ -72,8 +72,8 @@ internal static class PoolGrowth
     {
         public EniState[] Enis { get; } = [.. node.Enis];
 
-        /// <summary>What a dry subnet has left, or gets back, is for pods that wait; or for a node that has nothing.</summary>
-        public bool MayDrawIn(SubnetRoom subnet) => subnet.Level != SubnetLevel.Dry || node.WaitingPods > 0 || node.Enis.All(eni => eni.Blocks.IsEmpty);
+        /// <summary>What a dry subnet has left, or gets back, is for pods that wait; or for a node that has nothing. A frozen one gives nothing.</summary>
+        public bool MayDrawIn(SubnetRoom subnet) => subnet.Mode != SwitchMode.Frozen && (subnet.Level != SubnetLevel.Dry || node.WaitingPods > 0 || node.Enis.All(eni => eni.Blocks.IsEmpty));
 
         public int NewInterfaces { get; set; } = node.NewInterfaces;
     }

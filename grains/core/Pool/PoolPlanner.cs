@@ -13,7 +13,9 @@ public static class PoolPlanner
     /// <summary>Waiting pods come first, then the target; room on the interfaces caps both.</summary>
     /// <remarks>Giving up starts only when nothing is being drawn and nothing cools, so that a burst does not draw and return in turn.</remarks>
     /// <returns>Actions in the order in which to run them; empty when the node has what it needs.</returns>
-    public static ImmutableArray<PoolAction> Plan(NodeState node, PoolPolicy policy, ExpectedWaits waits = default)
+    public static ImmutableArray<PoolAction> Plan(NodeState node, PoolPolicy policy, ExpectedWaits waits = default) => OperatorSwitches.Left(PlanFreely(node, policy, waits), node);
+
+    private static ImmutableArray<PoolAction> PlanFreely(NodeState node, PoolPolicy policy, ExpectedWaits waits)
     {
         if (!policy.Provisions)
         {

@@ -83,7 +83,7 @@ internal static class PoolRelease
     {
         foreach (var idle in target is PoolTarget.OfInterfaces ? [] : node.Enis.Reverse())
         {
-            if (idle is not { MayGo: true, Leaving: 0, Blocks.IsEmpty: false } || !idle.Blocks.All(block => block.IsFree && block.Ripe))
+            if (idle is not { MayGo: true, Leaving: 0, Blocks.IsEmpty: false, Subnet.Mode: SwitchMode.Normal } || !idle.Blocks.All(block => block.IsFree && block.Ripe))
             {
                 continue;
             }

@@ -61,7 +61,7 @@ public sealed class OperatorApiTests
             await ReadyAsync(world, 1);
         }
 
-        var views = new ClusterViews(world.Grains, GrainWorld.VpcId, null);
+        var views = new ClusterViews(world.Grains, "test", GrainWorld.VpcId, null);
         Assert.Equal(5, (await views.NodeIdsAsync()).Length);
         var (seen, pages) = (new List<string>(), 0);
         for (var path = "/api/v1/nodes?limit=2"; path is not null; pages++)

@@ -23,8 +23,9 @@ internal sealed class OperatorDoor : IAsyncDisposable
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
+    /// <param name="cameInAt">The address at which requests seem to come in; null: as it is.</param>
     /// <param name="region">Null: an edge that has not been told.</param>
-    public static async Task<OperatorDoor> OpenAsync(GrainWorld world, string? region = "eu-west-1")
+    public static async Task<OperatorDoor> OpenAsync(GrainWorld world, string? region = "eu-west-1", System.Net.IPAddress? cameInAt = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -32,11 +33,17 @@ internal sealed class OperatorDoor : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time);
-        builder.Services.Configure<Ec2Options>(ec2 => ec2.Region = region).AddOperatorApi().AddMetricsText().AddSingleton(world.Metrics);
+        builder.Services.Configure<Ec2Options>(ec2 => ec2.Region = region).AddOperatorApi().AddMetricsText().AddSingleton<SwitchesApi.Caller>().AddSingleton(world.Metrics);
         var app = builder.Build();
+        app.Use(next => http =>
+        {
+            http.Connection.LocalIpAddress = cameInAt ?? http.Connection.LocalIpAddress;
+            return next(http);
+        });
         app.UseRouting();
         app.UseOperatorApi();
         app.MapWaiting();
+        app.MapSwitches();
         app.MapMetrics();
         await app.StartAsync(Cancellation);
         return new OperatorDoor(app);

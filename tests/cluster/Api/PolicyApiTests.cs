@@ -86,8 +86,8 @@ public sealed class PolicyApiTests
     }
 
     [Theory]
-    [InlineData(null, """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionRequired, "Read the policy first")]
-    [InlineData("\"old\"", """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionFailed, "If-Match is \"old\". Read the policy first")]
+    [InlineData(null, """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionRequired, "Read it first")]
+    [InlineData("\"old\"", """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionFailed, "If-Match is \"old\". Read it first")]
     [InlineData("\"7\"", """{"policy":{"warmIps":2},"who":"ada","why":"x"}""", HttpStatusCode.PreconditionFailed, "The policy has version 0, by nobody; yours is for 7")]
     [InlineData("\"0\"", """{"policy":{"warmIps":-1},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "Pool:WarmIps is -1; it must be a whole number from 0 to 1024")]
     [InlineData("\"0\"", """{"policy":{"warmIps":"two"},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy.warmIps is \"two\"; it must be a whole number from 0 to 1024")]

@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Vpc;
@@ -72,6 +73,7 @@ public sealed class SiloMetricsTests
         await using var door = await Door.OpenAsync();
         door.Answers[nameof(IVpcGrain.SubnetsAsync)] = door.Answers[nameof(IVpcGrain.NodesAsync)] = () => Task.FromException<ImmutableArray<string>>(new StoreException("the store is away"));
         door.Answers[nameof(IEc2QuotaGrain.SummarizeAsync)] = () => Task.FromException<ImmutableArray<ActionBudget>>(new StoreException("the store is away"));
+        door.Answers[nameof(IClusterGrain.ReadAsync)] = () => Task.FromException<ClusterPolicies>(new StoreException("the store is away"));
         using var http = new HttpClient { BaseAddress = door.HealthUrl };
 
         var answer = await http.GetAsync("/metrics", Cancellation);

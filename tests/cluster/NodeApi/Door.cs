@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Subnet;
@@ -118,6 +121,7 @@ internal sealed class Door : IAsyncDisposable
             "vpc" => Fake.Of<IVpcGrain>((called, passed) => AnswerGrain(key, called, passed)),
             "subnet" => Fake.Of<ISubnetGrain>((called, passed) => AnswerGrain(key, called, passed)),
             _ when key.Contains('/', StringComparison.Ordinal) => Fake.Of<IEc2QuotaGrain>((called, passed) => AnswerGrain(key, called, passed)),
+            _ when !key.Contains('-', StringComparison.Ordinal) => Fake.Of<IClusterGrain>((called, _) => Answers.TryGetValue(called, out var answer) ? answer() : Task.FromResult(new ClusterPolicies(0, null, ImmutableSortedDictionary<string, PoolPolicy>.Empty, null, []))), // The follower reads it all the time.
             _ => Fake.Of<INodeGrain>((called, passed) => AnswerGrain(key, called, passed)),
         },
         nameof(IGrainFactory.CreateObjectReference) => arguments[0],

@@ -90,6 +90,24 @@ public sealed class PolicyTests(PolicyTests.Running running) : IClassFixture<Pol
         await A.Cri.StopAndRemoveAsync(pod);
     }
 
+    [Fact]
+    public async Task What_operators_freeze_by_ipam_stays_as_it_is_until_they_end_it_and_the_policy_that_they_set_is_followed()
+    {
+        await SetAsync(new { warmIps = 2, Cooldown, PreferredRest });
+        await HoldAsync("1+2+0", "1+2+0");
+        await Cluster.Silo.IpamAsync("frozen", "--node", A.InstanceId, "--who", "ada", "--why", "a review");
+        Assert.Contains("warmIps         3", await Cluster.Silo.IpamAsync("policy", "set", "warmIps=3", "--who", "ada", "--why", "more"), StringComparison.Ordinal);
+        await HoldAsync("1+2+0", "1+3+0");
+        Assert.Contains($"{A.InstanceId}  frozen", await Cluster.Silo.IpamAsync("switches"), StringComparison.Ordinal);
+        Assert.Contains($"{A.InstanceId} is frozen, by ada at ", await Cluster.Silo.IpamAsync("nodes"), StringComparison.Ordinal);
+
+        Assert.Contains("Nothing is switched off.", await Cluster.Silo.IpamAsync("normal", "--node", A.InstanceId, "--why", "it is over"), StringComparison.Ordinal);
+        await HoldAsync("1+3+0", "1+3+0");
+        Assert.Contains("set by operators for all nodes", await Cluster.Silo.IpamAsync("policy", "get"), StringComparison.Ordinal);
+        Assert.Contains("set by the silos' settings", await Cluster.Silo.IpamAsync("policy", "unset", "--why", "it is over"), StringComparison.Ordinal);
+        await HoldAsync("1+2+0", "1+2+0");
+    }
+
     private async Task<(Pod OnA, Pod OnB)> RunAndTalkAsync(string name)
     {
         var (a, b) = (await A.Cri.RunPodAsync("a-" + name), await B.Cri.RunPodAsync("b-" + name));

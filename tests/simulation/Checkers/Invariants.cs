@@ -84,7 +84,7 @@ internal sealed class Invariants(World world)
     /// <summary>One effect of the product's on EC2: whose interface it touches, and what it takes away.</summary>
     public void OnEc2(Ec2Action action, string target, Action effect)
     {
-        if (action is < Ec2Action.AssignPrivateIpAddresses or Ec2Action.GetSubnetCidrReservations)
+        if (!Core.Pool.OperatorSwitches.IsChange(action))
         {
             effect();
             return;

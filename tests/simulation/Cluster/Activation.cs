@@ -143,7 +143,7 @@ internal sealed class Activation : IGrainContext, IServiceProvider
     {
         RequestContext.Clear();
         var body = Codecs.Read<IInvokable>(request.Body); // Each delivery its own copy.
-        if (LacksTurns && body.GetMethodName() is nameof(IEc2QuotaGrain.TakeInTurnAsync) or nameof(IEc2QuotaGrain.ExpectAsync))
+        if (LacksTurns && body.GetMethodName() is nameof(IEc2QuotaGrain.TakeForAsync) or nameof(IEc2QuotaGrain.TakeInTurnAsync) or nameof(IEc2QuotaGrain.ExpectAsync))
         {
             request.Answer(Response.FromException(new TypeLoadException($"{request.Name} is not known to this build.")));
             return;

@@ -23,6 +23,9 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
     /// <summary>Null: no call is refused for its rate but by a fault.</summary>
     public Throttle? Throttle { get; init; }
 
+    /// <summary>Told of each call before it is sent: the action, what it is about, and the subnet where that is nothing yet.</summary>
+    public required Action<Ec2Action, string, string?> Begins { get; init; }
+
     /// <summary>Told when its bucket refuses a call.</summary>
     public Action? Throttled { get; init; }
 
@@ -63,7 +66,7 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
         CallAsync(Ec2Action.UnassignPrivateIpAddresses, eniId, () => Done(model.UnassignAsync(eniId, addresses, default)), cancellation, Names(addresses));
 
     public Task<Ec2Interface> CreateInterfaceAsync(Ec2NewInterface wanted, CancellationToken cancellation) =>
-        CallAsync(Ec2Action.CreateNetworkInterface, "", () => model.CreateInterfaceAsync(wanted, default), cancellation);
+        CallAsync(Ec2Action.CreateNetworkInterface, "", () => model.CreateInterfaceAsync(wanted, default), cancellation, subnetId: wanted.SubnetId);
 
     public Task<string> AttachAsync(string eniId, string instanceId, int deviceIndex, int networkCard, CancellationToken cancellation) =>
         CallAsync(Ec2Action.AttachNetworkInterface, eniId, () => model.AttachAsync(eniId, instanceId, deviceIndex, networkCard, default), cancellation);
@@ -89,8 +92,9 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
 
     private string Names(ImmutableArray<Block> blocks) => scheduler.Trace is null ? "" : string.Join(' ', blocks);
 
-    private Task<T> CallAsync<T>(Ec2Action action, string target, Func<Task<T>> effect, CancellationToken cancellation, string what = "")
+    private Task<T> CallAsync<T>(Ec2Action action, string target, Func<Task<T>> effect, CancellationToken cancellation, string what = "", string? subnetId = null)
     {
+        Begins(action, target, subnetId);
         var (before, after) = latencyOf?.Invoke(action) is { } latency ? (latency / 2, latency / 2) : (scheduler.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(300)), scheduler.Between(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(100)));
         var times = action switch // So much likelier, where calls are rare.
         {

@@ -56,4 +56,5 @@ internal enum FaultKind
     NamesTaken,
     PolicyChanged,
     Retagged,
+    Switched,
 }

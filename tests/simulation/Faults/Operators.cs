@@ -1,3 +1,4 @@
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
@@ -12,6 +13,8 @@ internal sealed class Operators(World world)
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5); // As the API has it.
     private static readonly TimeSpan StragglersTake = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan LongestSwitched = TimeSpan.FromSeconds(240);
+    private static readonly TimeSpan TryAgain = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan FileSpreads = TimeSpan.FromSeconds(5);
 
     private readonly Scheduler _scheduler = world.Scheduler;
@@ -102,7 +105,37 @@ internal sealed class Operators(World world)
         _scheduler.Trace?.Invoke($"operators: {subnet.Id} is tagged {string.Join(' ', tags)}");
     }
 
-    /// <summary>Nothing is left to somebody else any more, once earlier changes have come in.</summary>
+    /// <summary>One node, one subnet or all are on hold or frozen, for a while.</summary>
+    public void Switch()
+    {
+        var random = _scheduler.Random;
+        var target = random.Next(3) switch { 0 => OperatorSwitches.All, 1 => world.Machines[random.Next(world.Machines.Count)].InstanceId, _ => random.Next(2) == 0 ? "subnet-a" : "subnet-b" };
+        var up = world.Silos.Where(silo => silo.IsUp).ToList();
+        if (up.Count > 0)
+        {
+            var silo = up[random.Next(up.Count)];
+            var mode = random.Next(2) == 0 ? SwitchMode.Hold : SwitchMode.Frozen;
+            silo.Door.Start("an operator", () => SwitchAsync(silo, target, mode));
+            _scheduler.After(_scheduler.Between(TimeSpan.FromSeconds(10), LongestSwitched), () => End(target));
+        }
+    }
+
+    /// <summary>Tried again until it is so.</summary>
+    private void End(string target)
+    {
+        if (!world.Switches.Any(one => one.Target == target))
+        {
+            return;
+        }
+
+        _scheduler.After(TryAgain, () => End(target));
+        if (world.Silos.Find(silo => silo.IsUp) is { } silo)
+        {
+            silo.Door.Start("an operator", () => SwitchAsync(silo, target, SwitchMode.Normal));
+        }
+    }
+
+    /// <summary>Nothing is switched off, nor left to somebody else any more, once earlier changes have come in.</summary>
     public void Settle() => _scheduler.After(StragglersTake, () =>
     {
         world.SettingsFile.Provisions = true;
@@ -117,6 +150,11 @@ internal sealed class Operators(World world)
                     await ChangeAsync(silo, node, null);
                 }
             }
+
+            while (world.Switches is [var one, ..])
+            {
+                await SwitchAsync(silo, one.Target, SwitchMode.Normal);
+            }
         });
     });
 
@@ -126,14 +164,19 @@ internal sealed class Operators(World world)
         world.Silos.ForEach(silo => _scheduler.After(_scheduler.Between(TimeSpan.Zero, FileSpreads), () => silo.File.Reload()));
     }
 
+    private static Task ChangeAsync(SiloNode silo, string? node, PoolOptions? pool) =>
+        TryAsync(silo, (cluster, version) => cluster.ChangeAsync(new PolicyChange(version, node, pool?.ToPolicy(), "an operator", "a seed")));
+
+    private static Task SwitchAsync(SiloNode silo, string target, SwitchMode mode) =>
+        TryAsync(silo, (cluster, version) => cluster.SwitchAsync(new SwitchChange(version, target, mode, "an operator", "a seed")));
+
     /// <summary>As the API does: reads, changes just that version, and follows at once.</summary>
-    private static async Task ChangeAsync(SiloNode silo, string? node, PoolOptions? pool)
+    private static async Task TryAsync(SiloNode silo, Func<IClusterGrain, long, Task<PolicyReply>> change)
     {
-        var cluster = new Factory().GetGrain<IClusterGrain>(World.ClusterName);
         try
         {
             var read = await silo.Follower.ReadAsync(CallDeadline, CancellationToken.None);
-            silo.Follower.Follow((await cluster.ChangeAsync(new PolicyChange(read.Version, node, pool?.ToPolicy(), "an operator", "a seed")).WaitAsync(CallDeadline, silo.Clock)).Now);
+            silo.Follower.Follow((await change(new Factory().GetGrain<IClusterGrain>(World.ClusterName), read.Version).WaitAsync(CallDeadline, silo.Clock)).Now);
         }
         catch (Exception e) when (e is TimeoutException or StoreException or InconsistentStateException or OrleansException)
         {

@@ -142,6 +142,11 @@ internal sealed class Striker(World world)
             _operators.Retag();
         }
 
+        if (_faults.Strikes(FaultKind.Switched))
+        {
+            _operators.Switch();
+        }
+
         var alive = world.Machines.Where(machine => !machine.IsGone).ToList();
         var machine = alive[_scheduler.Random.Next(alive.Count)];
         if (_faults.Strikes(FaultKind.Partition))

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using AwsVpcCni.CniProtocol;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Node;
@@ -38,7 +39,8 @@ internal static partial class Exposition
         var subnet = new SubnetSummary(
             "subnet-1", "eu-west-1a", Cidr.Parse("10.0.0.0/24"), 256, 100, 90, 60, 20, 10, 5, 7, 146, ImmutableSortedDictionary<string, int>.Empty, now, 8, new DryTime(TimeSpan.FromHours(2), TimeSpan.FromHours(9), null));
         var none = ImmutableSortedDictionary<string, long>.Empty;
-        return SiloMetrics.Of(meters, [subnet], 3, [.. Enum.GetNames<Ec2Action>().Select(action => new ActionBudget(action, 80, 4, 80, 1, none, none))], now);
+        return SiloMetrics.Of(meters, [subnet], 3, [.. Enum.GetNames<Ec2Action>().Select(action => new ActionBudget(action, 80, 4, 80, 1, none, none))],
+            [.. new[] { "all", "subnet-1", "i-1" }.SelectMany(target => new[] { SwitchMode.Hold, SwitchMode.Frozen }.Select(mode => new OperatorSwitch(target, mode, "ada", "why", now)))], now);
     }
 
     private static string Executor()

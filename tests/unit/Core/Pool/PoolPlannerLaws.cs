@@ -55,6 +55,36 @@ public sealed class PoolPlannerLaws
     });
 
     [Fact]
+    public void Where_operators_hold_it_nothing_is_given_up_and_where_it_is_frozen_nothing_is_drawn_and_other_subnets_go_on() => Gen.Select(Node, Policy, Gen.Int[0, 2].Array[4], Gen.Bool.Array[4]).Sample((node, policy, modes, excluded) =>
+    {
+        EniState Excluded(EniState eni) => eni with { ForPods = false, Blocks = eni.Blocks.RemoveAll(block => block.IsFree), Excluded = [.. eni.Blocks.Where(block => block.IsFree).Select(block => block.Block)] };
+        var switched = node with
+        {
+            Enis = [.. node.Enis.Select((eni, index) => (excluded[index] ? Excluded(eni) : eni) with { Subnet = eni.Subnet with { SubnetId = $"subnet-{index}", Mode = (SwitchMode)modes[index] } })],
+            NewIn = [.. node.NewIn.Select(subnet => subnet with { Mode = (SwitchMode)modes[3] })],
+        };
+        var plan = PoolPlanner.Plan(switched, policy);
+        var held = switched.Enis.Where(eni => eni.Subnet.Mode != SwitchMode.Normal).ToArray();
+        var blocks = held.SelectMany(eni => eni.Blocks.Select(block => block.Block).Concat(eni.Excluded)).ToHashSet();
+        return plan.All(action => action switch
+        {
+            PoolAction.GiveUp giveUp => giveUp.Blocks.Length > 0 && !giveUp.Blocks.Any(blocks.Contains),
+            PoolAction.RemoveInterface remove => !held.Any(eni => eni.EniId == remove.EniId),
+            PoolAction.Draw draw => switched.Enis.Single(eni => eni.EniId == draw.EniId).Subnet.Mode != SwitchMode.Frozen,
+            _ => modes[3] != (int)SwitchMode.Frozen,
+        });
+    });
+
+    [Fact]
+    public void What_a_frozen_subnet_cannot_give_is_drawn_in_another_one()
+    {
+        EniState Eni(string id, SwitchMode mode) => new() { EniId = id, Room = 9, Subnet = new SubnetRoom($"subnet of {id}", Mode: mode) };
+        var node = new NodeState { Slots = 9, WaitingPods = 2, Enis = [Eni("eni-0", SwitchMode.Frozen), Eni("eni-1", SwitchMode.Normal)] };
+
+        Assert.Equal("eni-1", Assert.IsType<PoolAction.Draw>(Assert.Single(PoolPlanner.Plan(node, new PoolPolicy()))).EniId);
+    }
+
+    [Fact]
     public void An_interface_goes_only_when_it_may_and_is_empty() => Gen.Select(Node, Policy).Sample((node, policy) =>
         PoolPlanner.Plan(node, policy).OfType<PoolAction.RemoveInterface>().All(remove => node.Enis.Single(eni => eni.EniId == remove.EniId) is { MayGo: true, Blocks.IsEmpty: true, Drawing: 0 }));
 
