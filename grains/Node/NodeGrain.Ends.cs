@@ -31,8 +31,9 @@ public sealed partial class NodeGrain
     };
 
     /// <summary>All that a report names: those of one sandbox in their order. What one telling has not done before its caller gave up, the next one finds done.</summary>
+    /// <param name="at">When the report came.</param>
     /// <exception cref="OrleansException">A later report has come, and names them, too: this one acknowledges nothing.</exception>
-    private async Task EndAllAsync(NodeReport report, Func<bool> isOvertaken)
+    private async Task EndAllAsync(NodeReport report, DateTimeOffset at, Func<bool> isOvertaken)
     {
         foreach (var some in report.Ended.GroupBy(ended => ended.Sandbox).Chunk(EndsAtOnce))
         {
@@ -40,7 +41,7 @@ public sealed partial class NodeGrain
             {
                 foreach (var ended in one)
                 {
-                    await EndNamedAsync(ended);
+                    await EndNamedAsync(ended, at);
                 }
             }));
             if (isOvertaken())
@@ -53,13 +54,13 @@ public sealed partial class NodeGrain
     /// <summary>What the executor says has ended. A row of another address is an offer that it has not used; a claim that no silo has heard of is written into the
     /// history alone.</summary>
     /// <returns>Whether there was a row.</returns>
-    private async Task<bool> EndNamedAsync(EndedAssignment ended)
+    private async Task<bool> EndNamedAsync(EndedAssignment ended, DateTimeOffset at)
     {
         var rows = _use.RowsOf(ended.Sandbox).Where(row => row.Stamp <= ended.Stamp).ToArray();
         var earlier = _recorded.TryGetValue(ended.Stamp, out var recording) && !recording.IsFaulted ? recording : null;
         if (earlier is null || rows.Length > 0)
         {
-            var ending = EndAsync(ended, rows, isTold: earlier is not null);
+            var ending = EndAsync(ended, rows, at, isTold: earlier is not null);
             _recorded[ended.Stamp] = earlier is null ? ending : Task.WhenAll(earlier, ending);
         }
 
@@ -67,18 +68,17 @@ public sealed partial class NodeGrain
         return rows.Length > 0;
     }
 
-    private async Task EndAsync(EndedAssignment ended, AddressRow[] rows, bool isTold)
+    private async Task EndAsync(EndedAssignment ended, AddressRow[] rows, DateTimeOffset at, bool isTold)
     {
-        var now = time.GetUtcNow();
-        var freed = now - TimeSpan.FromSeconds(ended.FreedSeconds);
+        var freed = at - TimeSpan.FromSeconds(ended.FreedSeconds);
         bool WasUsed(AddressRow row) => row.Address == ended.Address;
-        await Task.WhenAll(rows.Select(row => EndAsync(WasUsed(row) && ended.Had is { } had ? Began(row, now, had.HeldSeconds) : row, freed, WasUsed(row))));
+        await Task.WhenAll(rows.Select(row => EndAsync(WasUsed(row) && ended.Had is { } had ? Began(row, at, had.HeldSeconds) : row, freed, WasUsed(row))));
         if (!isTold && !rows.Any(WasUsed) && ended is { Address: { } address, Had: { } claim })
         {
             await RecordAsync(new AddressRow
             {
                 NodeId = InstanceId, Address = address, Sandbox = ended.Sandbox, Pod = claim.Pod, Stamp = claim.Stamp,
-                Since = now - TimeSpan.FromSeconds(claim.HeldSeconds), Released = freed,
+                Since = at - TimeSpan.FromSeconds(claim.HeldSeconds), Released = freed,
             });
         }
     }

@@ -17,7 +17,7 @@ public sealed partial class NodeGrain
         if (_fate.IsTerminated)
         {
             ThrowIfLost();
-            await EndAllAsync(report, () => false);
+            await EndAllAsync(report, time.GetUtcNow(), () => false);
             ThrowIfLost();
             return Orders(report); // It was sent before the end.
         }
@@ -80,7 +80,7 @@ public sealed partial class NodeGrain
             _waiters[waiter.Sandbox] = new WaitingAdd(waiter.Stamp, waiter.Pod, now - TimeSpan.FromSeconds(waiter.WaitedSeconds));
         }
 
-        await EndAllAsync(report, IsOvertaken);
+        await EndAllAsync(report, now, IsOvertaken);
 
         // What was offered and settled without a claim of just this address has ended: an ADD may have claimed another one.
         foreach (var row in _use.Standing.Where(row => row.Stamp <= Settled(report) && _use.ClaimOf(row.Address)?.Sandbox != row.Sandbox).ToArray())

@@ -60,9 +60,15 @@ public sealed partial class NodeGrain
         }
     }
 
-    /// <summary>What a report has shown without a row is known by it alone; what none has shown as claimed was an offer, if there was one.</summary>
+    /// <summary>What the last report said has ended may not be stored, since nobody says it again. What a report has shown without a row is known by it alone; what none
+    /// has shown as claimed was an offer, if there was one.</summary>
     private async Task EndWhatIsLeftAsync()
     {
+        if (_report is { } last)
+        {
+            await EndAllAsync(last, _reportAt, () => false);
+        }
+
         foreach (var row in _use.Standing.ToArray())
         {
             var claim = _use.ClaimOf(row.Address) is { } own && own.Sandbox == row.Sandbox ? own : null;

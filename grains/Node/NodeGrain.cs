@@ -133,7 +133,7 @@ public sealed partial class NodeGrain(
     {
         ThrowIfLost();
         _waiters.Remove(request.Sandbox);
-        var isKnown = await EndNamedAsync(new EndedAssignment(request.Sandbox, request.Address, request.Stamp, request.FreedSeconds) { Had = request.Had });
+        var isKnown = await EndNamedAsync(new EndedAssignment(request.Sandbox, request.Address, request.Stamp, request.FreedSeconds) { Had = request.Had }, time.GetUtcNow());
         ThrowIfLost(); // What a lost activation says is no acknowledgement.
         Kick();
         return new ReleaseReply { Known = isKnown };

@@ -118,6 +118,26 @@ public sealed class RetiredNodeTests
     }
 
     [Fact]
+    public async Task What_the_last_report_said_has_ended_is_in_the_history_though_the_store_refused_it_then()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        var (id, executor) = await ReadyAsync(world);
+        var address = await executor.AddedAsync("pod");
+        await executor.SyncAsync();
+        var claim = executor.Claims[address];
+        executor.Claims.Remove(address);
+        world.Book.BeforeRelease = _ => throw new StoreException("refused");
+        var ended = new EndedAssignment(claim.Sandbox, address, executor.NextStamp(), 1) { Had = new EndedClaim(claim.Pod, claim.Stamp, 9) };
+        await Assert.ThrowsAsync<StoreException>(() => executor.Node.SyncAsync(executor.Report() with { Ended = [ended] }));
+        world.Book.BeforeRelease = null;
+
+        world.Ec2.ByHand(vpc => Terminated(vpc, id));
+        await UntilAsync(world, () => Task.FromResult(Document(world, id) is null), "its document to go");
+
+        Assert.Equal("pod", Assert.Single(await HistoryAsync(world, address)).Pod.Name);
+    }
+
+    [Fact]
     public async Task What_a_node_that_is_gone_has_used_is_in_the_history_with_or_without_a_row_and_when_it_is_told_late()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
