@@ -34,9 +34,9 @@ public sealed record SubnetMap(Cidr Subnet, ImmutableArray<byte> Bits)
 
     /// <summary>With all of this range that is in the subnet.</summary>
     public SubnetMap With(Cidr range) =>
-        range.Contains(Subnet.Base) ? this with { Bits = [.. Enumerable.Repeat(byte.MaxValue, Bits.Length)] }
-        : Subnet.Contains(range.Base) ? With(Enumerable.Range(0, (int)range.Size).Select(offset => range.Base + offset))
-        : this; // One is in the other, or they have nothing in common.
+        range.Length >= Subnet.Length
+            ? Subnet.Contains(range.Base) ? With(Enumerable.Range(0, (int)range.Size).Select(offset => range.Base + offset)) : this
+            : range.Contains(Subnet.Base) ? this with { Bits = [.. Enumerable.Repeat(byte.MaxValue, Bits.Length)] } : this; // One is in the other, or they have nothing in common.
 
     private SubnetMap Changed(IEnumerable<Ip> addresses, Func<byte, byte, byte> change)
     {

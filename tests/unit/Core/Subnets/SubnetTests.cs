@@ -73,4 +73,17 @@ public sealed class SubnetTests
             return map.Count == addresses.Length && addresses.All(map.Contains) && !map.Contains(Ip.Parse("192.168.0.1"))
                 && map.Without(half) is var less && addresses.All(address => less.Contains(address) != half.Contains(address));
         });
+
+    [Theory]
+    [InlineData("10.0.0.0/28")] // It begins where the subnet does.
+    [InlineData("10.0.0.52/30")]
+    [InlineData("10.0.0.0/26")]
+    [InlineData("10.0.0.0/16")]
+    [InlineData("10.0.1.0/28")]
+    public void A_range_puts_in_what_it_has_of_the_subnet(string range)
+    {
+        var map = SubnetMap.Empty(Cidr.Parse("10.0.0.0/26")).With(Cidr.Parse(range));
+
+        Assert.All(Enumerable.Range(0, 64), offset => Assert.Equal(Cidr.Parse(range).Contains(Ip.Parse("10.0.0.0") + offset), map.Contains(offset)));
+    }
 }
