@@ -94,6 +94,12 @@ public sealed partial class NodeGrain
                 }
 
                 var shown = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId);
+                if (intent.Kind == IntentKind.Return && shown is null && !_isEnded && _doc.Eni(intent.EniId) is { IsLost: false })
+                {
+                    _looks = LooksBeforeRare; // Attached a moment ago, and not shown yet: that its addresses are not shown proves nothing. Or hands have detached it, which two looks a minute apart tell.
+                    continue;
+                }
+
                 await (intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface
                     ? ResolveInterfaceAsync(intent, shown, view)
                     : ResolveAsync(intent, [.. shown?.Held ?? []]));
