@@ -53,7 +53,7 @@ public sealed class DoctorTests : IDisposable
         Assert.Contains("\"Action\":\"ec2:AssignPrivateIpAddresses\"", findings[^2].Text, StringComparison.Ordinal);
         Assert.Equal(
             ["AttachNetworkInterface DryRunOperation", "CreateNetworkInterface DryRunOperation", "DeleteNetworkInterface DryRunOperation", "DetachNetworkInterface DryRunOperation", "ModifyNetworkInterfaceAttribute DryRunOperation"],
-            vpc.Emulator.Calls.Entries().Where(call => !call.Action.StartsWith("Describe", StringComparison.Ordinal) && call.Action != "GetSubnetCidrReservations").Select(call => $"{call.Action} {call.Error}").Order());
+            vpc.Emulator.Calls.Entries().Where(call => !call.IsRead).Select(call => $"{call.Action} {call.Error}").Order());
     }
 
     [Theory]

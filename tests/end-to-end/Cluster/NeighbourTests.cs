@@ -74,7 +74,7 @@ public sealed class NeighbourTests
     /// <summary>Interfaces and instances that a caller has changed, or tried to.</summary>
     private static HashSet<string> Touched(IEnumerable<CallEntry> calls, string caller)
     {
-        var changes = calls.Where(call => call.Caller == caller && !call.Action.StartsWith("Describe", StringComparison.Ordinal)).ToList();
+        var changes = calls.Where(call => call.Caller == caller && !call.IsRead).ToList();
         Assert.NotEmpty(changes);
         return [.. changes.SelectMany(call => call.Parameters.Where(parameter => parameter.Key is "NetworkInterfaceId" or "InstanceId").Select(parameter => parameter.Value))];
     }

@@ -13,5 +13,5 @@ internal static class FleetCalls
 
     /// <summary>When the last call that changed something was answered; null: none has.</summary>
     public static DateTimeOffset? LastChange(IEnumerable<CallEntry> calls) => calls
-        .Where(call => !call.Action.StartsWith("Describe", StringComparison.Ordinal)).Max(call => (DateTimeOffset?)(call.At + TimeSpan.FromMilliseconds(call.DurationMs)));
+        .Where(call => !call.IsRead).Max(call => (DateTimeOffset?)(call.At + TimeSpan.FromMilliseconds(call.DurationMs)));
 }

@@ -92,7 +92,7 @@ internal sealed class ManyNodesRun
     {
         var before = _world.Ec2.Calls.Count;
         Pass(length);
-        var reads = _world.Ec2.Calls.Skip(before).Count(call => call.StartsWith("Describe", StringComparison.Ordinal));
+        var reads = _world.Ec2.Calls.Skip(before).Count(call => call.StartsWith("Describe", StringComparison.Ordinal) || call.StartsWith("Get", StringComparison.Ordinal));
         return (_world.Ec2.Calls.Count - before - reads, reads);
     }
 

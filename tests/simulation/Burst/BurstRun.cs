@@ -113,5 +113,5 @@ internal sealed class BurstRun
         }
     }
 
-    private static bool IsDescribe(string call) => call.StartsWith("Describe", StringComparison.Ordinal);
+    private static bool IsDescribe(string call) => call.StartsWith("Describe", StringComparison.Ordinal) || call.StartsWith("Get", StringComparison.Ordinal);
 }

@@ -23,6 +23,10 @@ public sealed partial record CallEntry
     /// <summary>Empty: the request named none.</summary>
     public required string Action { get; init; }
 
+    /// <summary>Whether it changes nothing.</summary>
+    [JsonIgnore]
+    public bool IsRead => Action.StartsWith("Describe", StringComparison.Ordinal) || Action.StartsWith("Get", StringComparison.Ordinal);
+
     /// <summary>The instances that the call names, by id or by a filter.</summary>
     public IReadOnlyList<string> InstanceIds { get; init; } = [];
 
