@@ -127,7 +127,7 @@ internal sealed partial class SiloProcess : IAsyncDisposable
 
     /// <summary>What `ipam` prints: a table, or JSON with <c>--json</c>.</summary>
     public Task<string> IpamAsync(string what, params string[] options) => Shell.RunAsync(
-        "nsenter", ["--net=" + netns, Program, "ipam", what, "--cluster", settings.ClusterName, "--vpc", ClusterSettings.VpcId, .. options]);
+        "nsenter", ["--net=" + netns, Program, "ipam", what, .. options, "--cluster", settings.ClusterName, "--vpc", ClusterSettings.VpcId]); // Behind the words of a command that has several.
 
     public async ValueTask DisposeAsync()
     {
