@@ -37,14 +37,13 @@ internal static class SwitchesApi
         /// <summary>A change of just the version that the caller has read.</summary>
         public Task<IResult> SwitchAsync(HttpContext http, string target) => LocalDoor.GuardedAsync(async () =>
         {
-            if (LocalDoor.VersionOf(http.Request) is (_, { } refusal))
+            if (LocalDoor.VersionOf(http.Request) is var (expected, refusal) && refusal is not null)
             {
                 return refusal;
             }
 
             var body = await SwitchBody.ReadAsync(http.Request.Body, http.RequestAborted);
             await views.CheckTargetAsync(target, body.Mode).WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted);
-            var expected = LocalDoor.VersionOf(http.Request).Expected;
             var (isDone, now) = await views.SwitchAsync(new SwitchChange(expected, target, body.Mode, body.Who, body.Why)).WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted);
             follower?.Follow(now);
             return isDone
