@@ -153,6 +153,9 @@ public sealed partial class NodeGrain
         var beyond = held.Except(intent.HeldBefore).ToImmutableArray();
         switch (intent.Kind)
         {
+            case IntentKind.Return when !_isEnded && !_declined.ContainsKey(intent.Id):
+                await AgainAsync(intent); // EC2 has not answered yet, and what came a moment ago may not be shown: its answer proves it, here no look does.
+                break;
             case IntentKind.Draw when there.Length == intent.Names.Length:
             case IntentKind.Return when there.IsEmpty:
                 await SettleAsync(intent, isSeen: true);
@@ -173,11 +176,16 @@ public sealed partial class NodeGrain
                 _looks = LooksBeforeRare; // A count can be drawn twice: only a look that began a minute later shows that it was not.
                 break;
             default:
-                // Not there, or not shown yet. Names cannot be drawn twice, so they are simply sent again.
-                Later(intent, AskAgain);
-                await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = false }));
+                await AgainAsync(intent); // Not there, or not shown yet.
                 break;
         }
+    }
+
+    /// <summary>Names cannot be drawn twice, nor returned twice while the intent stands: they are simply sent again.</summary>
+    private Task<bool> AgainAsync(Intent intent)
+    {
+        Later(intent, AskAgain);
+        return StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = false }));
     }
 
     /// <summary>EC2 has done it: into the document first, then to the ledger and the executor.</summary>

@@ -94,9 +94,9 @@ public sealed partial class NodeGrain
                 }
 
                 var shown = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId);
-                if (intent.Kind == IntentKind.Return && shown is null && !_isEnded && _doc.Eni(intent.EniId) is { IsLost: false })
+                if (intent.Kind == IntentKind.Return && shown is null && !_isEnded && _declined.ContainsKey(intent.Id) && _doc.Eni(intent.EniId) is { IsLost: false })
                 {
-                    _looks = LooksBeforeRare; // Attached a moment ago, and not shown yet: that its addresses are not shown proves nothing. Or hands have detached it, which two looks a minute apart tell.
+                    _looks = LooksBeforeRare; // EC2 does not know the interface, which was attached a moment ago. Or hands have taken it, which two looks a minute apart tell.
                     continue;
                 }
 

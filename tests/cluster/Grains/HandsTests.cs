@@ -72,7 +72,7 @@ public sealed class HandsTests
         {
             world.Time.Shift(TimeSpan.FromSeconds(1)); // Not so much that the first node notices.
             Assert.DoesNotContain(orders.Lease, one => one.Address == taken);
-            return world.Ec2.Calls.Any(call => call.StartsWith("Unassign", StringComparison.Ordinal)) && world.Ec2.ByHand(Held) == 2;
+            return world.Ec2.Calls.Any(call => call.StartsWith("Unassign", StringComparison.Ordinal)) && world.Ec2.ByHand(Held) == 2 && orders.Lease.Length == 1;
         }, "it to go back");
 
         Assert.Contains(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));

@@ -21,8 +21,8 @@ public sealed class LooksTests
         world.Ec2.Fail("DescribeInstances", Ec2Fault.Throttled, times: 1000); // Only the looks below.
         var id = world.Launch();
         var (first, second) = world.Ec2.ByHand(vpc => (vpc.Enis.Single(), vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-b" })));
-        var gone = new Block(Ip.Parse("10.0.0.200"));
-        Store(world, id, first, second, gone);
+        var drawn = new Block(Ip.Parse("10.0.0.200"));
+        Store(world, id, first, second, drawn);
         var subnets = await world.Ec2.DescribeSubnetsAsync(GrainWorld.VpcId, TestContext.Current.CancellationToken);
         var node = world.Grains.GetGrain<INodeGrain>(id);
         await new FakeExecutor(node) { Incarnation = 1 }.SyncAsync(); // Before that nothing of a look is used.
@@ -44,23 +44,41 @@ public sealed class LooksTests
             return released.Task;
         };
 
-        var overtaken = node.DescribedAsync(View(returned: true));
-        await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken); // The ledger writes what has been returned.
-        var other = node.DescribedAsync(View(returned: false));
+        var overtaken = node.DescribedAsync(View(isDrawn: true));
+        await waits.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken); // The ledger writes what has been drawn.
+        var other = node.DescribedAsync(View(isDrawn: false));
         await UntilAsync(world, id, stored => !IsComing(stored), "the second interface to have come");
         released.SetResult();
         await Task.WhenAll(overtaken, other);
 
-        await UntilAsync(world, id, stored => !stored.Intents.Any(intent => intent.Kind == IntentKind.Return), "the return to be settled");
+        Assert.DoesNotContain(Stored(world, id).Intents, intent => intent.Kind == IntentKind.Draw);
         Assert.False(IsComing(Stored(world, id)), "the interface that has come is to come once more");
 
         static bool IsComing(NodeDocument stored) => stored.Intents.Any(intent => intent.Kind == IntentKind.AddInterface);
 
-        InstanceView View(bool returned) => new(
+        InstanceView View(bool isDrawn) => new(
             new Ec2Instance(id, "m5.large", "running", "eu-west-1a", GrainWorld.VpcId, "subnet-a"), null,
-            [new Ec2Interface(first.Id, "subnet-a", "eu-west-1a", first.Mac, "in-use", [Ip.From(first.Addresses[0]), .. returned ? (Ip[])[] : [gone.First]],
+            [new Ec2Interface(first.Id, "subnet-a", "eu-west-1a", first.Mac, "in-use", [Ip.From(first.Addresses[0]), .. isDrawn ? (Ip[])[drawn.First] : []],
                 new Ec2Attachment(first.Attachment!.Id, id, 0, 0, "attached", true), ImmutableSortedDictionary<string, string>.Empty, [], [])],
             subnets, long.MaxValue, null);
+    }
+
+    /// <summary>Kin of the simulation's seed 162.</summary>
+    [Fact]
+    public async Task A_return_without_an_answer_is_sent_again_though_looks_do_not_show_yet_what_it_returns()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Interfaces.Length == 1, "the interface");
+        world.Ec2.ByHand(vpc => vpc.Lag = new ReadLag { DescribeMs = 600_000 }); // What is read is of before the draw.
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 3 };
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 3, "3 leased addresses");
+        world.Ec2.Fail("Unassign", Ec2Fault.EffectUnknown);
+        world.Settings.Pool = world.Settings.Pool with { WarmIps = 0 };
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.IsEmpty && world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count) == 1, "all to be back at EC2");
+
+        Assert.Equal(2, world.Ec2.Calls.Count(call => call.StartsWith("Unassign", StringComparison.Ordinal)));
     }
 
     private static NodeDocument Stored(GrainWorld world, string id) => JsonSerializer.Deserialize<NodeDocument>(world.Documents.Read("node", GrainId.Create("node", id)).Json!, DocumentJson.Options)!;
@@ -74,9 +92,9 @@ public sealed class LooksTests
         }
     }
 
-    /// <summary>Of an earlier activation: a return and an interface under way, and nobody knows how far they are. Of two subnets, so that one's
+    /// <summary>Of an earlier activation: a draw and an interface under way, and nobody knows how far they are. Of two subnets, so that one's
     /// ledger can be held up alone.</summary>
-    private static void Store(GrainWorld world, string id, Eni first, Eni second, Block gone)
+    private static void Store(GrainWorld world, string id, Eni first, Eni second, Block drawn)
     {
         var cidr = Cidr.Parse("10.0.0.0/24");
         var document = new NodeDocument
@@ -88,7 +106,7 @@ public sealed class LooksTests
             ],
             Intents =
             [
-                new Intent { Id = id + "/1.0", Kind = IntentKind.Return, EniId = first.Id, SubnetId = "subnet-a", Count = 1, Names = [gone] },
+                new Intent { Id = id + "/1.0", Kind = IntentKind.Draw, EniId = first.Id, SubnetId = "subnet-a", Count = 1, Names = [drawn] },
                 new Intent { Id = id + "/2.0", Kind = IntentKind.AddInterface, EniId = second.Id, Mac = second.Mac, SubnetId = "subnet-b", Count = 0, Names = [new Block(Ip.From(second.Addresses[0]))], DeviceIndex = 1 },
             ],
         };
