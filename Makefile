@@ -129,7 +129,7 @@ $(built): $(call sources,cni-plugin node-executor silo grains tests) AwsVpcCni.D
 	@scripts/build.sh AwsVpcCni.Distributed.sln
 	@mkdir -p $(@D) && touch $@
 
-$(built-e2e): $(call sources,tests/end-to-end tests/vpc-emulator cni-plugin/protocol)
+$(built-e2e): $(call sources,tests/end-to-end tests/kubelet-lite tests/kube-emulator tests/vpc-emulator cni-plugin/protocol)
 	@scripts/build.sh tests/end-to-end/AwsVpcCni.Tests.EndToEnd.csproj
 	@mkdir -p $(@D) && touch $@
 
@@ -152,7 +152,7 @@ $(built-wiring): $(call sources,tests/wiring tests/vpc-emulator node-executor cn
 	@scripts/build.sh tests/wiring/AwsVpcCni.Tests.Wiring.csproj
 	@mkdir -p $(@D) && touch $@
 
-$(built-bench): $(call sources,tests/benchmarks tests/end-to-end tests/cluster tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
+$(built-bench): $(call sources,tests/benchmarks tests/end-to-end tests/kubelet-lite tests/kube-emulator tests/cluster tests/vpc-emulator silo grains node-executor cni-plugin/protocol)
 	@scripts/build.sh tests/benchmarks/AwsVpcCni.Benchmarks.csproj
 	@mkdir -p $(@D) && touch $@
 

@@ -18,6 +18,7 @@ public sealed class ArchitectureTests
     [InlineData("silo/AwsVpcCni.Silo.csproj", "grains/AwsVpcCni.Grains.csproj")]
     [InlineData("tests/vpc-emulator/AwsVpcCni.VpcEmulator.csproj", "")] // Shared code would share its mistakes.
     [InlineData("tests/kube-emulator/AwsVpcCni.KubeEmulator.csproj", "")]
+    [InlineData("tests/kubelet-lite/AwsVpcCni.KubeletLite.csproj", "")]
     public void A_project_refers_only_to_those_below_it(string project, string allowed) =>
         Assert.Equal(allowed.Split(' ', StringSplitOptions.RemoveEmptyEntries).Order(), References(project, "ProjectReference")
             .Select(reference => Path.GetRelativePath(Root, Path.GetFullPath(Path.Combine(Root, Path.GetDirectoryName(project)!, reference)))).Order());

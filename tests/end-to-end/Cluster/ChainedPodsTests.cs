@@ -1,6 +1,6 @@
 using System.Globalization;
 using AwsVpcCni.Tests.EndToEnd.Containerd;
-using AwsVpcCni.Tests.EndToEnd.Containerd.Proto;
+using AwsVpcCni.KubeletLite.Proto;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using Xunit;
 

@@ -12,6 +12,9 @@ internal sealed record ContainerdSettings(string Name, string Netns, IReadOnlyLi
     /// <summary>Where it looks for conflists; null: an empty folder of its own, <see cref="ContainerdNode.ConfFolder"/>.</summary>
     public string? ConfFolder { get; init; }
 
+    /// <summary>Its bin_dir; null: a folder of its own.</summary>
+    public string? BinFolder { get; init; }
+
     /// <summary>The folder of its programs, as <see cref="Containerd2"/> has them; null: Debian's, along PATH.</summary>
     public string? Programs { get; init; }
 
@@ -35,7 +38,7 @@ internal sealed class ContainerdNode : IAsyncDisposable
     {
         (this.work, this.settings, this.daemon) = (work, settings, daemon);
         ConfFolder = settings.ConfFolder ?? work.Path(settings.Name, "net.d");
-        BinFolder = work.Path(settings.Name, "bin");
+        BinFolder = settings.BinFolder ?? work.Path(settings.Name, "bin");
         Cri = new Cri(SocketOf(work, settings));
     }
 
@@ -57,7 +60,7 @@ internal sealed class ContainerdNode : IAsyncDisposable
     /// <summary>Ready but for the network, which <see cref="NetworkReadyAsync"/> awaits.</summary>
     public static async Task<ContainerdNode> StartAsync(WorkFolder work, ContainerdSettings settings)
     {
-        var bin = work.NewFolder(settings.Name, "bin");
+        var bin = Directory.CreateDirectory(settings.BinFolder ?? work.Path(settings.Name, "bin")).FullName;
         foreach (var plugin in settings.Plugins.Append(Path.Combine(DebianPlugins, "loopback")))
         {
             File.Copy(plugin, Path.Combine(bin, Path.GetFileName(plugin)), overwrite: true);

@@ -1,5 +1,5 @@
 using System.Net.Sockets;
-using AwsVpcCni.Tests.EndToEnd.Containerd.Proto;
+using AwsVpcCni.KubeletLite.Proto;
 using Grpc.Core;
 using Grpc.Net.Client;
 
@@ -30,6 +30,9 @@ internal sealed class Cri : IDisposable
         runtime = new RuntimeService.RuntimeServiceClient(channel);
         images = new ImageService.ImageServiceClient(channel);
     }
+
+    /// <summary>For whoever makes calls of its own: kubelet-lite.</summary>
+    public RuntimeService.RuntimeServiceClient Runtime => runtime;
 
     /// <summary>Name and version, "containerd 1.6.20".</summary>
     public async Task<string> VersionAsync()
