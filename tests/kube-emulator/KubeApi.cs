@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace AwsVpcCni.KubeEmulator;
 
-/// <summary>A Kubernetes API server for tests: objects with list, watch, patch; tokens and who may do what. In plain HTTP, on one port.</summary>
+/// <summary>A Kubernetes API server for tests: objects with list, watch, patch; tokens and who may do what. In plain HTTP on one port; under TLS where it is given sockets.</summary>
 /// <remarks>What is not there: admission, validation of objects, server-side apply, quotas, other encodings than JSON.</remarks>
 public sealed class KubeApi : IAsyncDisposable
 {
@@ -22,14 +22,21 @@ public sealed class KubeApi : IAsyncDisposable
     private readonly Rights _rights;
     private CancellationTokenSource _up = new();
 
-    private KubeApi(IPEndPoint listen, TimeProvider time)
+    private KubeApi(IPEndPoint listen, KubeDoors? doors, TimeProvider time)
     {
         (_time, Objects, Tokens) = (time, new ObjectStore(time), new TokenIssuer(time));
         _rights = new Rights(Objects);
         DefaultRights();
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.Services.Configure<KestrelServerOptions>(kestrel => kestrel.Listen(listen, options => options.Protocols = HttpProtocols.Http1));
+        builder.Services.Configure<KestrelServerOptions>(kestrel =>
+        {
+            kestrel.Listen(listen, options => options.Protocols = HttpProtocols.Http1);
+            foreach (var socket in doors?.Sockets ?? [])
+            {
+                kestrel.ListenHandle((ulong)socket.Handle, options => options.UseHttps(doors!.Certificate));
+            }
+        });
         _app = builder.Build();
         _app.Run(AnswerAsync);
     }
@@ -47,12 +54,13 @@ public sealed class KubeApi : IAsyncDisposable
     public ConcurrentQueue<Call> Calls { get; } = new();
 
     /// <summary>Starts one.</summary>
-    /// <param name="listen">Null: a free port of loopback.</param>
-    public static async Task<KubeApi> StartAsync(TimeProvider time, IPEndPoint? listen = null, CancellationToken cancellation = default)
+    /// <param name="listen">In plain HTTP; null: a free port of loopback.</param>
+    /// <param name="doors">Where it listens besides, as pods find an API server.</param>
+    public static async Task<KubeApi> StartAsync(TimeProvider time, IPEndPoint? listen = null, KubeDoors? doors = null, CancellationToken cancellation = default)
     {
-        var api = new KubeApi(listen ?? new IPEndPoint(IPAddress.Loopback, 0), time);
+        var api = new KubeApi(listen ?? new IPEndPoint(IPAddress.Loopback, 0), doors, time);
         await api._app.StartAsync(cancellation);
-        api.Url = new Uri(api._app.Urls.Single());
+        api.Url = new Uri(api._app.Urls.First());
         return api;
     }
 

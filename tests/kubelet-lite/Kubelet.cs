@@ -135,7 +135,7 @@ public sealed class Kubelet(NodeHost node, RuntimeService.RuntimeServiceClient r
 
     private async Task<int> EndAsync(string container)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var deadline = new CancellationTokenSource(Patience);
         ContainerStatus status;
         while ((status = await StatusAsync(container)).State != ContainerState.Exited)
         {

@@ -56,6 +56,9 @@ internal sealed record ClusterSettings(string Name)
     /// <summary>The executors are containers of the image that scripts/images.sh makes.</summary>
     public bool ExecutorsInContainers { get; init; }
 
+    /// <summary>The first node is also where silos are, and so EC2 is to be reached from it; there is then no instance for silos alone.</summary>
+    public bool SilosOnFirstNode { get; init; }
+
     /// <summary>An instance id that says which node it is.</summary>
     public string InstanceIdOf(int node) => $"i-0a1b2c3d4e5f{6 + Number}{node:x4}";
 
@@ -71,10 +74,10 @@ internal sealed record ClusterSettings(string Name)
 
     private IEnumerable<InstanceDescription> Instances() =>
     [
-        new InstanceDescription { Id = InstanceIdOf(0xffff), Name = SiloName + "s", Type = "m5.large", Subnet = SubnetId, Address = SiloAddress, Role = InstanceRole.Silos },
+        .. SilosOnFirstNode ? Array.Empty<InstanceDescription>() : [new InstanceDescription { Id = InstanceIdOf(0xffff), Name = SiloName + "s", Type = "m5.large", Subnet = SubnetId, Address = SiloAddress, Role = InstanceRole.Silos }],
         .. Nodes.Select((name, index) => new InstanceDescription
         {
-            Id = InstanceIdOf(index), Name = name, Type = InstanceTypes.GetValueOrDefault(name, InstanceType), Subnet = SubnetId,
+            Id = InstanceIdOf(index), Name = name, Type = InstanceTypes.GetValueOrDefault(name, InstanceType), Subnet = SubnetId, Role = SilosOnFirstNode && index == 0 ? InstanceRole.Silos : InstanceRole.Node,
             Tags = new Dictionary<string, string> { [$"kubernetes.io/cluster/{ClusterName}"] = "owned" }, // docs/iam/ec2.json knows nodes by it.
         }),
     ];

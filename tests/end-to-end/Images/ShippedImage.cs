@@ -17,7 +17,7 @@ internal static class ShippedImage
     private static readonly Lazy<Task<(int ExitCode, string Said)>> Made = new(MakeAsync);
 
     /// <summary>As the script names it, with the chart's appVersion.</summary>
-    public static string NameOf(string image) => $"docker.io/aws-vpc-cni-distributed/{image}:test";
+    public static string NameOf(string image, string tag = "test") => $"docker.io/aws-vpc-cni-distributed/{image}:{tag}";
 
     /// <summary>Skips the test, with the reason, where the packages in the image cannot be had.</summary>
     public static async Task MadeOrSkipAsync()

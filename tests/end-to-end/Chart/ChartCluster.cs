@@ -1,0 +1,202 @@
+using System.Collections.Immutable;
+using System.Text.Json.Nodes;
+using AwsVpcCni.KubeEmulator;
+using AwsVpcCni.KubeletLite;
+using AwsVpcCni.Tests.EndToEnd.Cluster;
+using AwsVpcCni.Tests.EndToEnd.Harness;
+using k8s;
+using k8s.Models;
+
+namespace AwsVpcCni.Tests.EndToEnd.Chart;
+
+/// <summary>A cluster with nothing on it: the emulated VPC, the emulated Kubernetes API, nodes; and what its controllers make of the chart.</summary>
+internal sealed class ChartCluster : IAsyncDisposable
+{
+    private readonly List<IAsyncDisposable> parts = []; // In the order of their starts.
+    private readonly ClusterSettings settings;
+    private int made; // Pods of DaemonSets.
+
+    private ChartCluster(ClusterSettings settings, WorkFolder work) => (this.settings, Work) = (settings, work);
+
+    public WorkFolder Work { get; }
+
+    public EmulatorProcess Emulator { get; private set; } = null!;
+
+    public ApiServer Server { get; private set; } = null!;
+
+    public KubeApi Api => Server.Api;
+
+    public ImmutableArray<ChartNode> Nodes { get; private set; } = [];
+
+    /// <summary>Where the silo is: from this one alone EC2 is to be reached.</summary>
+    public ChartNode SilosNode => Nodes[0];
+
+    /// <summary>The silo's pod; null: it is not there now.</summary>
+    public RunningPod? Silo { get; private set; }
+
+    /// <summary>The executor's pod of each node that has one, by the node's name.</summary>
+    public IDictionary<string, RunningPod> Executors { get; } = new Dictionary<string, RunningPod>();
+
+    /// <summary>Starts all that is there before an install; images are in the runtimes under both tags.</summary>
+    public static async Task<ChartCluster> StartAsync(string name, ImmutableArray<string> nodes, string otherTag)
+    {
+        var settings = new ClusterSettings(name) { Nodes = nodes, SilosOnFirstNode = true };
+        var cluster = new ChartCluster(settings, await WorkFolder.ClaimAsync(name));
+        try
+        {
+            cluster.parts.Add(cluster.Work);
+            cluster.parts.Add(cluster.Emulator = await EmulatorProcess.StartAsync(cluster.Work, settings));
+            cluster.parts.Add(cluster.Server = await ApiServer.StartAsync(nodes.Select(node => $"{name}-{node}")));
+            var addresses = (await cluster.Emulator.StateAsync()).Interfaces.Where(eni => eni.DeviceIndex == 0).ToDictionary(eni => eni.Instance!, eni => eni.Addresses[0]);
+            for (var index = 0; index < nodes.Length; index++)
+            {
+                var node = await ChartNode.StartAsync(cluster.Work, settings, index, addresses[settings.InstanceIdOf(index)], ApiReads.Of(cluster.Server.Client));
+                cluster.parts.Add(node);
+                cluster.Nodes = cluster.Nodes.Add(node);
+                cluster.Report(node, isReady: false);
+                await node.LoadImageAsync("node-executor", otherTag);
+            }
+
+            await cluster.SilosNode.LoadImageAsync("silo", otherTag);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>`helm install`, as far as the API server goes, and then the controllers: silo and executors start at the same time, wherever the scheduler lets them. Ends when all are ready.</summary>
+    public async Task InstallAsync(Manifests chart)
+    {
+        Put(chart);
+        await Task.WhenAll([.. Nodes.Select(node => StartExecutorAsync(chart, node)), StartSiloAsync(chart)]);
+    }
+
+    /// <summary>`helm upgrade`: the silo is replaced, and the executors one after the other, each ready before the next.</summary>
+    /// <param name="whileNoSilo">Runs when the old silo's pod is gone and the new one is not there yet.</param>
+    public async Task UpgradeAsync(Manifests chart, Func<Task> whileNoSilo)
+    {
+        Put(chart);
+        await StopSiloAsync(chart);
+        await whileNoSilo();
+        await StartSiloAsync(chart);
+        foreach (var node in Nodes)
+        {
+            await StopExecutorAsync(node);
+            await StartExecutorAsync(chart, node);
+        }
+    }
+
+    /// <summary>`helm uninstall`: all that was rendered goes, and so do the pods.</summary>
+    public async Task UninstallAsync(Manifests chart)
+    {
+        foreach (var item in chart.All.Where(item => ResourceType.Of(item.ApiVersion, item.Kind) is not null && item is not V1Pod))
+        {
+            Api.Objects.Remove(ResourceType.Of(item.ApiVersion, item.Kind)!, item.Metadata.NamespaceProperty, item.Metadata.Name);
+        }
+
+        await Task.WhenAll([.. Nodes.Select(StopExecutorAsync), StopSiloAsync(chart)]);
+    }
+
+    /// <summary>A pod, such as those of `helm test`, on a node that the scheduler lets it go to.</summary>
+    public Task<RunningPod> RunAsync(V1Pod pod, ChartNode node) => RunAsync(Workloads.Of(pod, node.Name), node, isDaemon: false);
+
+    /// <summary>The node's object as the API server has it.</summary>
+    public V1Node ObjectOf(ChartNode node) => KubernetesJson.Deserialize<V1Node>(Api.Objects.Get(ResourceType.Of("v1", "Node")!, null, node.Name)!.ToJsonString());
+
+    /// <summary>Until the runtime has a network, which is when its kubelet says that the node is ready.</summary>
+    public async Task NodeReadyAsync(ChartNode node)
+    {
+        await node.Containerd.NetworkReadyAsync();
+        Report(node, isReady: true);
+    }
+
+    /// <summary>Ends all parts, the last one first.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        List<Exception> failures = [];
+        foreach (var part in Enumerable.Reverse(parts))
+        {
+            try
+            {
+                await part.DisposeAsync();
+            }
+            catch (Exception e)
+            {
+                failures.Add(e);
+            }
+        }
+
+        if (failures.Count > 0)
+        {
+            throw new AggregateException("The cluster was not taken down in order.", failures);
+        }
+    }
+
+    private void Report(ChartNode node, bool isReady) => Api.Objects.Put(node.Object(settings.InstanceIdOf(Nodes.IndexOf(node)), isReady));
+
+    private void Put(Manifests chart)
+    {
+        foreach (var item in chart.All.Where(item => ResourceType.Of(item.ApiVersion, item.Kind) is not null && item is not V1Pod)) // Pods of `helm test` come when it is asked for.
+        {
+            Api.Objects.Put(JsonNode.Parse(KubernetesJson.Serialize((object)item))!.AsObject());
+        }
+    }
+
+    private async Task StartSiloAsync(Manifests chart)
+    {
+        Silo = await RunAsync(Workloads.Of(chart.Single<V1StatefulSet>(), 0, SilosNode.Name), SilosNode, isDaemon: false);
+        Publish(chart, isReady: false);
+        await SilosNode.Kubelet.ReadyAsync(Silo);
+        Publish(chart, isReady: true);
+    }
+
+    private async Task StopSiloAsync(Manifests chart)
+    {
+        var old = Silo!;
+        Silo = null;
+        Publish(chart, isReady: false);
+        await StopAsync(old, SilosNode);
+    }
+
+    private async Task StartExecutorAsync(Manifests chart, ChartNode node)
+    {
+        var pod = await RunAsync(Workloads.Of(chart.Single<V1DaemonSet>(), node.Name, Interlocked.Increment(ref made)), node, isDaemon: true);
+        await node.Kubelet.ReadyAsync(pod);
+        lock (Executors)
+        {
+            Executors[node.Name] = pod;
+        }
+    }
+
+    private async Task StopExecutorAsync(ChartNode node)
+    {
+        await StopAsync(Executors[node.Name], node);
+        lock (Executors)
+        {
+            Executors.Remove(node.Name);
+        }
+    }
+
+    private async Task<RunningPod> RunAsync(V1Pod pod, ChartNode node, bool isDaemon)
+    {
+        if (Scheduling.WhyNot(pod.Spec, ObjectOf(node), isDaemon) is { } why)
+        {
+            throw new InvalidOperationException($"{pod.Metadata.Name} is not let onto {node.Name}: {why}");
+        }
+
+        var stored = Api.Objects.Put(JsonNode.Parse(KubernetesJson.Serialize(pod))!.AsObject()); // It gets its UID there.
+        return await node.Kubelet.StartAsync(KubernetesJson.Deserialize<V1Pod>(stored.ToJsonString()));
+    }
+
+    private async Task StopAsync(RunningPod pod, ChartNode node)
+    {
+        await node.Kubelet.StopAsync(pod);
+        Api.Objects.Remove(ResourceType.Of("v1", "Pod")!, pod.Pod.Metadata.NamespaceProperty, pod.Pod.Metadata.Name);
+    }
+
+    private void Publish(Manifests chart, bool isReady) => Api.Objects.Put(JsonNode.Parse(KubernetesJson.Serialize(
+        Workloads.EndpointsOf(chart.Single<V1Service>(), Silo is { } silo ? [(silo, isReady)] : [])))!.AsObject());
+}

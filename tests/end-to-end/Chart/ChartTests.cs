@@ -1,0 +1,129 @@
+using System.Globalization;
+using AwsVpcCni.KubeletLite;
+using AwsVpcCni.Tests.EndToEnd.Containerd;
+using AwsVpcCni.Tests.EndToEnd.Harness;
+using AwsVpcCni.Tests.EndToEnd.Images;
+using k8s.Models;
+using Xunit;
+
+namespace AwsVpcCni.Tests.EndToEnd.Chart;
+
+/// <summary>The chart as a cluster runs it: Helm renders it, kubelet-lite turns its pods into calls of containerd, and the images are the shipped ones.</summary>
+/// <remarks>
+/// What stands for something else: nodes are network namespaces of one kernel, and folders for their file systems; the API server is kube-emulator, with the rendered Roles
+/// enforced; scheduler and controllers are a few lines (ChartCluster), one order of many; EC2 is the emulator, reached with keys from <c>silo.extraEnv</c> in place of Pod Identity.
+/// What is not there: a real kubelet (restarts, liveness probes, token renewal, evictions), Helm's own install and its hooks, SELinux and AppArmor, <c>oom_score_adj</c>, other builds of the images.
+/// </remarks>
+public sealed class ChartTests
+{
+    private const string Tag = "test", OtherTag = "next";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    [Fact]
+    public async Task A_cluster_is_installed_upgraded_and_back_and_uninstalled_and_its_pods_go_on()
+    {
+        await ShippedImage.MadeOrSkipAsync();
+        var (chart, next) = (await Helm.RenderOrSkipAsync(Tag), await Helm.RenderOrSkipAsync(OtherTag));
+        await using var cluster = await ChartCluster.StartAsync("avcchart", ["nodea", "nodeb"], OtherTag);
+        var (a, b) = (cluster.Nodes[0], cluster.Nodes[1]);
+        var helmTests = chart.Of<V1Pod>().ToDictionary(pod => pod.Spec.HostNetwork == true ? "silo" : "pod");
+
+        // Before: no network, so pods of the pod network are let on no node.
+        Assert.NotNull(await a.Cri.WhyNotReadyAsync(network: true, TestContext.Current.CancellationToken));
+        Assert.Contains("not-ready", (await Assert.ThrowsAsync<InvalidOperationException>(() => cluster.RunAsync(helmTests["pod"], a))).Message, StringComparison.Ordinal);
+        PrepareAsTheGuideSays(cluster, chart);
+
+        await cluster.InstallAsync(chart);
+        foreach (var node in cluster.Nodes)
+        {
+            await cluster.NodeReadyAsync(node);
+            Assert.True(File.Exists(node.PathOf("/opt/cni/bin/aws-vpc-cni")) && File.Exists(node.PathOf("/etc/cni/net.d/10-aws.conflist")));
+        }
+
+        var pod = await b.Cri.RunPodAsync("pod");
+        var pings = await Pings.StartAsync(a.Cri, pod.Address);
+        await OperatorsAreAnsweredAsync(cluster, pod);
+        await LivenessProbesAreAnsweredAsync(cluster);
+        await HelmTestsPassAsync(cluster, helmTests);
+
+        foreach (var (to, number) in new[] { (next, 1), (chart, 2) })
+        {
+            await cluster.UpgradeAsync(to, whileNoSilo: async () => await b.Cri.RunPodAsync($"without-silo-{number}"));
+            Assert.Equal(ShippedImage.NameOf("node-executor", number == 1 ? OtherTag : Tag), cluster.Executors["nodeb"].Pod.Spec.Containers[0].Image);
+            await pings.GoesOnAsync();
+            Assert.Contains("1 packets received", await a.Cri.ExecAsync(pings.Pod, "ping", "-c", "1", "-W", "5", (await b.Cri.RunPodAsync($"after-{number}")).Address), StringComparison.Ordinal);
+        }
+
+        OnlyWhatIsGrantedIsAskedAndAllOfIt(cluster, chart);
+        Assert.Equal(("0", "0"), (await a.DnsPacketsAsync(), await b.DnsPacketsAsync())); // There is no DNS, and nobody has asked for it.
+
+        await cluster.UninstallAsync(chart);
+        await pings.GoesOnAsync();
+        Assert.Equal(pod.Address, await b.Cri.AddressAsync(pod.Sandbox));
+        await WhatTheGuideNamesStaysAsync(a);
+        Assert.Contains("executor", (await Assert.ThrowsAsync<Grpc.Core.RpcException>(() => a.Cri.RunPodAsync("too-late"))).Status.Detail, StringComparison.Ordinal);
+        var (sent, answered) = await pings.EndAsync();
+        Assert.InRange(sent - answered, 0, 1);
+    }
+
+    /// <summary>Step 4 of the quick start: a certificate for the node API, the key for silos alone.</summary>
+    private static void PrepareAsTheGuideSays(ChartCluster cluster, Manifests chart)
+    {
+        using var authority = new Authority("node-api");
+        var (certificate, key) = authority.Issue($"{chart.Single<V1Service>().Metadata.Name}.kube-system.svc");
+        cluster.Server.PutTlsSecret("node-api", certificate, key);
+        cluster.Server.PutConfigMap("node-api-ca", "ca.crt", authority.Pem);
+    }
+
+    /// <summary>What the guide has operators ask: `kubectl exec` of `ipam nodes` without an option, and an executor's own status.</summary>
+    private static async Task OperatorsAreAnsweredAsync(ChartCluster cluster, Pod pod)
+    {
+        var (code, nodes) = await cluster.SilosNode.Kubelet.ExecAsync(cluster.Silo!, "silo", Patience, "/app/silo", "ipam", "nodes");
+        Assert.True(code == 0, nodes);
+        Assert.All(cluster.Nodes, node => Assert.Contains(cluster.ObjectOf(node).Spec.ProviderID.Split('/')[^1], nodes, StringComparison.Ordinal));
+
+        (code, var status) = await cluster.Nodes[1].Kubelet.ExecAsync(cluster.Executors["nodeb"], "executor", Patience, "/app/node-executor", "status");
+        Assert.True(code == 0, status);
+        Assert.Contains(pod.Address, status, StringComparison.Ordinal);
+        Assert.Contains($"silo     https://{cluster.SilosNode.Kubelet.Node.Address}:8440", status, StringComparison.Ordinal);
+    }
+
+    /// <summary>A real kubelet would end what does not answer.</summary>
+    private static async Task LivenessProbesAreAnsweredAsync(ChartCluster cluster)
+    {
+        foreach (var (node, pod) in cluster.Nodes.Select(node => (node, cluster.Executors[node.Name])).Append((cluster.SilosNode, cluster.Silo!)))
+        {
+            var container = Assert.Single(pod.Pod.Spec.Containers);
+            Assert.Null(await node.Kubelet.AskAsync(pod, container, container.LivenessProbe));
+        }
+    }
+
+    /// <summary>"On a node that stays", docs/install.md.</summary>
+    private static async Task WhatTheGuideNamesStaysAsync(ChartNode node)
+    {
+        Assert.All(["/opt/cni/bin/aws-vpc-cni", "/etc/cni/net.d/10-aws.conflist", "/var/lib/aws-vpc-cni"], path => Assert.True(Path.Exists(node.PathOf(path)), path));
+        await Shell.RunAsync("nsenter", "--net=/run/netns/" + node.NetnsName, "nft", "list", "table", "ip", "aws-vpc-cni");
+    }
+
+    /// <summary>`helm test`: the rendered hook pods end well.</summary>
+    private static async Task HelmTestsPassAsync(ChartCluster cluster, Dictionary<string, V1Pod> pods)
+    {
+        Assert.Equal(["pod", "silo"], pods.Keys.Order());
+        foreach (var (name, pod) in pods)
+        {
+            var running = await cluster.RunAsync(pod, cluster.SilosNode);
+            var (code, said) = await cluster.SilosNode.Kubelet.EndAsync(running);
+            Assert.True(code == 0, $"{name}: {said}");
+            await cluster.SilosNode.Kubelet.StopAsync(running);
+        }
+    }
+
+    /// <summary>Each verb of the rendered Roles is used by its account, and no other one is asked for.</summary>
+    private static void OnlyWhatIsGrantedIsAskedAndAllOfIt(ChartCluster cluster, Manifests chart)
+    {
+        Assert.DoesNotContain(cluster.Api.Calls, call => call.Status is 401 or 403);
+        var granted = chart.Of<V1Role>().SelectMany(role => role.Rules.Select(rule => (role.Metadata.Name, rule))).Concat(chart.Of<V1ClusterRole>().SelectMany(role => role.Rules.Select(rule => (role.Metadata.Name, rule))));
+        var used = cluster.Api.Calls.Select(call => string.Create(CultureInfo.InvariantCulture, $"{call.User} {call.Verb} {call.Resource}")).ToHashSet();
+        Assert.Empty(granted.SelectMany(entry => entry.rule.Resources.SelectMany(resource => entry.rule.Verbs.Select(verb => $"system:serviceaccount:kube-system:{entry.Name} {verb} {resource}"))).Except(used));
+    }
+}
