@@ -70,6 +70,7 @@ public sealed partial class NodeGrain
             foreach (var (id, free) in subnets.Zip(answers))
             {
                 _free[id] = free;
+                _levels[id] = (free.Level, time.GetUtcNow());
             }
         }
         catch (Exception e) when (!_lost)

@@ -232,11 +232,11 @@ public sealed partial class SubnetGrain(
         var (doc, now) = (document.State, time.GetUtcNow());
         if (doc.Subnet is null || IsLately(_noAddressesSince, now))
         {
-            return Task.FromResult(new SubnetFree(0, 0));
+            return Task.FromResult(new SubnetFree(0, 0, doc.Level));
         }
 
         var taken = Taken(doc with { Reservations = Standing(doc) });
-        return Task.FromResult(new SubnetFree(Free(Closed(doc, taken)), IsLately(_noPrefixesSince, now) ? 0 : WholeBlocks(doc, taken)));
+        return Task.FromResult(new SubnetFree(Free(Closed(doc, taken)), IsLately(_noPrefixesSince, now) ? 0 : WholeBlocks(doc, taken), doc.Level));
     }
 
     /// <inheritdoc/>

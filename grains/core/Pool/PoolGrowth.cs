@@ -8,13 +8,14 @@ namespace AwsVpcCni.Core.Pool;
 internal static class PoolGrowth
 {
     /// <summary>Prefixes where they are wanted; single addresses where no /28 is whole, and only as many as are needed just now.</summary>
-    public static ImmutableArray<PoolAction> Plan(NodeState node, PoolTarget target, bool prefixes, PoolNeed need, ExpectedWaits waits)
+    /// <param name="fromShort">Addresses at most that may come from subnets that are low or dry.</param>
+    public static ImmutableArray<PoolAction> Plan(NodeState node, PoolTarget target, bool prefixes, PoolNeed need, ExpectedWaits waits, int fromShort = int.MaxValue)
     {
         var actions = ImmutableArray.CreateBuilder<PoolAction>();
         var size = prefixes ? Block.PrefixSize : 1;
         // The interface's own target is filled by whole interfaces.
         var fills = target is PoolTarget.OfInterfaces;
-        var left = new Left(node);
+        var left = new Left(node) { FromShort = fromShort };
         var missing = need.Short / size;
         // A queue for drawing is passed by on another way, when a pod waits.
         if (node.WaitingPods > 0 && waits.Draw > waits.NewInterface)
@@ -42,11 +43,12 @@ internal static class PoolGrowth
         for (var i = 0; i < left.Enis.Length && missing > 0; i++)
         {
             var eni = left.Enis[i];
-            var count = fills ? eni.Room : Math.Min(missing, eni.Room);
+            var count = Math.Min(left.MostIn(eni.Subnet, prefixes), fills ? eni.Room : Math.Min(missing, eni.Room));
             if (eni.ForPods && eni.EniId.Length > 0 && count > 0 && left.MayDrawIn(eni.Subnet) && (prefixes ? eni.Subnet.HasPrefixes : eni.Subnet.HasAddresses))
             {
                 actions.Add(new PoolAction.Draw(eni.EniId, count, prefixes));
                 left.Enis[i] = eni with { Room = 0 }; // One call an interface.
+                left.Took(eni.Subnet, count, prefixes);
                 missing -= count;
             }
         }
@@ -56,11 +58,17 @@ internal static class PoolGrowth
 
     private static int Add(NodeState node, Left left, int missing, bool prefixes, bool fills, ImmutableArray<PoolAction>.Builder actions, int most = int.MaxValue)
     {
-        var subnet = node.NewIn.FirstOrDefault(subnet => left.MayDrawIn(subnet) && (prefixes ? subnet.HasPrefixes : subnet.HasAddresses));
+        var subnet = node.NewIn.OrderBy(subnet => subnet.Level).FirstOrDefault(subnet => left.MayDrawIn(subnet) && left.MostIn(subnet, prefixes) > 0 && (prefixes ? subnet.HasPrefixes : subnet.HasAddresses));
         for (; subnet.SubnetId is not null && most > 0 && left.NewInterfaces > 0 && missing > 0 && node.Slots > 0; most--, left.NewInterfaces--)
         {
-            var count = fills ? node.Slots : Math.Min(missing, node.Slots);
+            var count = Math.Min(left.MostIn(subnet, prefixes), fills ? node.Slots : Math.Min(missing, node.Slots));
+            if (count == 0)
+            {
+                break;
+            }
+
             actions.Add(new PoolAction.AddInterface(subnet.SubnetId, count, prefixes));
+            left.Took(subnet, count, prefixes);
             missing -= count;
         }
 
@@ -75,6 +83,20 @@ internal static class PoolGrowth
         /// <summary>What a dry subnet has left, or gets back, is for pods that wait; or for a node that has nothing. A frozen one gives nothing.</summary>
         public bool MayDrawIn(SubnetRoom subnet) => subnet.Mode != SwitchMode.Frozen && (subnet.Level != SubnetLevel.Dry || node.WaitingPods > 0 || node.Enis.All(eni => eni.Blocks.IsEmpty));
 
+        /// <summary>Addresses.</summary>
+        public int FromShort { get; set; }
+
         public int NewInterfaces { get; set; } = node.NewInterfaces;
+
+        /// <summary>Addresses or prefixes.</summary>
+        public int MostIn(SubnetRoom subnet, bool prefixes) => subnet.Level == SubnetLevel.Plenty || FromShort == int.MaxValue ? int.MaxValue : prefixes ? (FromShort + Block.PrefixSize - 1) / Block.PrefixSize : FromShort;
+
+        public void Took(SubnetRoom subnet, int count, bool prefixes)
+        {
+            if (subnet.Level != SubnetLevel.Plenty && FromShort < int.MaxValue)
+            {
+                FromShort = Math.Max(0, FromShort - (prefixes ? count * Block.PrefixSize : count));
+            }
+        }
     }
 }

@@ -27,7 +27,7 @@ public static class PoolPlanner
         var need = Need(node, target, prefixes);
         if (need.Short > 0)
         {
-            var grown = PoolGrowth.Plan(node, target, prefixes, need, waits);
+            var grown = PoolGrowth.Plan(node, target, prefixes, need, waits, PoolThrift.FromShort(node, policy, target, prefixes));
             if (!grown.IsEmpty)
             {
                 return grown;

@@ -90,7 +90,7 @@ internal static class PoolRelease
 
             var without = node with { Enis = node.Enis.RemoveAll(eni => eni == idle || eni is { MayGo: true, Blocks.IsEmpty: true }), NewInterfaces = 0 };
             var need = PoolPlanner.Need(without, target, prefixes);
-            var draws = PoolGrowth.Plan(without, target, prefixes, need, default);
+            var draws = PoolGrowth.Plan(without, target, prefixes, need, default, fromShort: 0);
             if (draws.OfType<PoolAction.Draw>().Where(draw => draw.Prefixes == prefixes).Sum(draw => draw.Count) * (prefixes ? Block.PrefixSize : 1) >= need.Short && need.Short > 0)
             {
                 return draws;

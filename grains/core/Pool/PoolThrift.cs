@@ -50,6 +50,11 @@ public static class PoolThrift
         return Math.Min(room * (prefixes ? Block.PrefixSize : 1), Math.Max(counts.Waiting - counts.Free, node.Enis.All(eni => eni.Blocks.IsEmpty && eni.Drawing == 0) ? 1 : 0));
     }
 
+    /// <summary>Where only some of the subnets have plenty, addresses that may come from the others: for pods, and the one that is kept ready. What is wanted beyond would
+    /// be given back there, and drawn again, in turn.</summary>
+    internal static int FromShort(NodeState node, PoolPolicy policy, PoolTarget target, bool prefixes) =>
+        policy.Thrift && LevelOf(node, policy) == SubnetLevel.Plenty ? PoolPlanner.Need(node, Least(target), prefixes).Short : int.MaxValue;
+
     /// <summary>What is asked back goes first; then what is beyond the policy, wherever it is; then, on interfaces in such subnets, what is free and has rested, down
     /// to what is kept. Others' pods need it sooner than all of the node's own have rested.</summary>
     internal static ImmutableArray<PoolAction> Release(NodeState node, PoolPolicy policy, bool prefixes, PoolNeed need)

@@ -205,6 +205,7 @@ internal sealed class Striker(World world)
         if (_faults.Strikes(FaultKind.HandsLeave))
         {
             world.Loose.Leave(instance!);
+            world.Invariants.Changed();
         }
 
         var eni = enis[_scheduler.Random.Next(enis.Count)];

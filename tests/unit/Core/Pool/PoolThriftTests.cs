@@ -57,6 +57,22 @@ public sealed class PoolThriftTests
         Assert.Equal(0, PoolThrift.ShortForPods(node with { Enis = [node.Enis[0] with { Room = 0 }] }, new PoolPolicy())); // It could not take any.
     }
 
+    /// <summary>Simulation, seed 175: two nodes made interfaces in their own low subnet and deleted them again, every four seconds.</summary>
+    [Fact]
+    public void Where_another_subnet_has_plenty_what_is_kept_warm_comes_from_there()
+    {
+        var (low, plenty) = (new SubnetRoom("subnet-home", Level: SubnetLevel.Low), new SubnetRoom("subnet-other"));
+        var home = new EniState { EniId = "eni-0", Room = 4, Subnet = low, Blocks = [new BlockState(new Block(new Ip(1, false)), 0, 0, true)] };
+        var node = new NodeState { Slots = 5, NewInterfaces = 2, NewIn = [low, plenty], Enis = [home] };
+
+        Assert.Equal([new PoolAction.AddInterface("subnet-other", 5, false), new PoolAction.AddInterface("subnet-other", 5, false)], PoolPlanner.Plan(node, new PoolPolicy { WarmEnis = 2 }));
+        Assert.Equal([new PoolAction.AddInterface("subnet-other", 3, false)], PoolPlanner.Plan(node, new PoolPolicy { WarmIps = 4 }));
+
+        var full = node with { NewInterfaces = 0, Enis = [home, new EniState { EniId = "eni-1", Subnet = plenty }] };
+        Assert.Empty(PoolPlanner.Plan(full, new PoolPolicy { WarmIps = 4 })); // No room but in the low one.
+        Assert.Equal([new PoolAction.Draw("eni-0", 2, false)], PoolPlanner.Plan(full with { WaitingPods = 2 }, new PoolPolicy { WarmIps = 4 }));
+    }
+
     [Theory] // Where no /28 is whole a node in prefix mode holds single addresses.
     [InlineData(SubnetLevel.Low, 0, 2)]
     [InlineData(SubnetLevel.Dry, 5, 2)]
