@@ -79,7 +79,12 @@ public sealed partial class NodeGrain(
             return new AssignReply.NotYet(Cause(time.GetUtcNow()));
         }
 
-        if (request.Stamp.Incarnation < _stored.Incarnation || (_report is { } report && request.Stamp <= Settled(report)))
+        if (!_stored.Interfaces.IsEmpty && _use.RowsOf(request.Sandbox).Any(row => EniOf(row.Address) is null) && !await StoreAsync(_doc))
+        {
+            return Ended(); // A row of what the document does not list: another activation has drawn it, and this document is older. Its write tells.
+        }
+
+        if (request.Stamp.Incarnation < _stored.Incarnation || (_report is { } report && request.Stamp <= Settled(report)) || _use.RowsOf(request.Sandbox).Any(row => row.Stamp > request.Stamp))
         {
             return new AssignReply.Never(new Reason(ReasonCode.Outdated,
                 $"{InstanceId}: the executor has already ended this request ({request.Stamp.Incarnation}.{request.Stamp.Number})."));

@@ -24,13 +24,22 @@ public static class PoolThrift
         _ => OnlyForPods,
     };
 
-    /// <summary>Addresses that the node would draw besides, were there plenty.</summary>
+    /// <summary>Addresses that the node would take besides, were there plenty: those for pods, and the own ones of new interfaces.</summary>
     public static int Withheld(NodeState node, PoolPolicy policy)
     {
         var prefixes = PoolPlanner.DrawsPrefixes(node, policy);
         var target = policy.Target(prefixes);
-        return PoolPlanner.Need(node, target, prefixes).Short == 0 ? 0
-            : Math.Max(0, PoolPlanner.MissingOfEither(node, target, prefixes) - PoolPlanner.MissingOfEither(node, Drawn(node, policy), prefixes)); // The other kind would be drawn where no /28 is whole.
+        return PoolPlanner.Need(node, target, prefixes).Short == 0 ? 0 : Math.Max(0, Taken(node, target, prefixes) - Taken(node, Drawn(node, policy), prefixes));
+    }
+
+    private static int Taken(NodeState node, PoolTarget target, bool prefixes)
+    {
+        // Where no /28 is whole the other kind would be drawn; for addresses, what is left of a prefix counts for nothing.
+        var missing = prefixes ? PoolPlanner.MissingOfEither(node, target, prefixes) : PoolPlanner.Need(node, target, prefixes).Missing;
+        var (size, slots) = (prefixes ? Block.PrefixSize : 1, Math.Max(1, node.Slots));
+        var drawn = target is PoolTarget.OfInterfaces && !prefixes ? (missing + slots - 1) / slots * slots : missing;
+        var beyond = Math.Max(0, drawn - (node.Enis.Where(eni => eni.ForPods).Sum(eni => eni.Room) * size));
+        return drawn + ((beyond + (slots * size) - 1) / (slots * size));
     }
 
     /// <summary>Addresses beyond what pods need, of those that are free and have rested on interfaces in this subnet: what it gives if it is asked.</summary>

@@ -52,6 +52,27 @@ public sealed class OlderStoreTests
         Assert.Contains(Used, Shown(world, second.Id));
     }
 
+    /// <summary>An activation is held up between its reading the document and its reading the rows: another one draws an address meanwhile and gives it to a pod, whose ADD
+    /// comes here once more. Simulation, seed 1360.</summary>
+    [Theory]
+    [InlineData(5)] // The same ADD, late.
+    [InlineData(4)] // An earlier one of the sandbox.
+    public async Task An_activation_with_rows_that_are_newer_than_its_document_ends_none_of_them(long number)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        var id = world.Launch();
+        var (node, sandbox, pod) = (world.Grains.GetGrain<INodeGrain>(id), new SandboxKey("pod", "eth0"), new PodName("default", "pod", ""));
+        Write(world, id, [Document(world.Ec2.ByHand(vpc => vpc.Enis.Single()))]);
+        await world.Book.TryAssignAsync(new AddressRow { NodeId = id, Address = Used, Sandbox = sandbox, Pod = pod, Stamp = new Stamp(1, 5), Since = DateTimeOffset.UnixEpoch }, TestContext.Current.CancellationToken);
+        await node.SummarizeAsync(); // It has read both.
+        world.Documents.Touch("node", node.GetGrainId());
+
+        var reply = Assert.IsType<AssignReply.NotYet>(await node.AssignAsync(new AssignRequest(new Stamp(1, number), sandbox, pod, [])));
+
+        Assert.Equal(ReasonCode.AnotherActivation, reply.Why.Code);
+        Assert.Null(Assert.Single(await world.Book.ReadNodeAsync(id, TestContext.Current.CancellationToken)).Released);
+    }
+
     /// <summary>Else a few changes raise the document's lease version above the executor's, and nobody sees any more that it is old.</summary>
     [Fact]
     public async Task What_has_moved_to_another_node_since_yesterday_is_not_leased_though_much_is_to_be_drawn()

@@ -168,8 +168,8 @@ internal sealed class Invariants(World world)
             Ip[] undone = taking.Kind == IntentKind.Return
                 ? [.. taking.Names.Where(name => now?.Names.Contains(name) != true && Holds(name)).SelectMany(name => name.Addresses)]
                 : now is null ? [.. eni?.Delivered.Select(Ip.From) ?? []] : [];
-            var isLeftToHands = world.MadeByHands.Contains(taking.EniId) && world.Machines.First(one => one.InstanceId == instanceId).IsGone; // It outlives its instance, with all that it has.
-            if (undone.Length > 0 && !isLeftToHands && !undone.All(TakenByHands.Contains))
+            var outlives = (world.MadeByHands.Contains(taking.EniId) || eni is { Attachment: null }) && world.Machines.First(one => one.InstanceId == instanceId).IsGone; // Its instance, with all that it has: it is left to hands, or is a leak of ours.
+            if (undone.Length > 0 && !outlives && !undone.All(TakenByHands.Contains))
             {
                 Fail($"{instanceId}: the stored taking {taking.Id} ({taking.Kind} of {string.Join(", ", undone)} from {taking.EniId}) is gone, and EC2 still shows them there");
             }
