@@ -84,6 +84,7 @@ public sealed partial class NodeGrain
         Slots = _doc.Slots,
         TakesPrefixes = TakesPrefixes,
         NewInterfaces = IsAhead(_noNewBefore, now) || NewOnesHang(now) ? 0 : FreeDevices(_doc).Count(),
+        Removing = _doc.Intents.Count(intent => intent.Kind == IntentKind.RemoveInterface),
         NewIn = [.. NewIn().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),

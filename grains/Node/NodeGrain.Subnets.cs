@@ -63,6 +63,7 @@ public sealed partial class NodeGrain
     /// <summary>Asked when an interface is about to be planned and there is a choice: nodes that plan at the same moment see what the others have set aside.</summary>
     private async Task AskWhatIsFreeAsync(ImmutableArray<string> subnets)
     {
+        var asked = time.GetUtcNow();
         try
         {
             var answers = await Task.WhenAll(subnets.Select(id => grains.GetGrain<ISubnetGrain>(id).FreeAsync()));
@@ -70,7 +71,10 @@ public sealed partial class NodeGrain
             foreach (var (id, free) in subnets.Zip(answers))
             {
                 _free[id] = free;
-                _levels[id] = (free.Level, time.GetUtcNow());
+                if (free.Level is { } level && !(_levels.TryGetValue(id, out var said) && said.At > asked))
+                {
+                    _levels[id] = (level, asked);
+                }
             }
         }
         catch (Exception e) when (!_lost)

@@ -49,7 +49,7 @@ public sealed partial class NodeGrain
     private bool IsSilent => _report is null || (time.GetUtcNow() - _reportAt).Duration() > LongestSilence;
 
     /// <summary>With what a ledger that is short must know: what the node would draw besides, and what it could give.</summary>
-    private SubnetShare WithThrift(SubnetShare share, string subnetId, bool isHome, DateTimeOffset now)
+    private SubnetShare WithThrift(SubnetShare share, string subnetId, DateTimeOffset now)
     {
         if (LevelOf(subnetId, now) == SubnetLevel.Plenty || !Policy.Provisions || IsHeld)
         {
@@ -57,6 +57,6 @@ public sealed partial class NodeGrain
         }
 
         var state = State(now);
-        return share with { Withheld = isHome && !SubnetChoice.IsExcluded(_doc.HomeRole, Policy.Discovers) ? PoolThrift.Withheld(state, Policy) : 0, Spare = IsSilent || !MayTake(subnetId) ? 0 : PoolThrift.Spare(state, Policy, subnetId) };
+        return share with { Withheld = SubnetChoice.IsExcluded(_doc.RoleOf(subnetId), Policy.Discovers) ? 0 : PoolThrift.Withheld(state, Policy), Spare = IsSilent || !MayTake(subnetId) ? 0 : PoolThrift.Spare(state, Policy, subnetId) };
     }
 }

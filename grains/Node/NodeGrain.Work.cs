@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2Quota;
 using AwsVpcCni.Grains.Subnet;
 
@@ -101,7 +102,7 @@ public sealed partial class NodeGrain
 
         var state = State(time.GetUtcNow());
         var plan = PoolPlanner.Plan(state, Policy, waits);
-        if (plan.Any(action => action is PoolAction.AddInterface) && state.NewIn.Length > 1)
+        if (plan.Any(action => action is PoolAction.AddInterface) && state.NewIn.Any(subnet => subnet.SubnetId != _doc.Home))
         {
             await AskWhatIsFreeAsync([.. state.NewIn.Select(subnet => subnet.SubnetId)]);
             if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty)
@@ -396,22 +397,21 @@ public sealed partial class NodeGrain
 
         var now = time.GetUtcNow();
         ImmutableArray<string> open = [.. _stored.Intents.Select(intent => intent.Id)];
-        foreach (var left in _shared.Keys.Except(_stored.Interfaces.Select(eni => eni.SubnetId)).ToArray())
+        var addresses = _stored.Interfaces.ToLookup(eni => eni.SubnetId, eni => eni.Addresses, StringComparer.Ordinal);
+        foreach (var subnet in addresses.Select(one => one.Key).Union(_shared.Keys).ToArray())
         {
-            _shared.Remove(left);
-            grains.GetGrain<ISubnetGrain>(left).ShareAsync(InstanceId, _stored.Change, new SubnetShare(0, 0, 0), [], open).Ignore();
-        }
-
-        var home = _stored.Interfaces.FirstOrDefault(eni => eni.DeviceIndex == 0)?.SubnetId ?? "";
-        foreach (var subnet in _stored.Interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
-        {
-            var held = subnet.SelectMany(eni => eni.Addresses).ToArray();
-            var share = WithThrift(ShareOf(held, now), subnet.Key, isHome: subnet.Key == home, now);
-            var last = _shared.GetValueOrDefault(subnet.Key);
+            var held = addresses[subnet].SelectMany(one => one).ToArray();
+            var share = WithThrift(ShareOf(held, now), subnet, now);
+            var last = _shared.GetValueOrDefault(subnet);
             if (last.Share != share || last.LeaseVersion != _stored.LeaseVersion || now - last.At >= ShareAgain)
             {
-                _shared[subnet.Key] = (share, _stored.LeaseVersion, now);
-                grains.GetGrain<ISubnetGrain>(subnet.Key).ShareAsync(InstanceId, _stored.Change, share, [.. held.Select(one => one.Address)], open).Ignore();
+                _shared[subnet] = (share, _stored.LeaseVersion, now);
+                grains.GetGrain<ISubnetGrain>(subnet).ShareAsync(InstanceId, _stored.Change, share, [.. held.Select(one => one.Address)], open).Ignore();
+            }
+
+            if (!addresses.Contains(subnet) && LevelOf(subnet, now) == SubnetLevel.Plenty)
+            {
+                _shared.Remove(subnet); // It has left it. While little is left there, it goes on saying what it would draw.
             }
         }
     }

@@ -60,7 +60,7 @@ public sealed partial class NodeGrain(
 
         // What was begun before may have happened: look before trying again. Nor is it known by whose clock a block has left: its time begins anew.
         var now = time.GetUtcNow();
-        _doc = _doc with { Departed = [.. _doc.Departed.Select(gone => gone with { At = now })], Intents = [.. _doc.Intents.Select(intent => intent.Kind == IntentKind.Unknown ? intent : IsNamed(intent)
+        _doc = _doc with { Departed = [.. _doc.Departed.Select(gone => gone with { At = now })], Intents = [.. _doc.Intents.Select(intent => intent.Kind == IntentKind.Unknown ? intent : IsNamed(intent) && intent.Kind != IntentKind.Return
             ? intent with { EffectUnknown = true, WasUnknown = true } : intent with { EffectUnknown = false })] };
         _timer = this.RegisterGrainTimer(WorkAsync, new GrainTimerCreationOptions(TimeSpan.Zero, settings.Timing.WorkPeriod) { Interleave = true });
     }
@@ -79,15 +79,16 @@ public sealed partial class NodeGrain(
             return new AssignReply.NotYet(Cause(time.GetUtcNow()));
         }
 
-        if (!_stored.Interfaces.IsEmpty && _use.RowsOf(request.Sandbox).Any(row => EniOf(row.Address) is null) && !await StoreAsync(_doc))
+        // A row of what the document does not list: another activation has drawn it, and this document is older, as its write tells; or the store went back.
+        if (!_stored.Interfaces.IsEmpty && _use.RowsOf(request.Sandbox).Any(row => EniOf(row.Address) is null) && (IsHeld || !await StoreAsync(_doc)))
         {
-            return Ended(); // A row of what the document does not list: another activation has drawn it, and this document is older. Its write tells.
+            return _lost ? Ended() : new AssignReply.NotYet(Cause(time.GetUtcNow()));
         }
 
         if (request.Stamp.Incarnation < _stored.Incarnation || (_report is { } report && request.Stamp <= Settled(report)) || _use.RowsOf(request.Sandbox).Any(row => row.Stamp > request.Stamp))
         {
             return new AssignReply.Never(new Reason(ReasonCode.Outdated,
-                $"{InstanceId}: the executor has already ended this request ({request.Stamp.Incarnation}.{request.Stamp.Number})."));
+                $"{InstanceId}: the executor has already ended this request, or its sandbox has a later one ({request.Stamp.Incarnation}.{request.Stamp.Number})."));
         }
 
         if (request.Stamp.Incarnation > _stored.Incarnation && !await StoreAsync(_doc with { Incarnation = request.Stamp.Incarnation }))

@@ -227,16 +227,17 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
-    public Task<SubnetFree> FreeAsync()
+    public async Task<SubnetFree> FreeAsync()
     {
+        await LookAtLevelAsync(); // Others have set aside since.
         var (doc, now) = (document.State, time.GetUtcNow());
         if (doc.Subnet is null || IsLately(_noAddressesSince, now))
         {
-            return Task.FromResult(new SubnetFree(0, 0, doc.Level));
+            return new SubnetFree(0, 0, doc.Level);
         }
 
         var taken = Taken(doc with { Reservations = Standing(doc) });
-        return Task.FromResult(new SubnetFree(Free(Closed(doc, taken)), IsLately(_noPrefixesSince, now) ? 0 : WholeBlocks(doc, taken), doc.Level));
+        return new SubnetFree(Free(Closed(doc, taken)), IsLately(_noPrefixesSince, now) ? 0 : WholeBlocks(doc, taken), doc.Level);
     }
 
     /// <inheritdoc/>

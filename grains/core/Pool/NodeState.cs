@@ -19,6 +19,9 @@ public sealed record NodeState
     /// <summary>How many interfaces more it could get, by type and policy.</summary>
     public int NewInterfaces { get; init; }
 
+    /// <summary>Interfaces that are being detached and deleted: their places are free again soon.</summary>
+    public int Removing { get; init; }
+
     /// <summary>Where a new interface could be, the best first.</summary>
     public ImmutableArray<SubnetRoom> NewIn { get; init; } = [];
 

@@ -7,9 +7,12 @@ namespace AwsVpcCni.Core.Pool;
 /// <summary>How a node gets what it is short of: the present interfaces first, then new ones. Pure.</summary>
 internal static class PoolGrowth
 {
+    /// <summary>More than any node draws.</summary>
+    public const int Any = int.MaxValue / 2;
+
     /// <summary>Prefixes where they are wanted; single addresses where no /28 is whole, and only as many as are needed just now.</summary>
     /// <param name="fromShort">Addresses at most that may come from subnets that are low or dry.</param>
-    public static ImmutableArray<PoolAction> Plan(NodeState node, PoolTarget target, bool prefixes, PoolNeed need, ExpectedWaits waits, int fromShort = int.MaxValue)
+    public static ImmutableArray<PoolAction> Plan(NodeState node, PoolTarget target, bool prefixes, PoolNeed need, ExpectedWaits waits, int fromShort)
     {
         var actions = ImmutableArray.CreateBuilder<PoolAction>();
         var size = prefixes ? Block.PrefixSize : 1;
@@ -59,14 +62,9 @@ internal static class PoolGrowth
     private static int Add(NodeState node, Left left, int missing, bool prefixes, bool fills, ImmutableArray<PoolAction>.Builder actions, int most = int.MaxValue)
     {
         var subnet = node.NewIn.OrderBy(subnet => subnet.Level).FirstOrDefault(subnet => left.MayDrawIn(subnet) && left.MostIn(subnet, prefixes) > 0 && (prefixes ? subnet.HasPrefixes : subnet.HasAddresses));
-        for (; subnet.SubnetId is not null && most > 0 && left.NewInterfaces > 0 && missing > 0 && node.Slots > 0; most--, left.NewInterfaces--)
+        for (; subnet.SubnetId is not null && most > 0 && left.NewInterfaces > 0 && missing > 0 && node.Slots > 0 && left.MostIn(subnet, prefixes) > 0; most--, left.NewInterfaces--)
         {
             var count = Math.Min(left.MostIn(subnet, prefixes), fills ? node.Slots : Math.Min(missing, node.Slots));
-            if (count == 0)
-            {
-                break;
-            }
-
             actions.Add(new PoolAction.AddInterface(subnet.SubnetId, count, prefixes));
             left.Took(subnet, count, prefixes);
             missing -= count;
@@ -78,25 +76,23 @@ internal static class PoolGrowth
     /// <summary>What is left of the node's room while the plan is made.</summary>
     private sealed class Left(NodeState node)
     {
-        public EniState[] Enis { get; } = [.. node.Enis];
+        /// <summary>Where there is plenty first.</summary>
+        public EniState[] Enis { get; } = [.. node.Enis.OrderBy(eni => eni.Subnet.Level)];
 
         /// <summary>What a dry subnet has left, or gets back, is for pods that wait; or for a node that has nothing. A frozen one gives nothing.</summary>
         public bool MayDrawIn(SubnetRoom subnet) => subnet.Mode != SwitchMode.Frozen && (subnet.Level != SubnetLevel.Dry || node.WaitingPods > 0 || node.Enis.All(eni => eni.Blocks.IsEmpty));
 
-        /// <summary>Addresses.</summary>
+        /// <summary>Addresses that may come from subnets that are low or dry still.</summary>
         public int FromShort { get; set; }
 
         public int NewInterfaces { get; set; } = node.NewInterfaces;
 
         /// <summary>Addresses or prefixes.</summary>
-        public int MostIn(SubnetRoom subnet, bool prefixes) => subnet.Level == SubnetLevel.Plenty || FromShort == int.MaxValue ? int.MaxValue : prefixes ? (FromShort + Block.PrefixSize - 1) / Block.PrefixSize : FromShort;
+        public int MostIn(SubnetRoom subnet, bool prefixes) => subnet.Level == SubnetLevel.Plenty ? Any : prefixes ? (FromShort + Block.PrefixSize - 1) / Block.PrefixSize : FromShort;
 
         public void Took(SubnetRoom subnet, int count, bool prefixes)
         {
-            if (subnet.Level != SubnetLevel.Plenty && FromShort < int.MaxValue)
-            {
-                FromShort = Math.Max(0, FromShort - (prefixes ? count * Block.PrefixSize : count));
-            }
+            FromShort = subnet.Level == SubnetLevel.Plenty ? FromShort : Math.Max(0, FromShort - (prefixes ? count * Block.PrefixSize : count));
         }
     }
 }

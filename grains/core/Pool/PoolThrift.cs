@@ -24,22 +24,29 @@ public static class PoolThrift
         _ => OnlyForPods,
     };
 
-    /// <summary>Addresses that the node would take besides, were there plenty: those for pods, and the own ones of new interfaces.</summary>
+    /// <summary>Addresses that the node would take besides, were there plenty: those for pods, and the own ones of new interfaces. What is on its way out would come again.</summary>
     public static int Withheld(NodeState node, PoolPolicy policy)
     {
         var prefixes = PoolPlanner.DrawsPrefixes(node, policy);
-        var target = policy.Target(prefixes);
-        return PoolPlanner.Need(node, target, prefixes).Short == 0 ? 0 : Math.Max(0, Taken(node, target, prefixes) - Taken(node, Drawn(node, policy), prefixes));
+        var open = node with
+        {
+            Enis = [.. node.Enis.Select(eni => eni with { Room = eni.Room + eni.Leaving, Subnet = WithPlenty(eni.Subnet) })], NewIn = [.. node.NewIn.Select(WithPlenty)],
+            NewInterfaces = node.NewInterfaces + node.Removing,
+        };
+        return Math.Max(0, Taken(open, policy.Target(prefixes), prefixes) - Taken(open, Drawn(node, policy), prefixes));
     }
+
+    private static SubnetRoom WithPlenty(SubnetRoom subnet) => subnet with { HasAddresses = true, Level = SubnetLevel.Plenty };
 
     private static int Taken(NodeState node, PoolTarget target, bool prefixes)
     {
-        // Where no /28 is whole the other kind would be drawn; for addresses, what is left of a prefix counts for nothing.
-        var missing = prefixes ? PoolPlanner.MissingOfEither(node, target, prefixes) : PoolPlanner.Need(node, target, prefixes).Missing;
-        var (size, slots) = (prefixes ? Block.PrefixSize : 1, Math.Max(1, node.Slots));
-        var drawn = target is PoolTarget.OfInterfaces && !prefixes ? (missing + slots - 1) / slots * slots : missing;
-        var beyond = Math.Max(0, drawn - (node.Enis.Where(eni => eni.ForPods).Sum(eni => eni.Room) * size));
-        return drawn + ((beyond + (slots * size) - 1) / (slots * size));
+        var need = PoolPlanner.Need(node, target, prefixes);
+        return need.Short == 0 ? 0 : PoolGrowth.Plan(node, target, prefixes, need, default, PoolGrowth.Any).Sum(action => action switch
+        {
+            PoolAction.Draw draw => draw.Count * (draw.Prefixes ? Block.PrefixSize : 1),
+            PoolAction.AddInterface add => 1 + (add.Count * (add.Prefixes ? Block.PrefixSize : 1)),
+            _ => 0,
+        });
     }
 
     /// <summary>Addresses beyond what pods need, of those that are free and have rested on interfaces in this subnet: what it gives if it is asked.</summary>
@@ -62,7 +69,8 @@ public static class PoolThrift
     /// <summary>Where only some of the subnets have plenty, addresses that may come from the others: for pods, and the one that is kept ready. What is wanted beyond would
     /// be given back there, and drawn again, in turn.</summary>
     internal static int FromShort(NodeState node, PoolPolicy policy, PoolTarget target, bool prefixes) =>
-        policy.Thrift && LevelOf(node, policy) == SubnetLevel.Plenty ? PoolPlanner.Need(node, Least(target), prefixes).Short : int.MaxValue;
+        !policy.Thrift || LevelOf(node, policy) != SubnetLevel.Plenty ? PoolGrowth.Any
+        : prefixes ? PoolPlanner.MissingOfEither(node, Least(target), prefixes) : PoolPlanner.Need(node, Least(target), prefixes).Missing;
 
     /// <summary>What is asked back goes first; then what is beyond the policy, wherever it is; then, on interfaces in such subnets, what is free and has rested, down
     /// to what is kept. Others' pods need it sooner than all of the node's own have rested.</summary>

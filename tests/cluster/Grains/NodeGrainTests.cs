@@ -336,6 +336,19 @@ public sealed class NodeGrainTests
     }
 
     [Fact]
+    public async Task A_late_ADD_does_not_end_the_row_of_a_later_one_of_its_sandbox()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var (id, executor) = await JoinedAsync(world);
+        var (early, late) = (executor.NextStamp(), executor.NextStamp());
+        Assert.IsType<AssignReply.Offered>(await executor.AddAsync("pod", late));
+
+        Assert.Equal(ReasonCode.Outdated, Assert.IsType<AssignReply.Never>(await executor.AddAsync("pod", early)).Why.Code);
+
+        Assert.Equal((late, null), Assert.Single(await world.Book.ReadNodeAsync(id, Token)) is var row ? (row.Stamp, row.Released) : default);
+    }
+
+    [Fact]
     public async Task A_lost_compare_and_swap_ends_the_activation_and_the_next_one_goes_on()
     {
         await using var world = await GrainWorld.StartAsync(Four);

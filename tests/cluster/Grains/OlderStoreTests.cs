@@ -54,10 +54,8 @@ public sealed class OlderStoreTests
 
     /// <summary>An activation is held up between its reading the document and its reading the rows: another one draws an address meanwhile and gives it to a pod, whose ADD
     /// comes here once more. Simulation, seed 1360.</summary>
-    [Theory]
-    [InlineData(5)] // The same ADD, late.
-    [InlineData(4)] // An earlier one of the sandbox.
-    public async Task An_activation_with_rows_that_are_newer_than_its_document_ends_none_of_them(long number)
+    [Fact]
+    public async Task An_activation_with_rows_that_are_newer_than_its_document_ends_none_of_them()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
         var id = world.Launch();
@@ -67,7 +65,7 @@ public sealed class OlderStoreTests
         await node.SummarizeAsync(); // It has read both.
         world.Documents.Touch("node", node.GetGrainId());
 
-        var reply = Assert.IsType<AssignReply.NotYet>(await node.AssignAsync(new AssignRequest(new Stamp(1, number), sandbox, pod, [])));
+        var reply = Assert.IsType<AssignReply.NotYet>(await node.AssignAsync(new AssignRequest(new Stamp(1, 5), sandbox, pod, [])));
 
         Assert.Equal(ReasonCode.AnotherActivation, reply.Why.Code);
         Assert.Null(Assert.Single(await world.Book.ReadNodeAsync(id, TestContext.Current.CancellationToken)).Released);

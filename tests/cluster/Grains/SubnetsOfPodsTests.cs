@@ -36,7 +36,7 @@ public sealed class SubnetsOfPodsTests
 
         var orders = await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length >= 15, "15 addresses");
 
-        Assert.Equal(["10.0.0.0/28", "10.0.16.0/24"], orders.Interfaces.Select(eni => eni.SubnetCidr.ToString()));
+        Assert.Equal(["10.0.0.0/28", "10.0.16.0/24"], orders.Interfaces.Select(eni => eni.SubnetCidr.ToString()).Distinct()); // What is left of its own is for the first or the second of a plan: both ask at once.
     }
 
     [Fact]

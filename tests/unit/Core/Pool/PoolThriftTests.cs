@@ -73,6 +73,25 @@ public sealed class PoolThriftTests
         Assert.Equal([new PoolAction.Draw("eni-0", 2, false)], PoolPlanner.Plan(full with { WaitingPods = 2 }, new PoolPolicy { WarmIps = 4 }));
     }
 
+    /// <summary>A subnet that hears too little has plenty, is low, and has plenty again, for ever; one that hears too much stays low. Simulation, seed 1211.</summary>
+    [Theory]
+    [InlineData(Unset, 1, 4, 0, 2, 14)] // Two whole interfaces' worth: four here, nine on a new one, and its own.
+    [InlineData(4, Unset, 4, 0, 2, 3)]
+    [InlineData(4, Unset, 0, 5, 0, 3)] // What is on its way out comes back.
+    [InlineData(4, Unset, 0, 0, 0, 0)] // It has no room for more.
+    [InlineData(4, Unset, 0, 0, 1, 4)]
+    public void What_a_node_is_kept_from_is_what_it_would_take(int warm, int enis, int room, int leaving, int more, int expected)
+    {
+        var low = new SubnetRoom("subnet-0", Level: SubnetLevel.Low);
+        var prefix = new BlockState(Block.PrefixOf(new Ip(64, false)), OnPods: 1, Cooling: 0, Ripe: true); // Of another mode: nothing is drawn less for it.
+        var node = new NodeState
+        {
+            Slots = 9, NewInterfaces = more, NewIn = [low], Enis = [new EniState { EniId = "eni-0", Room = room, Leaving = leaving, Subnet = low, Blocks = [new BlockState(new Block(new Ip(1, false)), 0, 0, true), prefix] }],
+        };
+
+        Assert.Equal(expected, PoolThrift.Withheld(node, new PoolPolicy { WarmIps = warm == Unset ? null : warm, WarmEnis = enis == Unset ? null : enis }));
+    }
+
     [Theory] // Where no /28 is whole a node in prefix mode holds single addresses.
     [InlineData(SubnetLevel.Low, 0, 2)]
     [InlineData(SubnetLevel.Dry, 5, 2)]
