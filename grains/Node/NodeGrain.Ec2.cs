@@ -115,7 +115,7 @@ public sealed partial class NodeGrain
                 await InterfaceRefusedAsync(intent, action, refusal);
                 break;
             case var _ when intent.Kind == IntentKind.Return:
-                await LookForAsync(intent, refusal.Message); // Part of it may be gone already: look, then return the rest.
+                await UnknownAsync(intent, refusal.Message); // Part of it may be gone already: look, then return the rest.
                 break;
             case Ec2Fault.NoRoom when intent is { Kind: IntentKind.DrawCounted, Count: > 1 }:
                 _largestDraw = intent.Count / 2; // All or nothing, and nobody has counted what is free.
@@ -153,6 +153,9 @@ public sealed partial class NodeGrain
         var beyond = held.Except(intent.HeldBefore).ToImmutableArray();
         switch (intent.Kind)
         {
+            case IntentKind.Return when !_isEnded && !_declined.ContainsKey(intent.Id):
+                await AgainAsync(intent); // EC2 has not answered yet, and what came a moment ago may not be shown: its answer proves it, here no look does.
+                break;
             case IntentKind.Draw when there.Length == intent.Names.Length:
             case IntentKind.Return when there.IsEmpty:
                 await SettleAsync(intent, isSeen: true);
@@ -173,11 +176,16 @@ public sealed partial class NodeGrain
                 _looks = LooksBeforeRare; // A count can be drawn twice: only a look that began a minute later shows that it was not.
                 break;
             default:
-                // Not there, or not shown yet. Names cannot be drawn twice, so they are simply sent again.
-                Later(intent, AskAgain);
-                await StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = false }));
+                await AgainAsync(intent); // Not there, or not shown yet.
                 break;
         }
+    }
+
+    /// <summary>Names cannot be drawn twice, nor returned twice while the intent stands: they are simply sent again.</summary>
+    private Task<bool> AgainAsync(Intent intent)
+    {
+        Later(intent, AskAgain);
+        return StoreAsync(_doc.WithIntent(intent.Id, intent with { EffectUnknown = false }));
     }
 
     /// <summary>EC2 has done it: into the document first, then to the ledger and the executor.</summary>
@@ -288,21 +296,7 @@ public sealed partial class NodeGrain
         }
     }
 
-    /// <summary>No answer. A return is sent again until EC2 has answered: nothing of ours draws its names while it stands, and what came to the interface a moment ago a
-    /// look may not show yet, so that none proves it done.</summary>
-    private Task UnknownAsync(Intent intent, string why)
-    {
-        if (intent.Kind != IntentKind.Return)
-        {
-            return LookForAsync(intent, why);
-        }
-
-        LogUnknown(InstanceId, intent.Kind, intent.EniId, why);
-        Backoff(intent);
-        return Task.CompletedTask;
-    }
-
-    private async Task LookForAsync(Intent intent, string why)
+    private async Task UnknownAsync(Intent intent, string why)
     {
         if (!Stands(intent))
         {

@@ -94,7 +94,7 @@ public sealed partial class NodeGrain
                 }
 
                 var shown = view.Interfaces.FirstOrDefault(eni => eni.EniId == intent.EniId);
-                if (intent.Kind == IntentKind.Return && shown is null && !_isEnded && _doc.Eni(intent.EniId) is { IsLost: false })
+                if (intent.Kind == IntentKind.Return && shown is null && !_isEnded && _declined.ContainsKey(intent.Id) && _doc.Eni(intent.EniId) is { IsLost: false })
                 {
                     _looks = LooksBeforeRare; // EC2 does not know the interface, which was attached a moment ago. Or hands have taken it, which two looks a minute apart tell.
                     continue;

@@ -60,7 +60,7 @@ public sealed partial class NodeGrain(
 
         // What was begun before may have happened: look before trying again. Nor is it known by whose clock a block has left: its time begins anew.
         var now = time.GetUtcNow();
-        _doc = _doc with { Departed = [.. _doc.Departed.Select(gone => gone with { At = now })], Intents = [.. _doc.Intents.Select(intent => intent.Kind == IntentKind.Unknown ? intent : IsNamed(intent) && intent.Kind != IntentKind.Return
+        _doc = _doc with { Departed = [.. _doc.Departed.Select(gone => gone with { At = now })], Intents = [.. _doc.Intents.Select(intent => intent.Kind == IntentKind.Unknown ? intent : IsNamed(intent)
             ? intent with { EffectUnknown = true, WasUnknown = true } : intent with { EffectUnknown = false })] };
         _timer = this.RegisterGrainTimer(WorkAsync, new GrainTimerCreationOptions(TimeSpan.Zero, settings.Timing.WorkPeriod) { Interleave = true });
     }

@@ -65,9 +65,8 @@ public sealed class OlderStoreTests
         await node.SummarizeAsync(); // It has read both.
         world.Documents.Touch("node", node.GetGrainId());
 
-        var reply = Assert.IsType<AssignReply.NotYet>(await node.AssignAsync(new AssignRequest(new Stamp(1, 5), sandbox, pod, [])));
+        Assert.IsType<AssignReply.NotYet>(await node.AssignAsync(new AssignRequest(new Stamp(1, 5), sandbox, pod, [])));
 
-        Assert.Equal(ReasonCode.AnotherActivation, reply.Why.Code);
         Assert.Null(Assert.Single(await world.Book.ReadNodeAsync(id, TestContext.Current.CancellationToken)).Released);
     }
 
