@@ -1,5 +1,6 @@
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Cli;
 using AwsVpcCni.Silo.Ec2;
 using AwsVpcCni.Silo.Hosting;
@@ -83,6 +84,7 @@ internal static class Program
         }
 
         await using var silo = Build(builder);
+        silo.Services.GetRequiredService<PeerTls>(); // What is wrong with its files is said before anything begins.
         silo.Services.EnsurePortsFree();
         await silo.Services.GetRequiredService<IStore>().OpenAsync(CancellationToken.None);
         await silo.RunAsync();
@@ -98,6 +100,7 @@ internal static class Program
         }
 
         await using var edge = BuildEdge(builder);
+        edge.Services.GetRequiredService<PeerTls>();
         edge.Services.EnsurePortsFree(isEdge: true);
         var stopping = edge.Lifetime.ApplicationStopping;
         try

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Net;
 using AwsVpcCni.Grains;
+using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Views;
@@ -100,7 +101,8 @@ internal sealed class ClusterClient : IAsyncDisposable
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Configuration.AddSiloSettings();
-        var endpoint = gateway is null ? OwnGateway(builder.Configuration)
+        var own = OwnGateway(builder.Configuration);
+        var endpoint = gateway is null ? own
             : IPEndPoint.TryParse(gateway, out var given) && given.Port != 0 ? given
             : throw new CommandException($"--gateway {gateway} is no address and port such as 127.0.0.1:30000.");
         var clusterName = cluster ?? builder.Configuration["Cluster:Name"]
@@ -111,6 +113,8 @@ internal sealed class ClusterClient : IAsyncDisposable
         {
             client.UseStaticClustering(endpoint);
             client.Services.AddCoreSerializer();
+            client.Services.AddSingleton(TimeProvider.System).AddOptions<SiloNetworkOptions>().BindConfiguration("Silo");
+            client.UsePeerTls();
             client.Configure<ClusterOptions>(options =>
             {
                 options.ServiceId = SiloSetup.ServiceId;
@@ -119,6 +123,7 @@ internal sealed class ClusterClient : IAsyncDisposable
             client.Configure<ClientMessagingOptions>(options => options.ResponseTimeout = CallDeadline);
         });
         var host = builder.Build();
+        host.Services.GetRequiredService<PeerTls>();
         try
         {
             await host.StartAsync(cancellation).WaitAsync(StartDeadline, TimeProvider.System, cancellation);
@@ -126,7 +131,7 @@ internal sealed class ClusterClient : IAsyncDisposable
         catch (Exception e) when (e is not OperationCanceledException || !cancellation.IsCancellationRequested)
         {
             throw new CommandException(string.Create(CultureInfo.InvariantCulture,
-                $"No silo of cluster {clusterName} answers at {endpoint} within {StartDeadline.TotalSeconds:0} s ({e.GetType().Name}). Run this beside a running silo (its gateway is on loopback, unless Silo:GatewayForEdges is set), or give --gateway or --cluster."));
+                $"No silo of cluster {clusterName} answers at {endpoint} within {StartDeadline.TotalSeconds:0} s ({e.GetType().Name}). Run this beside a running silo (its gateway is on loopback, unless Silo:GatewayForEdges is set), or give --gateway or --cluster. Where silos have Silo:CertificatePath this must have one of the same authority, too: a silo's log says whom it refused (event 3021)."));
         }
 
         return new ClusterClient(host, endpoint, clusterName, vpcId, builder.Configuration["Ec2:Region"] is { Length: > 0 } region ? ClusterSettings.QuotaKeyOf(builder.Configuration["Ec2:AccountId"], region) : null);

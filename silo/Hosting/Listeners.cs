@@ -1,10 +1,12 @@
 using System.Net;
 using AwsVpcCni.Silo.Api;
+using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Metrics;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Hosting;
@@ -17,13 +19,15 @@ internal static class Listeners
     {
         builder.Services.AddSingleton<PolicyApi.Caller>().AddSingleton<SwitchesApi.Caller>();
         builder.Services.AddOperatorApi().AddMetricsText();
+        builder.Services.AddSingleton<DoorCertificate>().AddSingleton<IFollowed>(parts => parts.GetRequiredService<DoorCertificate>()).TryAddSingleton<TlsMetrics>();
+        builder.Services.AddHostedService<FileFollower>();
         builder.WebHost.UseKestrelHttpsConfiguration();
         // What a node's connection has brought is read where it was noticed, and only the request takes another thread: one switch less
         // in each ADD. No request runs there, so nothing blocks it.
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = true);
-        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<NodeApiOptions>, IOptions<HttpOptions>>((kestrel, door, http) =>
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<NodeApiOptions>, IOptions<HttpOptions>, DoorCertificate>((kestrel, door, http, certificate) =>
         {
-            NodeApiListener.Listen(kestrel, door.Value);
+            NodeApiListener.Listen(kestrel, door.Value, certificate);
             kestrel.Listen(IPAddress.Parse(http.Value.Address), http.Value.Port, listen => listen.Protocols = HttpProtocols.Http1);
         });
     }

@@ -1,7 +1,9 @@
 using System.Net;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage.DynamoDb;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Serialization;
@@ -39,6 +41,7 @@ internal static class SiloSetup
             // Whoever reaches a gateway can call any grain, so it is for this machine only, unless the settings say otherwise.
             endpoints.GatewayListeningEndpoint = new IPEndPoint(network.Value.GatewayAddress(), network.Value.GatewayPort);
         });
+        silo.Services.AddPeerTls(PeerRole.Silo).AddOptions<SiloConnectionOptions>().Configure<PeerTls>((connections, tls) => tls.Protect(connections));
         silo.Services.AddClusterIdentity();
         silo.Services.AddOptions<ClusterMembershipOptions>().Configure(membership =>
         {
@@ -64,6 +67,7 @@ internal static class SiloSetup
                 gateways.Gateways = [.. edge.Value.Endpoints().Select(endpoint => endpoint.ToGatewayUri())]));
         }
 
+        client.UsePeerTls();
         client.Services.AddClusterIdentity().AddCoreSerializer();
         client.Configure<GatewayOptions>(options => options.GatewayListRefreshPeriod = TimeSpan.FromSeconds(5)); // The design's refresh of the silo list.
         client.Configure<ClientMessagingOptions>(options => options.ResponseTimeout = TimeSpan.FromSeconds(10)); // The doors wait less; it ends what they no longer wait for.
@@ -73,6 +77,17 @@ internal static class SiloSetup
         client.Services.AddLogging(logging => logging.AddFilter("Orleans.Runtime.Messaging.ConnectionManager", LogLevel.Error).AddFilter("Orleans.Messaging", LogLevel.Error));
         // The doors answer meanwhile, and say that the edge is not ready: else whoever looks at its health would end it.
         client.Services.Configure<HostOptions>(host => host.ServicesStartConcurrently = true);
+    }
+
+    /// <summary>A client shows its certificate to silos, if it has one.</summary>
+    public static void UsePeerTls(this IClientBuilder client) =>
+        client.Services.AddPeerTls(PeerRole.Client).AddOptions<ClientConnectionOptions>().Configure<PeerTls>((connections, tls) => tls.Protect(connections));
+
+    private static IServiceCollection AddPeerTls(this IServiceCollection services, PeerRole role)
+    {
+        services.AddSingleton(parts => ActivatorUtilities.CreateInstance<PeerTls>(parts, role)).AddSingleton<IFollowed>(parts => parts.GetRequiredService<PeerTls>());
+        services.AddSingleton<RefusedConnections>().TryAddSingleton<TlsMetrics>();
+        return services.AddLogging(logging => logging.AddFilter("Orleans.Connections.Security", LogLevel.Error)); // We say it ourselves.
     }
 
     /// <summary>What Orleans calls the cluster and its service.</summary>

@@ -6,6 +6,7 @@ using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Silo.Api;
+using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Storage.DynamoDb;
 using AwsVpcCni.Silo.Views;
 
@@ -20,7 +21,7 @@ internal static class SiloMetrics
     /// <summary>Its parts.</summary>
     public static IServiceCollection AddMetricsText(this IServiceCollection services)
     {
-        services.AddSingleton(parts => new MeterReadings([.. new object?[] { parts.GetService<NodeMetrics>(), parts.GetService<StoreMetrics>() }.OfType<object>()]));
+        services.AddSingleton(parts => new MeterReadings([.. new object?[] { parts.GetService<NodeMetrics>(), parts.GetService<StoreMetrics>(), parts.GetService<TlsMetrics>() }.OfType<object>()]));
         services.AddSingleton(parts =>
         {
             var time = parts.GetRequiredService<TimeProvider>();

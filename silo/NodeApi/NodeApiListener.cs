@@ -1,7 +1,7 @@
 using System.Net;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
+using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Options;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace AwsVpcCni.Silo.NodeApi;
@@ -21,8 +21,7 @@ internal sealed class NodeApiListener
     public static bool IsOf(HttpContext http) => http.Features.Get<NodeApiListener>() is not null;
 
     /// <summary>Opens the port.</summary>
-    /// <exception cref="InvalidDataException">Certificate and key cannot be read, or don't fit.</exception>
-    public static void Listen(KestrelServerOptions kestrel, NodeApiOptions options)
+    public static void Listen(KestrelServerOptions kestrel, NodeApiOptions options, DoorCertificate certificate)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
@@ -40,24 +39,10 @@ internal sealed class NodeApiListener
                 connection.Features.Set(marker);
                 return next(connection);
             });
-            if (options.CertificatePath is not null)
+            if (certificate.IsSet)
             {
-                listen.UseHttps(ReadCertificate(options.CertificatePath, options.KeyPath!));
+                listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(certificate.Now()) });
             }
         });
-    }
-
-    /// <summary>The server's certificate with its key.</summary>
-    /// <exception cref="InvalidDataException">They cannot be read, or don't fit.</exception>
-    public static X509Certificate2 ReadCertificate(string certificatePath, string keyPath)
-    {
-        try
-        {
-            return X509Certificate2.CreateFromPemFile(certificatePath, keyPath);
-        }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
-        {
-            throw new InvalidDataException($"NodeApi:CertificatePath {certificatePath} and NodeApi:KeyPath {keyPath}: no certificate with its key ({e.Message}). Give PEM files that belong together, the key without passphrase.", e);
-        }
     }
 }

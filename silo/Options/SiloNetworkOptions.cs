@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Options;
 
-/// <summary>Orleans' own ports; section <c>Silo</c>. Nobody but silos, edges and <c>ipam</c> may reach them.</summary>
+/// <summary>Orleans' own ports; section <c>Silo</c>. Nobody but silos, edges and <c>ipam</c> may reach them; edges and <c>ipam</c> show the same certificates.</summary>
 public sealed class SiloNetworkOptions : IValidatableObject
 {
     /// <summary>A value of <see cref="Clustering"/>.</summary>
@@ -28,6 +28,16 @@ public sealed class SiloNetworkOptions : IValidatableObject
     /// <summary>The gateway is on <see cref="Address"/>, for edges of other machines: whoever reaches it can call any grain. Default false, on loopback.</summary>
     public bool GatewayForEdges { get; set; }
 
+    /// <summary>This process's certificate and its chain, PEM: for serverAuth and clientAuth, of edges and <c>ipam</c> clientAuth is enough. With key
+    /// and authority, Orleans' connections are by TLS, and both ends must show one. Unset: in the clear, and whoever reaches the ports can call any grain.</summary>
+    public string? CertificatePath { get; set; }
+
+    /// <summary>The certificate's key, PEM.</summary>
+    public string? KeyPath { get; set; }
+
+    /// <summary>The cluster's own authority, PEM; in a rotation the old and the new one. Whoever it has signed is trusted, and nobody else.</summary>
+    public string? CaPath { get; set; }
+
     /// <summary>Where the gateway listens.</summary>
     public IPAddress GatewayAddress() => GatewayForEdges ? IPAddress.Parse(Address) : IPAddress.Loopback;
 
@@ -42,6 +52,17 @@ public sealed class SiloNetworkOptions : IValidatableObject
         if (Port == GatewayPort)
         {
             yield return new($"Silo:Port and Silo:GatewayPort are both {Port}; change Silo__Port or Silo__GatewayPort.");
+        }
+
+        var files = new[] { (nameof(CertificatePath), CertificatePath), (nameof(KeyPath), KeyPath), (nameof(CaPath), CaPath) };
+        if (files.Any(file => file.Item2 is null) && files.Any(file => file.Item2 is not null))
+        {
+            yield return new("Silo:CertificatePath, Silo:KeyPath and Silo:CaPath go together; set all three (PEM files) or none.");
+        }
+
+        foreach (var (name, path) in files.Where(file => file.Item2 is not null && !File.Exists(file.Item2)))
+        {
+            yield return new($"Silo:{name} '{path}' does not exist or cannot be read; correct Silo__{name}.");
         }
     }
 }

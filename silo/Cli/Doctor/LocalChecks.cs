@@ -1,4 +1,4 @@
-using System.Globalization;
+using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
@@ -17,6 +17,10 @@ internal static class LocalChecks
         yield return door.CertificatePath is null
             ? new Finding("NodeApi:CertificatePath", Outcome.Ok, "not set: nodes' calls and tokens travel in the clear")
             : Read("NodeApi:CertificatePath", () => Describe(door, parts.GetRequiredService<TimeProvider>()));
+        var network = parts.GetRequiredService<IOptions<SiloNetworkOptions>>().Value;
+        yield return network.CertificatePath is null
+            ? new Finding("Silo:CertificatePath", Outcome.Ok, "not set: whoever reaches Orleans' ports can call any grain")
+            : Read("Silo:CertificatePath", () => PeerTls.Check(network));
         foreach (var (setting, where, why) in parts.LookAtPorts())
         {
             yield return new Finding(setting, why is null ? Outcome.Ok : Outcome.Failed, why ?? $"{where} is free");
@@ -25,10 +29,10 @@ internal static class LocalChecks
 
     private static string Describe(NodeApiOptions door, TimeProvider time)
     {
-        using var certificate = NodeApiListener.ReadCertificate(door.CertificatePath!, door.KeyPath!);
-        var (from, until) = (certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime());
+        var own = OwnCertificate.Read("NodeApi", door.CertificatePath!, door.KeyPath!);
+        var (from, until) = (own.Leaf.NotBefore.ToUniversalTime(), own.Leaf.NotAfter.ToUniversalTime());
         var now = time.GetUtcNow().UtcDateTime;
-        var text = string.Create(CultureInfo.InvariantCulture, $"{certificate.Subject}, good from {from:yyyy-MM-dd HH:mm} to {until:yyyy-MM-dd HH:mm} UTC");
+        var text = DoorCertificate.Describe(own);
         return now >= from && now < until ? text : throw new InvalidDataException($"{door.CertificatePath}: {text}: not now. Give a certificate that is.");
     }
 

@@ -168,7 +168,7 @@ public sealed class DoctorTests : IDisposable
         Assert.True(well.ExitCode == 0, well.Output + well.Errors);
         foreach (var line in new[]
         {
-            "ok settings each is understood", "ok NodeApi:TokenKeyPath 1 public keys in", "ok NodeApi:CertificatePath not set", "ok NodeApi:Port ", "ok Silo:GatewayPort 127.0.0.1 port ",
+            "ok settings each is understood", "ok NodeApi:TokenKeyPath 1 public keys in", "ok NodeApi:CertificatePath not set", "ok Silo:CertificatePath not set", "ok NodeApi:Port ", "ok Silo:GatewayPort 127.0.0.1 port ",
             $"ok Storage:Path {path}: not there yet, and {_folder.FullName} can be written", $"ok ec2:DescribeSubnets {VpcId} has subnet-0a", "ok ec2:AttachNetworkInterface allowed, by DryRun: eni-", "not checkable ec2:AssignPrivateIpAddresses", "ok clock ",
         })
         {

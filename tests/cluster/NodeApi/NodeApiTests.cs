@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Security;
 using System.Net.ServerSentEvents;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -8,7 +10,9 @@ using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.NodeApi;
+using AwsVpcCni.Tests.Cluster.Certificates;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Xunit;
@@ -207,6 +211,62 @@ public sealed class NodeApiTests
         Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
         using var plain = new HttpRequestMessage(HttpMethod.Get, $"http://{door.Url.Authority}/node/v1/hints") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         await Assert.ThrowsAsync<HttpRequestException>(() => door.Http.SendAsync(plain, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_certificate_that_is_renewed_is_shown_with_its_chain_without_a_restart_and_a_bad_one_is_not()
+    {
+        using var root = new TestAuthority("root");
+        using var issuer = new TestAuthority("issuer", signedBy: root);
+        TestSecret secret = null!;
+        await using var door = await Door.OpenAsync(folder =>
+        {
+            secret = new TestSecret(folder).With(Chained("first"), root.Pem);
+            return [("NodeApi:CertificatePath", secret.PathOf("tls.crt")), ("NodeApi:KeyPath", secret.PathOf("tls.key"))];
+        });
+        Assert.Equal("CN=first", await ShownAsync());
+
+        secret.With((Chained("second").Certificate, Chained("second").Key), root.Pem); // Two pairs, that is.
+        await LookAsync();
+        Assert.Equal("CN=first", await ShownAsync());
+
+        secret.With(Chained("third"), root.Pem);
+        var began = TimeProvider.System.GetTimestamp();
+        for (var shown = ""; shown != "CN=third"; shown = await ShownAsync())
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < Patience, $"it still shows {shown}");
+            await LookAsync();
+        }
+
+        (string Certificate, string Key) Chained(string name)
+        {
+            var (certificate, key) = issuer.Issue(name, TestAuthority.BothWays);
+            return (certificate + issuer.Pem, key);
+        }
+
+        Task LookAsync()
+        {
+            door.Time.Advance(FileFollower.Period);
+            return Task.Delay(TimeSpan.FromMilliseconds(100), Cancellation); // The look is on another thread.
+        }
+
+        // To one who knows the root alone, as an executor does: the issuer's must come with it.
+        async Task<string?> ShownAsync()
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync("127.0.0.1", door.Url.Port, Cancellation);
+            await using var stream = new SslStream(client.GetStream());
+            using var trusted = X509Certificate2.CreateFromPem(root.Pem);
+            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, CustomTrustStore = { trusted } };
+            await stream.AuthenticateAsClientAsync(
+                new SslClientAuthenticationOptions
+                {
+                    TargetHost = "silo", ApplicationProtocols = [SslApplicationProtocol.Http2], CertificateChainPolicy = policy,
+                    RemoteCertificateValidationCallback = (_, _, _, errors) => errors is SslPolicyErrors.RemoteCertificateNameMismatch,
+                }, Cancellation);
+            Assert.Equal(SslApplicationProtocol.Http2, stream.NegotiatedApplicationProtocol);
+            return stream.RemoteCertificate?.Subject;
+        }
     }
 
     [Fact]

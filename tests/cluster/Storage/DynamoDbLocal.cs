@@ -153,6 +153,23 @@ public sealed class DynamoDbLocal : IAsyncLifetime
         static Socket Make() => new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     }
 
+    /// <summary>TCP to a port of that namespace's loopback.</summary>
+    internal async Task<NetworkStream> ConnectAsync(int port, CancellationToken cancellation)
+    {
+        NetworkNamespacePath();
+        var socket = NetworkNamespace.Run($"/proc/{_process!.Id}/ns/net", () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+        try
+        {
+            await socket.ConnectAsync(IPAddress.Loopback, port, cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
     private static async Task<string?> FetchAsync(string folder)
     {
         using var script = Process.Start(new ProcessStartInfo(Path.Combine(Repository.Root, "scripts", "dynamodb-local.sh"), [folder]) { RedirectStandardError = true })!;

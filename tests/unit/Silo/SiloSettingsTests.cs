@@ -47,6 +47,7 @@ public sealed class SiloSettingsTests
     [InlineData("NodeApi:Port", "70000", "NodeApi:Port: The field")]
     [InlineData("NodeApi:Address", "everywhere", "NodeApi:Address 'everywhere' is no IP address")]
     [InlineData("NodeApi:KeyPath", "/dev/null", "NodeApi:CertificatePath and NodeApi:KeyPath go together")]
+    [InlineData("Silo:CaPath", "/dev/null", "Silo:CertificatePath, Silo:KeyPath and Silo:CaPath go together; set all three")]
     [InlineData("NodeApi:TokenKeyPath", "/nowhere/key.pub", "NodeApi:TokenKeyPath '/nowhere/key.pub' does not exist")]
     [InlineData("Kubernetes:Enabled", "true", "Kubernetes:ApiServer is not set, and there is no KUBERNETES_SERVICE_HOST")]
     [InlineData("Kubernetes:ExecutorServiceAccount", "executor", "Kubernetes:ExecutorServiceAccount must be NAMESPACE/NAME")]
