@@ -87,6 +87,11 @@ spec:
         - {name: NodeApi__CertificatePath, value: /tls/tls.crt}
         - {name: NodeApi__KeyPath, value: /tls/tls.key}
         {{- end }}
+        {{- if $silo.tls.orleansSecretName }}
+        - {name: Silo__CertificatePath, value: /orleans-tls/tls.crt}
+        - {name: Silo__KeyPath, value: /orleans-tls/tls.key}
+        - {name: Silo__CaPath, value: /orleans-tls/ca.crt}
+        {{- end }}
         {{- if $silo.http.exposed }}
         - {name: Http__Address, value: 0.0.0.0}
         {{- end }}
@@ -141,6 +146,9 @@ spec:
         {{- if $silo.tls.secretName }}
         - {name: tls, mountPath: /tls, readOnly: true}
         {{- end }}
+        {{- if $silo.tls.orleansSecretName }}
+        - {name: orleans-tls, mountPath: /orleans-tls, readOnly: true}
+        {{- end }}
         - {name: tmp, mountPath: /tmp}
   volumes:
     {{- if and (not $dynamodb) .Values.storage.sqlite.ephemeral }}
@@ -154,6 +162,16 @@ spec:
         items:
           - {key: tls.crt, path: tls.crt}
           - {key: tls.key, path: tls.key}
+    {{- end }}
+    {{- if $silo.tls.orleansSecretName }}
+    - name: orleans-tls
+      secret:
+        secretName: {{ $silo.tls.orleansSecretName }}
+        defaultMode: 0440
+        items:
+          - {key: tls.crt, path: tls.crt}
+          - {key: tls.key, path: tls.key}
+          - {key: ca.crt, path: ca.crt}
     {{- end }}
     - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
 {{- end }}
