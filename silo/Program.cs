@@ -24,7 +24,7 @@ internal static class Program
         {
             return Fail(e.Lines);
         }
-        catch (Exception e) when (e is StoreException or IOException or InvalidDataException)
+        catch (Exception e) when (e is StoreException or IOException or UnauthorizedAccessException or InvalidDataException)
         {
             return Fail([e.Message]);
         }

@@ -75,7 +75,7 @@ public sealed partial class SubnetGrain
             return;
         }
 
-        int? withheld = (now - _since).Duration() < AllTell ? null : _shares.Values.Sum(one => one.Share.Withheld);
+        int? withheld = (now - _since).Duration() < AllTell ? null : _shares.Values.Where(one => (now - one.At).Duration() < NodesTell).Sum(one => one.Share.Withheld); // A node that is silent may have forgotten that it was here.
         var free = FreeNow(now);
         var level = settings.Pool.Thrift ? SubnetLevels.Of(doc.Level, free, Room(doc), withheld, Waiting(now)) : SubnetLevel.Plenty;
         if (level != doc.Level)

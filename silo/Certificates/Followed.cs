@@ -50,7 +50,7 @@ internal sealed partial class Followed<T> : IFollowed
                 LogTaken(_what, _describe(_current));
             }
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+        catch (Exception e) // Whatever is in the files: what runs goes on.
         {
             doubt = e.Message;
         }

@@ -26,7 +26,7 @@ public sealed class QuotaAwayTests
 
         var intent = Assert.Single(JsonSerializer.Deserialize<NodeDocument>(world.Documents.Read("node", GrainId.Create("node", id)).Json!, DocumentJson.Options)!.Intents);
         Assert.Equal((IntentKind.Draw, false, false), (intent.Kind, intent.EffectUnknown, intent.WasUnknown));
-        Assert.Contains("the store is away", (await executor.Node.SummarizeAsync()).Trouble, StringComparison.Ordinal);
+        await UntilToldAsync(executor);
 
         world.Documents.BeforeWrite = null;
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "4 addresses");
@@ -46,9 +46,11 @@ public sealed class QuotaAwayTests
 
         Assert.Equal(ReasonCode.Drawing, waits.Why.Code);
         Assert.Contains("is being returned", waits.Why.Text, StringComparison.Ordinal);
-        await executor.SyncAsync(); // Nobody waits any more.
-        Assert.Contains("the store is away", (await executor.Node.SummarizeAsync()).Trouble, StringComparison.Ordinal);
+        await UntilToldAsync(executor); // By a sync that says that nobody waits any more.
     }
+
+    private static Task<NodeOrders> UntilToldAsync(FakeExecutor executor) =>
+        GrainWorld.UntilAsync(executor, async _ => (await executor.Node.SummarizeAsync()).Trouble?.Contains("the store is away", StringComparison.Ordinal) == true, "the trouble to be told");
 
     /// <summary>Spends what the budget has granted ahead, and nothing more is granted.</summary>
     /// <returns>How often it could not write.</returns>
