@@ -60,7 +60,20 @@ internal sealed class Authorities
     {
         using var check = new X509Chain { ChainPolicy = PolicyFor(uses) };
         check.ChainPolicy.ExtraStore.AddRange(chain);
-        return check.Build(certificate) ? null : WhyNot(certificate, check);
+        return check.Build(certificate) ? WhyNotNamed(certificate) : WhyNot(certificate, check);
+    }
+
+    /// <summary>Null when it says what it is for. One that does not would be for everything, and an edge's make a silo.</summary>
+    public static string? WhyNotNamed(X509Certificate2 certificate) =>
+        certificate.Extensions.OfType<X509EnhancedKeyUsageExtension>().Any() ? null : $"{certificate.Subject} has no extended key usage, so it does not say what it is for";
+
+    /// <summary>Until when a good certificate stays so: its own end, or that of one that it is signed by.</summary>
+    public DateTime EndOf(X509Certificate2 certificate, X509Certificate2Collection chain)
+    {
+        using var check = new X509Chain { ChainPolicy = PolicyFor() };
+        check.ChainPolicy.ExtraStore.AddRange(chain);
+        check.Build(certificate);
+        return check.ChainElements.Select(one => one.Certificate.NotAfter).Append(certificate.NotAfter).Min();
     }
 
     /// <summary>The same of a chain that was built and found wrong.</summary>

@@ -34,7 +34,7 @@ internal sealed partial class PeerTls : IFollowed
         {
             var uses = UsesOf(role);
             _files = new("The certificate for Orleans", [certificate, key, ca], files => Identity.Of(files[0], files[1], files[2], uses), one => DoorCertificate.Describe(one.Own), logger);
-            metrics.Follow("orleans", () => _files.Current.Own.Leaf.NotAfter);
+            metrics.Follow("orleans", () => _files.Current.End);
             LogOn(DoorCertificate.Describe(_files.Current.Own), ca);
         }
         else if (role is PeerRole.Silo)
@@ -116,12 +116,13 @@ internal sealed partial class PeerTls : IFollowed
 
     private static bool IsTrusted(X509Certificate2 certificate, X509Chain? chain, SslPolicyErrors errors)
     {
-        if ((errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) is SslPolicyErrors.None)
+        var unnamed = Authorities.WhyNotNamed(certificate);
+        if (unnamed is null && (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) is SslPolicyErrors.None)
         {
             return true;
         }
 
-        RefusedConnections.Because(chain is null ? $"{certificate.Subject} cannot be checked" : Authorities.WhyNot(certificate, chain));
+        RefusedConnections.Because(unnamed ?? (chain is null ? $"{certificate.Subject} cannot be checked" : Authorities.WhyNot(certificate, chain)));
         return false;
     }
 
@@ -136,7 +137,8 @@ internal sealed partial class PeerTls : IFollowed
     private partial void LogOff();
 
     /// <summary>What this process shows, and whom it trusts.</summary>
-    private sealed record Identity(OwnCertificate Own, Authorities Trusted)
+    /// <param name="End">Until when others take it.</param>
+    private sealed record Identity(OwnCertificate Own, Authorities Trusted, DateTime End)
     {
         public static Identity Of(PemFile certificate, PemFile key, PemFile ca, Oid[] uses)
         {
@@ -144,7 +146,7 @@ internal sealed partial class PeerTls : IFollowed
             return trusted.WhyNot(own.Leaf, own.Chain, uses) is { } why
                 ? throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
                     $"Silo:CertificatePath {certificate.Path}: {why}. Give one that is signed by the authority in Silo:CaPath {ca.Path}, that is valid now, and whose extended key usage has {string.Join(" and ", uses.Select(use => use.FriendlyName))}."))
-                : new Identity(own, trusted);
+                : new Identity(own, trusted, trusted.EndOf(own.Leaf, own.Chain));
         }
     }
 }
