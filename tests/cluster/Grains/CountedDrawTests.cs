@@ -153,12 +153,7 @@ public sealed class CountedDrawTests
         var executor = await world.JoinAsync(world.Launch());
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 1, "a leased address");
         world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, [Drawn.ToIPAddress()], false));
-        var looks = Looks(world);
-        await GrainWorld.UntilAsync(executor, _ =>
-        {
-            world.Time.Shift(TimeSpan.FromSeconds(60));
-            return Looks(world) > looks;
-        }, "a look that shows it");
+        await world.LookedAsync(executor);
 
         world.Ec2.Fail("Assign", Ec2Fault.AddressTaken, times: 3);
         world.Ec2.Fail("AssignCounted", Ec2Fault.EffectUnknown);

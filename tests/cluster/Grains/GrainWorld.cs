@@ -23,6 +23,7 @@ public sealed class GrainWorld : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(100);
     private InProcessTestCluster? _cluster;
+    private int _views; // That nodes have taken in.
 
     private GrainWorld(PoolPolicy policy, string cidr, string secondZone, double budgetShare) =>
         (Settings, Ec2) = (new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }) { BudgetShare = budgetShare }, new ModelEc2(new Vpc(new VpcDescription
@@ -62,6 +63,7 @@ public sealed class GrainWorld : IAsyncDisposable
             silo.Services.AddKeyedSingleton<IGrainStorage>(DocumentJson.StorageName, world.Documents);
             silo.Services.AddSingleton(world.Settings).AddSingleton(world.Metrics);
             silo.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(world.Time));
+            silo.AddIncomingGrainCallFilter(world.CountViewAsync);
         });
         builder.ConfigureClient(client => client.Services.AddCoreSerializer());
         world._cluster = builder.Build();
@@ -103,6 +105,19 @@ public sealed class GrainWorld : IAsyncDisposable
         }
     }
 
+    /// <summary>Once a look that began after this call has been taken in: six minutes pass for each, and one may have been on its way.</summary>
+    public async Task<NodeOrders> LookedAsync(FakeExecutor executor)
+    {
+        for (var looks = 0; looks < 2; looks++)
+        {
+            var before = Volatile.Read(ref _views);
+            Time.Shift(TimeSpan.FromMinutes(6));
+            await UntilAsync(executor, _ => Volatile.Read(ref _views) > before, "a look to be taken in");
+        }
+
+        return await executor.SyncAsync();
+    }
+
     public Task<SubnetSummary> SubnetAsync(string id = "subnet-a") => Grains.GetGrain<ISubnetGrain>(id).SummarizeAsync();
 
     public async ValueTask DisposeAsync()
@@ -110,6 +125,15 @@ public sealed class GrainWorld : IAsyncDisposable
         await _cluster!.StopAllSilosAsync();
         await _cluster.DisposeAsync();
         Metrics.Dispose();
+    }
+
+    private async Task CountViewAsync(IIncomingGrainCallContext call)
+    {
+        await call.Invoke();
+        if (call.MethodName == nameof(INodeGrain.DescribedAsync))
+        {
+            Interlocked.Increment(ref _views);
+        }
     }
 }
 
