@@ -134,16 +134,22 @@ public sealed partial class NodeGrain
                 await UnknownAsync(intent, refusal.Message); // Perhaps by the try whose answer was lost. A minute later a look proves that it is not.
                 break;
             case Ec2Fault.AddressTaken:
-                var refused = _doc.NamesRefused + (IsAhead(_planNotBefore, time.GetUtcNow()) ? 0 : 1); // Those of one plan count once.
-                Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
-                _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(refused - 1, 6)))); // Before the await: a plan may come in between.
-                await DropAsync(intent, intent.Names, refused);
+                await NamesTakenAsync(intent, Ec2Reason.Of(What(intent), action, refusal));
                 break;
             default:
                 Trouble(intent, Ec2Reason.Of(What(intent), action, refusal));
                 await DrawRefusedAsync(intent, refusal);
                 break;
         }
+    }
+
+    /// <summary>Somebody else has taken a name before us, as another cluster in the subnet may: the ledger reads it again, and other names are tried.</summary>
+    private Task NamesTakenAsync(Intent intent, Reason why)
+    {
+        var refused = _doc.NamesRefused + (IsAhead(_planNotBefore, time.GetUtcNow()) ? 0 : 1); // Those of one plan count once.
+        Trouble(intent, why);
+        _planNotBefore = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(refused - 1, 6)))); // Before the await: a plan may come in between.
+        return DropAsync(intent, intent.Names, refused);
     }
 
     /// <summary>What a look shows of an intent whose answer was lost.</summary>

@@ -149,6 +149,9 @@ public sealed partial class NodeGrain
         {
             case Ec2Action.CreateNetworkInterface when intent.WasUnknown && tries < TriesBeforeTaken:
                 break; // An earlier try may yet come to effect; the same token finds what it has made.
+            case Ec2Action.CreateNetworkInterface when refusal.Fault == Ec2Fault.AddressTaken:
+                await NamesTakenAsync(intent, Ec2Reason.Of(What(intent), action, refusal));
+                break;
             case Ec2Action.CreateNetworkInterface:
                 var why = Ec2Reason.Of(What(intent), action, refusal);
                 Trouble(refusal.Fault == Ec2Fault.NoRoom ? why with { Code = ReasonCode.SubnetEmpty } : why);

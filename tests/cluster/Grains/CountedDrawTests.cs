@@ -39,6 +39,17 @@ public sealed class CountedDrawTests
         Assert.Equal(5, world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count));
     }
 
+    [Fact] // Another cluster in the subnet draws, too: nothing is wrong with making interfaces, so the pause is that of refused draws, not 10 and 20 s.
+    public async Task An_interface_whose_names_are_taken_is_soon_made_with_others()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        world.Ec2.Fail("Create", Ec2Fault.AddressTaken, times: 2);
+        var executor = await world.JoinAsync(world.Launch());
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 12, "both interfaces"); // No clock is set forward.
+        Assert.Equal(3, world.Ec2.Calls.Count(call => call.StartsWith("Create", StringComparison.Ordinal)));
+    }
+
     [Fact] // EC2 gives all or nothing. Simulation, seed 949.
     public async Task Where_the_subnet_has_fewer_than_are_asked_for_by_count_the_node_gets_those()
     {
