@@ -12,8 +12,8 @@ public sealed partial class NodeGrain
     private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(30); // ec2.md 2.1: attaching and detaching take up to about 10 s.
 
     private readonly Dictionary<(string EniId, Way Way), DateTimeOffset> _unfinished = []; // Interfaces on their way, since this activation saw it.
+    private bool _isOver; // The next activation tells of the node.
     private Reason? _takingTrouble; // Why what is to go back does not: no pod's reason, but the operator's.
-    private ImmutableDictionary<ReasonCode, int> _counted = ImmutableDictionary<ReasonCode, int>.Empty; // As the metric has it.
 
     /// <inheritdoc/>
     public Task<ImmutableArray<WaitingPod>> WaitingAsync() => Task.FromResult<ImmutableArray<WaitingPod>>([.. WaitingNow(time.GetUtcNow())]);
@@ -32,7 +32,8 @@ public sealed partial class NodeGrain
     /// <summary>Its waiting pods are another activation's to count.</summary>
     public Task OnDeactivateAsync(DeactivationReason reason, CancellationToken token)
     {
-        Count(ImmutableDictionary<ReasonCode, int>.Empty);
+        _isOver = true;
+        metrics.Gone(InstanceId);
         return Task.CompletedTask;
     }
 
@@ -66,8 +67,8 @@ public sealed partial class NodeGrain
         ? (_trouble ?? (_doc.Intents.Any(intent => intent.Drawing == 0) ? _takingTrouble : null))?.Text
         : waiting[0].Why.Text;
 
-    /// <summary>Each tick: since when interfaces are on their way, and the metric.</summary>
-    private void WatchWaiting()
+    /// <summary>Each tick: since when interfaces are on their way, and what the silo tells of the node.</summary>
+    private void TellOfNode()
     {
         var now = time.GetUtcNow();
         (string EniId, Way Way)[] unfinished =
@@ -86,17 +87,14 @@ public sealed partial class NodeGrain
             _unfinished.TryAdd(one, now);
         }
 
-        Count(WaitingNow(now).CountBy(pod => pod.Why.Code).ToImmutableDictionary());
-    }
-
-    private void Count(ImmutableDictionary<ReasonCode, int> waiting)
-    {
-        foreach (var code in waiting.Keys.Union(_counted.Keys))
+        if (_lost || _isOver)
         {
-            metrics.Waiting(code, waiting.GetValueOrDefault(code) - _counted.GetValueOrDefault(code));
+            return;
         }
 
-        _counted = waiting;
+        metrics.Is(new NodeNow(
+            InstanceId, [.. WaitingNow(now)], _trouble, ShareOf(_doc.Interfaces.SelectMany(eni => eni.Addresses), now).Warm, _doc.Interfaces.IsEmpty ? 0 : CapacityAt(now) + OnTheHostNetwork,
+            [.. from block in Lost(_doc) from address in block.Addresses let pod = PodOn(address) where pod is not null select new LostAddress(address, pod)], _lastRecall));
     }
 
     private IEnumerable<WaitingPod> WaitingNow(DateTimeOffset now)

@@ -1,5 +1,6 @@
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.Vpc;
 using Orleans.Storage;
 
 namespace AwsVpcCni.Grains.Node;
@@ -43,6 +44,12 @@ public sealed partial class NodeGrain
     private async Task WriteAsync()
     {
         var written = document.State = _doc;
+        if (!document.RecordExists)
+        {
+            // The register first: should this activation end with its write, somebody else knows that there is a document.
+            grains.GetGrain<IVpcGrain>(settings.VpcId).DescribeMeAsync(InstanceId, written.Change).Ignore();
+        }
+
         try
         {
             await document.WriteStateAsync();

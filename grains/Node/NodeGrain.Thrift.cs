@@ -12,6 +12,7 @@ public sealed partial class NodeGrain
 
     private readonly Dictionary<string, (SubnetLevel Level, DateTimeOffset At)> _levels = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (int Addresses, DateTimeOffset At)> _recalled = new(StringComparer.Ordinal);
+    private Recall? _lastRecall;
 
     /// <inheritdoc/>
     public Task LevelAsync(string subnetId, SubnetLevel level, int recalled)
@@ -28,6 +29,7 @@ public sealed partial class NodeGrain
         {
             LogRecalled(InstanceId, recalled, subnetId);
             _recalled[subnetId] = (recalled, now);
+            _lastRecall = new Recall(subnetId, recalled, now);
             Kick();
         }
 

@@ -41,7 +41,7 @@ public sealed partial class NodeGrain
             RunDue(cancellation);
             await RetireAsync();
             ShareWithSubnets();
-            WatchWaiting();
+            TellOfNode();
             Forget();
             await RereadAsync(cancellation);
         }

@@ -7,6 +7,7 @@ using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.VpcEmulator.Model;
+using Orleans.Storage;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Grains;
@@ -30,6 +31,22 @@ public sealed class RetiredNodeTests
         Assert.Empty(await world.Book.ReadNodeAsync(id, Token));
         Assert.Equal("pod", Assert.Single(await world.Book.ReadHistoryAsync(address, DateTimeOffset.MinValue, DateTimeOffset.MaxValue, Token)).Pod.Name);
         await UntilAsync(world, async () => await world.Grains.GetGrain<ISubnetGrain>("subnet-a").SummarizeAsync() is { Used: 0, Leased: 0, Reserved: 0 }, "the ledger to have nothing of it");
+    }
+
+    /// <summary>A report that was long on its way makes a document anew, and the activation ends with its next write. Simulation, seed 200.</summary>
+    [Fact]
+    public async Task What_a_late_report_of_a_retired_node_writes_goes_though_its_activation_ends_with_it()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        var (id, executor) = await ReadyAsync(world);
+        world.Ec2.ByHand(vpc => Terminated(vpc, id));
+        await UntilAsync(world, async () => !(await Vpc(world).NodesAsync()).Contains(id) && Document(world, id) is null, "it to be retired");
+
+        var writes = 0;
+        world.Documents.BeforeWrite = name => name == "node" && ++writes == 2 ? throw new StoreException("no answer, as the test wished") : Task.CompletedTask;
+        await Assert.ThrowsAsync<InconsistentStateException>(() => executor.SyncAsync());
+        Assert.Equal(2, writes);
+        await UntilAsync(world, async () => !(await Vpc(world).NodesAsync()).Contains(id) && Document(world, id) is null, "the document to go");
     }
 
     [Fact]
