@@ -181,6 +181,8 @@ public sealed partial class NodeGrain
             case Ec2Action.DetachNetworkInterface when refusal.Fault == Ec2Fault.NotFound:
                 await NextStepAsync(intent with { AttachmentId = "" });
                 break;
+            case Ec2Action.DeleteNetworkInterface when refusal.Fault == Ec2Fault.NotFound && intent.Mac.Length > 0 && tries < TriesBeforeTaken:
+                break; // This intent has made it, perhaps a moment ago, and not every server of EC2's may know of it yet.
             case Ec2Action.DeleteNetworkInterface when refusal.Fault == Ec2Fault.NotFound:
                 await RemovedAsync(intent, isFree: false);
                 break;

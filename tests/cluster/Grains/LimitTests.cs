@@ -176,6 +176,19 @@ public sealed class LimitTests
         await UntilShiftedAsync(world, executor, id, node => node.Leased == 12, "another one");
     }
 
+    /// <summary>Some server of EC2's has not heard of what was made a moment ago. Simulation, seed 495.</summary>
+    [Fact]
+    public async Task An_interface_that_EC2_does_not_attach_and_does_not_know_yet_is_deleted_all_the_same()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 12 });
+        world.Ec2.Fail("Attach", Ec2Fault.LimitExceeded, times: 2);
+        world.Ec2.Fail("Delete", Ec2Fault.NotFound, times: 2);
+        var id = world.Launch();
+        var executor = await world.JoinAsync(id);
+        await UntilAsync(world, executor, id, node => node is { Leased: 9, Limits: not null } && Calls(world, "Delete") >= 3, "the refused interface to go");
+        Assert.Single(world.Ec2.ByHand(vpc => vpc.Enis.ToArray()));
+    }
+
     [Fact]
     public async Task An_executor_that_is_away_does_not_make_its_new_interface_one_that_hangs()
     {
