@@ -15,7 +15,7 @@ internal static class Seed
     public const int LeastFaults = 10;
     private static readonly TimeSpan Trouble = TimeSpan.FromSeconds(120);
     public static readonly TimeSpan LongTrouble = TimeSpan.FromSeconds(480); // What needs many refusals in a row takes minutes.
-    private static readonly TimeSpan LongestTrouble = TimeSpan.FromSeconds(1800);
+    private static readonly TimeSpan LongestTrouble = TimeSpan.FromSeconds(3600); // Where a third of all messages is lost, there are six pod events a minute (seed 1042).
     private static readonly TimeSpan Healing = TimeSpan.FromSeconds(1800);
 
     public static SeedResult Run(int seed, Action<string>? trace = null)
