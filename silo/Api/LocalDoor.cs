@@ -7,7 +7,7 @@ using Orleans.Storage;
 
 namespace AwsVpcCni.Silo.Api;
 
-/// <summary>What all doors have in common at which operators change something: loopback only, a version that was read, each failure as a problem.</summary>
+/// <summary>What all doors have in common at which operators change something: loopback only (and behind <see cref="Reviews"/>), a version that was read, each failure as a problem.</summary>
 internal static class LocalDoor
 {
     /// <summary>For a grain's answer.</summary>

@@ -10,7 +10,7 @@ namespace AwsVpcCni.Silo.Api;
 
 /// <summary><c>/v1/policy</c> and <c>/v1/nodes/ID/policy</c>: what nodes should hold, read and changed at run time.</summary>
 /// <remarks>The version is the ETag; a change must name the version that it has read (If-Match), so that no operator undoes another's
-/// change unseen. On the health port, and on loopback only: nobody is asked who they are.</remarks>
+/// change unseen. On the health port, and on loopback only; who is asking is asked by <see cref="Reviews"/>.</remarks>
 internal static partial class PolicyApi
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };

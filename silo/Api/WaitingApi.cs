@@ -5,7 +5,7 @@ using AwsVpcCni.Silo.Views;
 
 namespace AwsVpcCni.Silo.Api;
 
-/// <summary><c>/v1/waiting</c> and <c>/v1/nodes/ID/waiting</c>: the pods that wait for an address, each with its reason. On the health port, which listens on loopback unless Http:Address says otherwise.</summary>
+/// <summary><c>/v1/waiting</c> and <c>/v1/nodes/ID/waiting</c>: the pods that wait for an address, each with its reason. On the health port.</summary>
 internal static class WaitingApi
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);

@@ -6,8 +6,9 @@ internal static class HealthEndpoints
     /// <summary>Adds both.</summary>
     public static void MapHealth(this IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/healthz", () => Results.Text("ok\n"));
-        routes.MapGet("/readyz", async (Readiness readiness, CancellationToken cancellation) =>
+        var open = routes.MapGroup("").AllowAnonymous(); // A kubelet has no token.
+        open.MapGet("/healthz", () => Results.Text("ok\n"));
+        open.MapGet("/readyz", async (Readiness readiness, CancellationToken cancellation) =>
             await readiness.WhyNotAsync(cancellation) is { } why
                 ? Results.Text($"not ready: {why}\n", statusCode: StatusCodes.Status503ServiceUnavailable)
                 : Results.Text("ok\n"));

@@ -18,7 +18,7 @@ internal static class Listeners
     public static void AddListeners(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton<PolicyApi.Caller>().AddSingleton<SwitchesApi.Caller>();
-        builder.Services.AddOperatorApi().AddMetricsText();
+        builder.Services.AddOperatorApi().AddReviews().AddMetricsText();
         builder.Services.AddSingleton<DoorCertificate>().AddSingleton<IFollowed>(parts => parts.GetRequiredService<DoorCertificate>()).TryAddSingleton<TlsMetrics>();
         builder.Services.AddHostedService<FileFollower>();
         builder.WebHost.UseKestrelHttpsConfiguration();
@@ -45,6 +45,7 @@ internal static class Listeners
         var toDoor = door.Build();
         app.Use(toHealth => http => NodeApiListener.IsOf(http) ? toDoor(http) : toHealth(http));
         app.UseRouting();
+        app.UseReviews();
         app.UseOperatorApi();
         app.MapHealth();
         app.MapPolicy();

@@ -7,8 +7,10 @@ using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Silo.Api;
 using AwsVpcCni.Silo.Certificates;
+using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage.DynamoDb;
 using AwsVpcCni.Silo.Views;
+using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Metrics;
 
@@ -21,7 +23,7 @@ internal static class SiloMetrics
     /// <summary>Its parts.</summary>
     public static IServiceCollection AddMetricsText(this IServiceCollection services)
     {
-        services.AddSingleton(parts => new MeterReadings([.. new object?[] { parts.GetService<NodeMetrics>(), parts.GetService<StoreMetrics>(), parts.GetService<TlsMetrics>() }.OfType<object>()]));
+        services.AddSingleton(parts => new MeterReadings([.. new object?[] { parts.GetService<NodeMetrics>(), parts.GetService<StoreMetrics>(), parts.GetService<TlsMetrics>(), parts.GetService<ReviewMetrics>() }.OfType<object>()]));
         services.AddSingleton(parts =>
         {
             var time = parts.GetRequiredService<TimeProvider>();
@@ -34,8 +36,12 @@ internal static class SiloMetrics
     public static void MapMetrics(this WebApplication app)
     {
         app.Services.GetRequiredService<MeterReadings>();
-        app.MapMethods("/metrics", [HttpMethods.Get, HttpMethods.Head], async (Recent<string> text) => Results.Text(await text.ReadAsync(), PrometheusText.ContentType))
+        var metrics = app.MapMethods("/metrics", [HttpMethods.Get, HttpMethods.Head], async (Recent<string> text) => Results.Text(await text.ReadAsync(), PrometheusText.ContentType))
             .RequireRateLimiting(ReadersPolicy.Name);
+        if (app.Services.GetRequiredService<IOptions<HttpOptions>>().Value.MetricsAreOpen)
+        {
+            metrics.AllowAnonymous();
+        }
     }
 
     /// <summary>All of it. Pure, but for this process's own figures.</summary>

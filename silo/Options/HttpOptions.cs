@@ -18,6 +18,15 @@ public sealed class HttpOptions : IValidatableObject
     [Range(1, 1000)]
     public int Readers { get; set; } = 8;
 
+    /// <summary>Whoever asks here, on loopback too, must bear a token that the API server knows and have a right to the path; health is open. Unset: with <c>Kubernetes:Enabled</c>.</summary>
+    public bool? Reviews { get; set; }
+
+    /// <summary>With <see cref="Reviews"/>: <c>/metrics</c>, which names subnets but no node or pod, is told to everybody all the same. Default false.</summary>
+    public bool MetricsAreOpen { get; set; }
+
+    /// <summary>The <c>aud</c> that tokens must have here. Unset: the API server's own, so that all its tokens serve.</summary>
+    public string? Audience { get; set; }
+
     /// <inheritdoc/>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

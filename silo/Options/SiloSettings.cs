@@ -71,7 +71,9 @@ internal static class SiloSettings
             "NodeApi:TokenKeyPath is not set; set NodeApi__TokenKeyPath to the PEM file of the public key that signs the nodes' tokens (`silo ipam keygen --key FILE` makes a pair), or Kubernetes__Enabled=true for those of service accounts.");
         services.AddSection<KubernetesOptions, KubernetesOptionsValidator>()
             .PostConfigure<IConfiguration>((options, configuration) => options.ApiServer ??= InClusterApiServer(configuration));
-        services.AddSection<HttpOptions, HttpOptionsValidator>();
+        services.AddSection<HttpOptions, HttpOptionsValidator>().Validate<IOptions<KubernetesOptions>>(
+            (http, kubernetes) => http.Reviews != true || kubernetes.Value.Enabled,
+            "Http:Reviews is true, and Kubernetes:Enabled is not: who is asking is asked of the API server; set Kubernetes__Enabled=true, or leave Http__Reviews unset.");
         services.AddSection<SiloNetworkOptions, SiloNetworkOptionsValidator>();
         return services.AddSingleton(ToClusterSettings);
     }

@@ -21,6 +21,7 @@ public sealed class KubeApi : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly Rights _rights;
     private CancellationTokenSource _up = new();
+    private int _reviews;
 
     private KubeApi(IPEndPoint listen, KubeDoors? doors, TimeProvider time)
     {
@@ -52,6 +53,12 @@ public sealed class KubeApi : IAsyncDisposable
 
     /// <summary>What was asked, the last ones.</summary>
     public ConcurrentQueue<Call> Calls { get; } = new();
+
+    /// <summary>Reviews are answered when it has ended.</summary>
+    public Task Reviewing { get; set; } = Task.CompletedTask;
+
+    /// <summary>Of reviews that were under way at once, the most.</summary>
+    public int MostReviewsAtOnce { get; private set; }
 
     /// <summary>Starts one.</summary>
     /// <param name="listen">In plain HTTP; null: a free port of loopback.</param>
@@ -138,7 +145,7 @@ public sealed class KubeApi : IAsyncDisposable
         Log(caller.Name, act.Verb, act.Resource ?? path, target, http, 200);
         try
         {
-            await (review ? Reviews.AnswerAsync(http, path, caller, Tokens, _rights)
+            await (review ? ReviewAsync(http, path, caller)
                 : target is null ? Discovery.AnswerAsync(http, path, Tokens)
                 : ServeAsync(http, target, act.Verb));
         }
@@ -149,6 +156,27 @@ public sealed class KubeApi : IAsyncDisposable
         catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
         {
             // The caller has gone.
+        }
+    }
+
+    private async Task ReviewAsync(HttpContext http, string path, Caller caller)
+    {
+        lock (_rights)
+        {
+            MostReviewsAtOnce = Math.Max(MostReviewsAtOnce, ++_reviews);
+        }
+
+        try
+        {
+            await Reviewing.WaitAsync(http.RequestAborted);
+            await Reviews.AnswerAsync(http, path, caller, Tokens, _rights);
+        }
+        finally
+        {
+            lock (_rights)
+            {
+                _reviews--;
+            }
         }
     }
 

@@ -26,7 +26,7 @@ internal sealed class Cluster : IAsyncDisposable
     public static async Task<Cluster> StartAsync()
     {
         var cluster = new Cluster(await KubeApi.StartAsync(TimeProvider.System, cancellation: Cancellation));
-        cluster.Allow(Silo, """[{"apiGroups":[""],"resources":["nodes"],"verbs":["list","watch"]}]""");
+        cluster.Allow(Silo, """[{"apiGroups":[""],"resources":["nodes"],"verbs":["list","watch"]},{"apiGroups":["authentication.k8s.io"],"resources":["tokenreviews"],"verbs":["create"]},{"apiGroups":["authorization.k8s.io"],"resources":["subjectaccessreviews"],"verbs":["create"]}]""");
         cluster.NodeUid = cluster.Api.PutNode(NodeName, Door.Node);
         await cluster.RenewSilosTokenAsync();
         return cluster;

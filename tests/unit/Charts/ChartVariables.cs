@@ -32,7 +32,7 @@ internal static class ChartVariables
     private static readonly string[] Owned =
     [
         "Ec2:Region", "Ec2:VpcId", "Ec2:AccountId", "Storage:Provider", "Storage:Path", "Storage:AddressTable", "Storage:HistoryTable", "Storage:GrainTable", "Storage:MembershipTable", "Storage:CreateTables",
-        "NodeApi:Address", "NodeApi:Port", "NodeApi:CertificatePath", "NodeApi:KeyPath", "NodeApi:TokenKeyPath", "NodeApi:TokenIssuer", "Http:Address", "Http:Port",
+        "NodeApi:Address", "NodeApi:Port", "NodeApi:CertificatePath", "NodeApi:KeyPath", "NodeApi:TokenKeyPath", "NodeApi:TokenIssuer", "Http:Address", "Http:Port", "Http:Reviews", "Http:MetricsAreOpen",
     ];
 
     private static readonly (string Section, Type Options)[] Sections =

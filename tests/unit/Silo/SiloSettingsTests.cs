@@ -51,6 +51,7 @@ public sealed class SiloSettingsTests
     [InlineData("NodeApi:TokenKeyPath", "/nowhere/key.pub", "NodeApi:TokenKeyPath '/nowhere/key.pub' does not exist")]
     [InlineData("Kubernetes:Enabled", "true", "Kubernetes:ApiServer is not set, and there is no KUBERNETES_SERVICE_HOST")]
     [InlineData("Kubernetes:ExecutorServiceAccount", "executor", "Kubernetes:ExecutorServiceAccount must be NAMESPACE/NAME")]
+    [InlineData("Http:Reviews", "true", "Http:Reviews is true, and Kubernetes:Enabled is not")]
     [InlineData("Kubernetes:Audience", "", "Kubernetes:Audience is empty")]
     [InlineData("Silo:Address", "0.0.0.0", "Silo:Address '0.0.0.0' is no IP address that others can reach")]
     [InlineData("Silo:GatewayPort", "11111", "Silo:Port and Silo:GatewayPort are both 11111")]
