@@ -18,6 +18,7 @@ public sealed class BadValuesTests
         ("silo.replicas=0", "replicas"),
         ("silo.ports.http=8440", "8440 is another port's, too"),
         ("silo.settings.Pool:Thirft=true", "Pool:Thirft"),
+        ("silo.settings.Http:Reviews=false", "Http:Reviews"), // silo.http.reviews, which gives the rights for it, too.
         ("silo.serviceAccount.roleArn=my-role", "roleArn"),
         ("storage.provider=postgres", "provider"),
         ("env.WARM_IP_TARGETS=1", "WARM_IP_TARGETS"),

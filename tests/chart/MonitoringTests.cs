@@ -30,5 +30,22 @@ public sealed class MonitoringTests
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(File("dashboards/overview.json")), JsonNode.Parse(dashboard!.GetValue<string>())));
     }
 
+    /// <summary>Without it each scrape would be refused.</summary>
+    [Theory]
+    [InlineData("3", "", "{\"bearerTokenFile\":\"/var/run/secrets/kubernetes.io/serviceaccount/token\"}")]
+    [InlineData("4", ",monitoring.tokenSecret=scrape", "{\"authorization\":{\"credentials\":{\"name\":\"scrape\",\"key\":\"token\"}}}")]
+    [InlineData("4", ",silo.http.metricsOpen=true", "{}")]
+    [InlineData("4", ",silo.http.reviews=false", "{}")]
+    public async Task Prometheus_shows_the_silos_a_token_where_they_want_one(string major, string more, string shown)
+    {
+        var (exitCode, said) = await Helm.RunOrSkipAsync(major, "template", "cni", Chart, "--values", Repository.Values("dynamodb"), "--set", "monitoring.rules=false" + more, "--show-only", "templates/monitoring.yaml");
+        Assert.True(exitCode == 0, said);
+
+        var endpoint = Assert.Single(Manifests.Read(said).Single(manifest => manifest["kind"]!.ToString() == "ServiceMonitor")["spec"]!["endpoints"]!.AsArray())!.AsObject();
+
+        Assert.All(["port", "path", "interval"], name => Assert.True(endpoint.Remove(name)));
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(shown), endpoint), endpoint.ToJsonString());
+    }
+
     private static string File(string name) => System.IO.File.ReadAllText(Path.Combine(Repository.Root, Chart, name));
 }

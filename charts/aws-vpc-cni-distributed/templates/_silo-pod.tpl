@@ -96,6 +96,8 @@ spec:
         - {name: Http__Address, value: 0.0.0.0}
         {{- end }}
         - {name: Http__Port, value: {{ $silo.ports.http | quote }}}
+        - {name: Http__Reviews, value: {{ $silo.http.reviews | quote }}}
+        - {name: Http__MetricsAreOpen, value: {{ $silo.http.metricsOpen | quote }}}
         - {name: Logging__LogLevel__Default, value: {{ $silo.logLevel }}}
         - {name: DOTNET_EnableDiagnostics, value: "0"} # Its sockets would need a writable /tmp.
         {{- range $name, $value := $silo.settings }}

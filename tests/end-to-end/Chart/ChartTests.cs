@@ -3,6 +3,7 @@ using AwsVpcCni.KubeletLite;
 using AwsVpcCni.Tests.EndToEnd.Containerd;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using AwsVpcCni.Tests.EndToEnd.Images;
+using AwsVpcCni.VpcEmulator.Fabric;
 using k8s.Models;
 using Xunit;
 
@@ -43,6 +44,7 @@ public sealed class ChartTests
         var pod = await b.Cri.RunPodAsync("pod");
         var pings = await Pings.StartAsync(a.Cri, pod.Address);
         await OperatorsAreAnsweredAsync(cluster, pod);
+        await WhoHasNoRightIsRefusedOnTheHealthPortAsync(cluster, chart);
         await LivenessProbesAreAnsweredAsync(cluster);
         await HelmTestsPassAsync(cluster, helmTests);
 
@@ -88,6 +90,25 @@ public sealed class ChartTests
         Assert.Contains($"silo     https://{cluster.SilosNode.Kubelet.Node.Address}:8440", status, StringComparison.Ordinal);
     }
 
+    /// <summary>Another process in the host network of the silo's node, by loopback; and who was bound to the chart's role.</summary>
+    private static async Task WhoHasNoRightIsRefusedOnTheHealthPortAsync(ChartCluster cluster, Manifests chart)
+    {
+        var role = chart.Of<V1ClusterRole>().Single(role => role.Rules.Any(rule => rule.NonResourceURLs is not null)).Metadata.Name;
+        cluster.Api.Put($$$"""
+            {"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"readers"},"roleRef":{"kind":"ClusterRole","name":"{{{role}}}"},
+             "subjects":[{"kind":"ServiceAccount","namespace":"monitoring","name":"prometheus"}]}
+            """);
+        var (stranger, reader) = (cluster.Api.Tokens.Issue("default/default"), cluster.Api.Tokens.Issue("monitoring/prometheus"));
+        using var port = new HealthPort(NetworkNamespace.PathOf(cluster.SilosNode.NetnsName));
+        foreach (var path in new[] { "/api/v1/nodes", "/v1/waiting", "/v1/policy", "/metrics" })
+        {
+            Assert.Equal((path, 401, 403, 200), (path, await port.AskAsync("GET", path, null), await port.AskAsync("GET", path, stranger), await port.AskAsync("GET", path, reader)));
+        }
+
+        Assert.Equal((401, 403, 403), (await port.AskAsync("PUT", "/v1/policy", null), await port.AskAsync("PUT", "/v1/policy", stranger), await port.AskAsync("PUT", "/v1/policy", reader)));
+        Assert.Equal(200, await port.AskAsync("GET", "/readyz", null));
+    }
+
     /// <summary>A real kubelet would end what does not answer.</summary>
     private static async Task LivenessProbesAreAnsweredAsync(ChartCluster cluster)
     {
@@ -124,6 +145,6 @@ public sealed class ChartTests
         Assert.DoesNotContain(cluster.Api.Calls, call => call.Status is 401 or 403);
         var granted = chart.Of<V1Role>().SelectMany(role => role.Rules.Select(rule => (role.Metadata.Name, rule))).Concat(chart.Of<V1ClusterRole>().SelectMany(role => role.Rules.Select(rule => (role.Metadata.Name, rule))));
         var used = cluster.Api.Calls.Select(call => string.Create(CultureInfo.InvariantCulture, $"{call.User} {call.Verb} {call.Resource}")).ToHashSet();
-        Assert.Empty(granted.SelectMany(entry => entry.rule.Resources.SelectMany(resource => entry.rule.Verbs.Select(verb => $"system:serviceaccount:kube-system:{entry.Name} {verb} {resource}"))).Except(used));
+        Assert.Empty(granted.Where(entry => entry.rule.Resources is not null).SelectMany(entry => entry.rule.Resources.SelectMany(resource => entry.rule.Verbs.Select(verb => $"system:serviceaccount:kube-system:{entry.Name} {verb} {resource}"))).Except(used));
     }
 }
