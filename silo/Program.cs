@@ -4,6 +4,7 @@ using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Cli;
 using AwsVpcCni.Silo.Ec2;
 using AwsVpcCni.Silo.Hosting;
+using AwsVpcCni.Silo.Kubernetes;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage;
@@ -45,7 +46,7 @@ internal static class Program
         builder.Services.AddSiloOptions();
         builder.Services.AddStorage(builder.Configuration);
         builder.Services.AddEc2();
-        builder.Services.AddSingleton<NodeMetrics>();
+        builder.Services.AddSingleton<NodeMetrics>().AddClusterReports();
         builder.UseOrleans(silo => silo.UseClustering(builder.Configuration));
         builder.Services.AddSingleton<Readiness, SiloReadiness>();
         builder.Services.AddHostedService<KeepAwake>();

@@ -6,12 +6,16 @@ namespace AwsVpcCni.Silo.Kubernetes;
 
 /// <summary>What the silo keeps of a Node object.</summary>
 /// <param name="Uid">Another one for each Node object of this name: a replaced instance's tokens bear the old one.</param>
+/// <param name="Mark">Status and reason of our condition (<see cref="NodeMarks"/>); null where there is none.</param>
+/// <param name="MaxPods">Our annotation; null where there is none.</param>
 /// <param name="InstanceId">By <c>spec.providerID</c>, which cannot be changed once it is set; null as long as there is none, or none of EC2.</param>
-internal sealed partial record KnownNode(string Name, string Uid, string? InstanceId, DateTime? Since, ImmutableSortedDictionary<string, string> Labels)
+internal sealed partial record KnownNode(string Name, string Uid, string? InstanceId, DateTime? Since, ImmutableSortedDictionary<string, string> Labels,
+    (string Status, string Reason)? Mark = null, string? MaxPods = null)
 {
     /// <summary>Of the object.</summary>
     public static KnownNode Of(V1Node node) => new(
-        node.Metadata.Name, node.Metadata.Uid, InstanceOf(node.Spec?.ProviderID), node.Metadata.CreationTimestamp, (node.Metadata.Labels ?? new Dictionary<string, string>()).ToImmutableSortedDictionary(StringComparer.Ordinal));
+        node.Metadata.Name, node.Metadata.Uid, InstanceOf(node.Spec?.ProviderID), node.Metadata.CreationTimestamp, (node.Metadata.Labels ?? new Dictionary<string, string>()).ToImmutableSortedDictionary(StringComparer.Ordinal),
+        node.Status?.Conditions?.FirstOrDefault(condition => condition.Type == NodeMarks.Condition) is { } mark ? (mark.Status, mark.Reason ?? "") : null, node.Metadata.Annotations?.TryGetValue(NodeMarks.MaxPods, out var most) == true ? most : null);
 
     /// <summary>The instance of a provider id such as <c>aws:///eu-west-1a/i-0123456789abcdef0</c>; null when it names none.</summary>
     public static string? InstanceOf(string? providerId) => providerId is not null && ProviderIdForm().Match(providerId) is { Success: true } match ? match.Groups[1].Value : null;

@@ -9,4 +9,7 @@ internal static class KubernetesSetup
         .AddSingleton<NodeTable>().AddHostedService<NodeWatch>()
         .AddSingleton<SigningKeys>().AddHostedService(parts => parts.GetRequiredService<SigningKeys>())
         .AddSingleton<ExecutorTokens>();
+
+    /// <summary>What a silo tells the cluster; an edge has no grains.</summary>
+    public static IServiceCollection AddClusterReports(this IServiceCollection services) => services.AddHostedService<ClusterReporter>();
 }

@@ -32,6 +32,12 @@ public sealed class KubernetesOptions : IValidatableObject
         ErrorMessage = "Kubernetes:ExecutorServiceAccount must be NAMESPACE/NAME, such as Kubernetes__ExecutorServiceAccount=kube-system/aws-vpc-cni-executor.")]
     public string ExecutorServiceAccount { get; set; } = "kube-system/aws-vpc-cni-executor";
 
+    /// <summary>What keeps pods from addresses becomes events of those pods and their nodes. Default true.</summary>
+    public bool Events { get; set; } = true;
+
+    /// <summary>A node on which no pod can get an address has a condition that says so, and each node an annotation with the pods that it can run. Default true.</summary>
+    public bool MarkNodes { get; set; } = true;
+
     /// <inheritdoc/>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

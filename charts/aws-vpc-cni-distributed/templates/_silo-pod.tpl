@@ -83,6 +83,12 @@ spec:
         # Executors show the projected token of their service account.
         - {name: Kubernetes__Enabled, value: "true"}
         - {name: Kubernetes__ExecutorServiceAccount, value: {{ .Release.Namespace }}/{{ include "avc.executor" . }}}
+        {{- if not $silo.events }}
+        - {name: Kubernetes__Events, value: "false"}
+        {{- end }}
+        {{- if not $silo.markNodes }}
+        - {name: Kubernetes__MarkNodes, value: "false"}
+        {{- end }}
         {{- if $silo.tls.secretName }}
         - {name: NodeApi__CertificatePath, value: /tls/tls.crt}
         - {name: NodeApi__KeyPath, value: /tls/tls.key}

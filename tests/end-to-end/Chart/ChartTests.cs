@@ -1,9 +1,12 @@
 using System.Globalization;
+using AwsVpcCni.KubeEmulator;
 using AwsVpcCni.KubeletLite;
 using AwsVpcCni.Tests.EndToEnd.Containerd;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using AwsVpcCni.Tests.EndToEnd.Images;
 using AwsVpcCni.VpcEmulator.Fabric;
+using AwsVpcCni.VpcEmulator.Model;
+using k8s;
 using k8s.Models;
 using Xunit;
 
@@ -34,7 +37,7 @@ public sealed class ChartTests
         Assert.Contains("not-ready", (await Assert.ThrowsAsync<InvalidOperationException>(() => cluster.RunAsync(helmTests["pod"], a))).Message, StringComparison.Ordinal);
         PrepareAsTheGuideSays(cluster, chart);
 
-        await cluster.InstallAsync(chart);
+        await InstalledBeforeItsRoleIsRightAsync(cluster, chart);
         foreach (var node in cluster.Nodes)
         {
             await cluster.NodeReadyAsync(node);
@@ -47,6 +50,7 @@ public sealed class ChartTests
         await WhoHasNoRightIsRefusedOnTheHealthPortAsync(cluster, chart);
         await LivenessProbesAreAnsweredAsync(cluster);
         await HelmTestsPassAsync(cluster, helmTests);
+        await Eventually.HoldsAsync("what EC2 goes on refusing to be counted in its event", TimeSpan.FromSeconds(90), _ => Task.FromResult(NodeEvents(cluster).Any(one => one.Count > 1) ? null : "each told once"));
 
         foreach (var (to, number) in new[] { (next, 1), (chart, 2) })
         {
@@ -76,6 +80,36 @@ public sealed class ChartTests
         cluster.Server.PutTlsSecret("node-api", certificate, key);
         cluster.Server.PutConfigMap("node-api-ca", "ca.crt", authority.Pem);
     }
+
+    /// <summary>Row 21 of the acceptance list: EC2 refuses the silo's calls, and the cluster says which it is, where people look. Once it may draw addresses the nodes get ready; new
+    /// interfaces stay refused, which no pod here needs.</summary>
+    private static async Task InstalledBeforeItsRoleIsRightAsync(ChartCluster cluster, Manifests chart)
+    {
+        var (draw, make) = (Refused("AssignPrivateIpAddresses"), Refused("CreateNetworkInterface"));
+        await cluster.Emulator.AddFaultAsync(draw);
+        await cluster.Emulator.AddFaultAsync(make);
+        var install = cluster.InstallAsync(chart);
+        await Eventually.HoldsAsync("each node to say that no pod can get an address, and why", TimeSpan.FromSeconds(90), _ => Task.FromResult(
+            cluster.Nodes.Select(node => ConditionOf(cluster, node)).ToArray() is var conditions && conditions.All(one => one is { Status: "True", Reason: "NotAuthorized" })
+                ? null : string.Join("; ", conditions.Select(one => $"{one?.Status} {one?.Reason} {one?.Message}")) + (install.IsFaulted ? install.Exception.Message : "")));
+        var told = NodeEvents(cluster);
+        Assert.Equal(cluster.Nodes.Select(node => node.Name), told.Where(one => one.Reason == "NotAuthorized").Select(one => one.InvolvedObject.Name).Distinct().Order());
+        Assert.Contains(told, one => one.Message.Contains("ec2:AssignPrivateIpAddresses", StringComparison.Ordinal) || one.Message.Contains("ec2:CreateNetworkInterface", StringComparison.Ordinal));
+        Assert.All(cluster.Nodes, node => Assert.Equal("29", cluster.ObjectOf(node).Metadata.Annotations["aws-vpc-cni-distributed/max-pods"])); // An m5.large's.
+
+        await cluster.Emulator.ClearFaultsAsync();
+        await cluster.Emulator.AddFaultAsync(make);
+        await install;
+        await Eventually.HoldsAsync("each node to take it back", TimeSpan.FromSeconds(90), _ => Task.FromResult(
+            cluster.Nodes.Select(node => ConditionOf(cluster, node)?.Status).FirstOrDefault(status => status != "False")));
+
+        static Fault Refused(string action) => new() { Action = action, Code = "UnauthorizedOperation" };
+    }
+
+    private static Corev1Event[] NodeEvents(ChartCluster cluster) =>
+        [.. cluster.Api.Objects.List(ResourceType.Of("v1", "Event")!, "default").Items.Select(entry => KubernetesJson.Deserialize<Corev1Event>(entry.Item.ToJsonString()))];
+
+    private static V1NodeCondition? ConditionOf(ChartCluster cluster, ChartNode node) => cluster.ObjectOf(node).Status.Conditions.FirstOrDefault(one => one.Type == "PodAddressesUnavailable");
 
     /// <summary>What the guide has operators ask: `kubectl exec` of `ipam nodes` without an option, and an executor's own status.</summary>
     private static async Task OperatorsAreAnsweredAsync(ChartCluster cluster, Pod pod)
