@@ -15,6 +15,8 @@ public sealed partial class NodeGrain
     private DateTimeOffset _noNewBefore = DateTimeOffset.MinValue; // EC2 has refused to make one.
     private int _notMade; // In a row.
 
+    private int MaxPodsAt(DateTimeOffset now) => CapacityAt(now) + OnTheHostNetwork;
+
     /// <summary>Addresses for pods, of all interfaces that there may be.</summary>
     private int CapacityAt(DateTimeOffset now)
     {

@@ -33,12 +33,10 @@ public sealed partial class NodeGrain
         var now = time.GetUtcNow();
         var refused = request.Refused.Select(refusal => refusal.Address).ToHashSet();
         var prefixes = Policy.Prefixes && TakesPrefixes;
-        var free = from eni in _stored.Interfaces
-                   where (_report is null || _report.InterfacesSetUp.Contains(eni.EniId)) && !IsExcluded(eni)
-                   from held in eni.Addresses
-                   where IsFree(held) && !refused.Contains(held.Address)
-                   select new FreeAddress(held.Address, eni.EniId, _use.Rested(held.Address, now),
-                       held.Block.IsPrefix != prefixes ? -1 : prefixes ? _use.OnPrefix(held.Address) : 0);
+        var free = from one in Free()
+                   where !refused.Contains(one.Held.Address)
+                   select new FreeAddress(one.Held.Address, one.EniId, _use.Rested(one.Held.Address, now),
+                       one.Held.Block.IsPrefix != prefixes ? -1 : prefixes ? _use.OnPrefix(one.Held.Address) : 0);
         if (CameBefore(request) is var others and > 0 && free.Count(one => AddressPicker.IsRested(one.Rested, Policy.Cooldown)) <= others)
         {
             return null; // They ask again within a second.
@@ -47,6 +45,14 @@ public sealed partial class NodeGrain
         var onPods = _stored.Interfaces.ToDictionary(eni => eni.EniId, eni => OnPods(eni.EniId), StringComparer.Ordinal); // Once, not at each comparison.
         return AddressPicker.Pick(free, eni => onPods[eni], Policy.Cooldown, Policy.PreferredRest)?.Address;
     }
+
+    /// <summary>What pods may get, rested or not.</summary>
+    private IEnumerable<(string EniId, HeldAddress Held)> Free() =>
+        from eni in _stored.Interfaces
+        where (_report is null || _report.InterfacesSetUp.Contains(eni.EniId)) && !IsExcluded(eni)
+        from held in eni.Addresses
+        where IsFree(held)
+        select (eni.EniId, held);
 
     /// <summary>Waiting ADDs whose turn comes earlier: first come, first served.</summary>
     private int CameBefore(AssignRequest request) =>
@@ -88,7 +94,7 @@ public sealed partial class NodeGrain
         NewIn = [.. NewIn().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         RecentAdds = RecentAdds(now),
-        MaxPods = CapacityAt(now) + OnTheHostNetwork + _doc.Interfaces.Where(IsExcluded).Sum(eni => StateOfExcluded(eni, now).Blocks.Sum(block => block.Block.Size)), // Those go on, beside as many elsewhere.
+        MaxPods = MaxPodsAt(now) + _doc.Interfaces.Where(IsExcluded).Sum(eni => StateOfExcluded(eni, now).Blocks.Sum(block => block.Block.Size)), // Those go on, beside as many elsewhere.
     };
 
     /// <summary>ADDs that 15 s bring, at the rate of the last minute.</summary>

@@ -12,7 +12,7 @@ public sealed partial class NodeGrain
     private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(30); // ec2.md 2.1: attaching and detaching take up to about 10 s.
 
     private readonly Dictionary<(string EniId, Way Way), DateTimeOffset> _unfinished = []; // Interfaces on their way, since this activation saw it.
-    private bool _isOver; // The next activation tells of the node.
+    private bool _isDeactivated; // The next activation tells of the node.
     private Reason? _takingTrouble; // Why what is to go back does not: no pod's reason, but the operator's.
 
     /// <inheritdoc/>
@@ -32,7 +32,7 @@ public sealed partial class NodeGrain
     /// <summary>Its waiting pods are another activation's to count.</summary>
     public Task OnDeactivateAsync(DeactivationReason reason, CancellationToken token)
     {
-        _isOver = true;
+        _isDeactivated = true;
         metrics.Gone(InstanceId);
         return Task.CompletedTask;
     }
@@ -87,13 +87,13 @@ public sealed partial class NodeGrain
             _unfinished.TryAdd(one, now);
         }
 
-        if (_lost || _isOver)
+        if (_lost || _isDeactivated)
         {
             return;
         }
 
         metrics.Is(new NodeNow(
-            InstanceId, [.. WaitingNow(now)], _trouble, ShareOf(_doc.Interfaces.SelectMany(eni => eni.Addresses), now).Warm, _doc.Interfaces.IsEmpty ? 0 : CapacityAt(now) + OnTheHostNetwork,
+            InstanceId, [.. WaitingNow(now)], _trouble, Free().Count(one => IsRested(one.Held.Address, now)), _doc.Interfaces.IsEmpty ? 0 : MaxPodsAt(now),
             [.. from block in Lost(_doc) from address in block.Addresses let pod = PodOn(address) where pod is not null select new LostAddress(address, pod)], _lastRecall));
     }
 

@@ -46,7 +46,7 @@ public sealed partial class NodeGrain
         var written = document.State = _doc;
         if (!document.RecordExists)
         {
-            // The register first: should this activation end with its write, somebody else knows that there is a document.
+            // The register first, as far as a message arrives: should this activation end with its write, somebody else knows that there is a document.
             grains.GetGrain<IVpcGrain>(settings.VpcId).DescribeMeAsync(InstanceId, written.Change).Ignore();
         }
 

@@ -169,7 +169,7 @@ public sealed partial class NodeGrain(
             InstanceId, _doc.InstanceType, _doc.Zone, shares,
             shares.Values.Sum(share => share.OnPods), shares.Values.Sum(share => share.Cooling), shares.Values.Sum(share => share.Warm),
             _doc.Interfaces.Sum(eni => eni.Addresses.Length), CapacityAt(now), waiting.Length, _report is null ? null : _reportAt, TroubleToShow(waiting),
-            CapacityAt(now) + OnTheHostNetwork, LimitsText(), settings.SwitchOf(InstanceId, _doc.Interfaces.FirstOrDefault()?.SubnetId)));
+            MaxPodsAt(now), LimitsText(), settings.SwitchOf(InstanceId, _doc.Interfaces.FirstOrDefault()?.SubnetId)));
     }
 
     /// <inheritdoc/>

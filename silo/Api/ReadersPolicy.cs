@@ -23,11 +23,14 @@ internal sealed class ReadersPolicy(IOptions<HttpOptions> options) : IRateLimite
 
     private static readonly TimeSpan RefusedAfter = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>Before a refusal; in real time, as the limits beside it have.</summary>
+    public static async Task HoldAsync(HttpContext http) => await Task.Delay(RefusedAfter, TimeProvider.System, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
     /// <inheritdoc/>
     public Func<OnRejectedContext, CancellationToken, ValueTask> OnRejected { get; } = async (context, _) =>
     {
         var http = context.HttpContext;
-        await Task.Delay(RefusedAfter, TimeProvider.System, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // Real time, as the limits beside it have.
+        await HoldAsync(http);
         http.Response.Headers.RetryAfter = 1.ToString(CultureInfo.InvariantCulture);
         await Problems.WriteAsync(http, StatusCodes.Status429TooManyRequests, "too many readers",
             "More questions are under way than Http:Readers allows, and pods' addresses come first. Ask again in a second, and once a second at most: nothing changes faster here.");

@@ -77,6 +77,7 @@ internal static class Reviews
             http.Response.Headers.RetryAfter = 1.ToString(CultureInfo.InvariantCulture);
         }
 
+        await ReadersPolicy.HoldAsync(http);
         await Problems.WriteAsync(http, status, title, detail);
     }
 

@@ -1,8 +1,10 @@
 using System.Net.Http.Headers;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
 using AwsVpcCni.Silo.Options;
 using k8s;
 using k8s.Authentication;
+using k8s.Autorest;
 using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Kubernetes;
@@ -25,6 +27,12 @@ internal sealed class ApiServer(IOptions<KubernetesOptions> options) : IDisposab
         var text = await reply.Content.ReadAsStringAsync(cancellation);
         return reply.IsSuccessStatusCode ? text : throw new HttpRequestException($"{path}: {(int)reply.StatusCode} {text}");
     }
+
+    /// <summary>What its client throws when it is away, or answers as none should.</summary>
+    public static bool IsAway(Exception e) => e is HttpRequestException or IOException or OperationCanceledException or HttpOperationException or KubernetesException or JsonException or UnauthorizedAccessException;
+
+    /// <summary>In a log line.</summary>
+    public static string Describe(Exception e) => e is HttpOperationException { Response: { } response } ? $"{(int)response.StatusCode} {response.Content}" : e.GetBaseException().Message;
 
     /// <inheritdoc/>
     public void Dispose()

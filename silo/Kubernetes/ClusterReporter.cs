@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text.Json;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Silo.Options;
 using k8s;
@@ -22,7 +21,7 @@ internal sealed partial class ClusterReporter(
     public static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
 
     private const string NamespaceOfNodes = "default"; // Where kubelet's are, and kubectl describe looks.
-    private const int LongestText = 1024; // Of an event's message, by the API server.
+    private const int LongestText = 1024; // Of an event's message, as the API server has it for newer events.
     private const int MostWrites = 25; // Of each kind in a pass: 5 a second.
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ForbiddenPause = TimeSpan.FromMinutes(5);
@@ -75,7 +74,7 @@ internal sealed partial class ClusterReporter(
             yield break;
         }
 
-        if (NodeMarks.AnnotationFor(node, known) is { } maxPods)
+        if (_marks.AnnotationFor(node, known, now) is { } maxPods)
         {
             var patch = Patch(new { metadata = new { annotations = new Dictionary<string, string> { [NodeMarks.MaxPods] = maxPods } } }, V1Patch.PatchType.MergePatch);
             yield return token => api.Client.CoreV1.PatchNodeAsync(patch, known.Name, cancellationToken: token);
@@ -83,54 +82,69 @@ internal sealed partial class ClusterReporter(
 
         if (_marks.ConditionFor(node, known, now) is { } condition)
         {
-            LogMarked(known.Name, condition.Status, condition.Reason);
             var patch = Patch(new { status = new { conditions = new[] { condition } } }, V1Patch.PatchType.StrategicMergePatch);
-            yield return token => api.Client.CoreV1.PatchNodeStatusAsync(patch, known.Name, cancellationToken: token);
+            yield return async token =>
+            {
+                await api.Client.CoreV1.PatchNodeStatusAsync(patch, known.Name, cancellationToken: token);
+                LogMarked(known.Name, condition.Status, condition.Reason);
+            };
         }
     }
 
     private async Task TellAsync(Told told, DateTimeOffset now, CancellationToken cancellation)
     {
-        var ns = told.News.About.NamespaceProperty ?? NamespaceOfNodes;
-        var text = told.News.Text.Length > LongestText ? told.News.Text[..LongestText] : told.News.Text;
-        if (told.Count > 0)
+        try
         {
-            try
+            if (told.Count == 0 || !await CountAsync(told, now, cancellation))
             {
-                await api.Client.CoreV1.PatchNamespacedEventAsync(Patch(new { count = told.Count + 1, lastTimestamp = now.UtcDateTime, message = text }, V1Patch.PatchType.MergePatch), told.Name, ns, cancellationToken: cancellation);
-                told.Tell(now);
-                return;
+                await CreateAsync(told, now, cancellation);
             }
-            catch (HttpOperationException e) when (e.Response.StatusCode == HttpStatusCode.NotFound)
-            {
-                told.Forget(now); // Events live for an hour.
-            }
-        }
 
+            told.Tell(now);
+        }
+        catch (HttpOperationException e) when (IsOfObject(e))
+        {
+            LogNotTold(told.News.Key, ApiServer.Describe(e)); // Its namespace is going, or does not take it: the others are told.
+            told.Leave(now);
+        }
+    }
+
+    /// <summary>False when the API server no longer has the event: they live for an hour.</summary>
+    private async Task<bool> CountAsync(Told told, DateTimeOffset now, CancellationToken cancellation)
+    {
+        try
+        {
+            await api.Client.CoreV1.PatchNamespacedEventAsync(
+                Patch(new { count = told.Count + 1, lastTimestamp = now.UtcDateTime, message = Short(told.News.Text) }, V1Patch.PatchType.MergePatch), told.Name, NamespaceOf(told), cancellationToken: cancellation);
+            return true;
+        }
+        catch (HttpOperationException e) when (e.Response.StatusCode == HttpStatusCode.NotFound)
+        {
+            told.Forget(now);
+            return false;
+        }
+    }
+
+    private async Task CreateAsync(Told told, DateTimeOffset now, CancellationToken cancellation)
+    {
         try
         {
             await api.Client.CoreV1.CreateNamespacedEventAsync(
                 new Corev1Event
                 {
-                    Metadata = new V1ObjectMeta { Name = told.Name, NamespaceProperty = ns }, InvolvedObject = told.News.About, Reason = told.News.Reason, Message = text,
+                    Metadata = new V1ObjectMeta { Name = told.Name, NamespaceProperty = NamespaceOf(told) }, InvolvedObject = told.News.About, Reason = told.News.Reason, Message = Short(told.News.Text),
                     Type = told.News.IsNormal ? "Normal" : "Warning", Count = 1, FirstTimestamp = told.First.UtcDateTime, LastTimestamp = now.UtcDateTime,
                     Source = new V1EventSource { Component = Component }, ReportingComponent = Component, ReportingInstance = Environment.MachineName,
                 },
-                ns, cancellationToken: cancellation);
+                NamespaceOf(told), cancellationToken: cancellation);
         }
-        catch (HttpOperationException e) when (e.Response.StatusCode is HttpStatusCode.Conflict)
+        catch (HttpOperationException e) when (e.Response.StatusCode == HttpStatusCode.Conflict)
         {
             // Our own, whose answer was lost.
         }
-        catch (HttpOperationException e) when (e.Response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.UnprocessableEntity || IsOfTerminating(e))
-        {
-            LogNotTold(told.News.Key, Describe(e)); // Its namespace is gone: there is nobody to tell.
-        }
-
-        told.Tell(now);
     }
 
-    // One after the other, until one fails: then the API server has more to do than to hear of this.
+    // One after the other, until the API server itself fails: then it has more to do than to hear of this.
     private async Task<bool> TryAsync(string what, IEnumerable<Write> writes, DateTimeOffset now, CancellationToken stopping)
     {
         if (_notBefore.TryGetValue(what, out var until) && now < until)
@@ -147,21 +161,21 @@ internal sealed partial class ClusterReporter(
                 await write(either.Token);
                 _isAway = false;
             }
-            catch (HttpOperationException e) when (e.Response.StatusCode == HttpStatusCode.Forbidden)
+            catch (HttpOperationException e) when (IsOfObject(e))
+            {
+                LogNotTold(what, ApiServer.Describe(e)); // A node that has just gone, or that somebody else guards.
+            }
+            catch (HttpOperationException e) when (IsMissingRight(e))
             {
                 _notBefore[what] = now + ForbiddenPause;
-                LogForbidden(Describe(e));
+                LogForbidden(ApiServer.Describe(e));
                 return true;
             }
-            catch (HttpOperationException e) when (e.Response.StatusCode == HttpStatusCode.NotFound)
-            {
-                // A node that has just gone.
-            }
-            catch (Exception e) when (e is HttpOperationException or HttpRequestException or IOException or OperationCanceledException or JsonException or UnauthorizedAccessException)
+            catch (Exception e) when (ApiServer.IsAway(e))
             {
                 if (!_isAway && !stopping.IsCancellationRequested)
                 {
-                    LogAway(Describe(e));
+                    LogAway(ApiServer.Describe(e));
                 }
 
                 _isAway = true;
@@ -172,23 +186,30 @@ internal sealed partial class ClusterReporter(
         return true;
     }
 
-    private static bool IsOfTerminating(HttpOperationException e) => e.Response.StatusCode == HttpStatusCode.Forbidden && e.Response.Content?.Contains("because it is being terminated", StringComparison.Ordinal) == true;
+    /// <summary>Refused for what it is about, and not for who writes it nor for all.</summary>
+    private static bool IsOfObject(HttpOperationException e) => (int)e.Response.StatusCode is >= 400 and < 500 and not 401 && !IsMissingRight(e);
+
+    // As its authorizer words it; an admission that forbids something has other words.
+    private static bool IsMissingRight(HttpOperationException e) => e.Response is { StatusCode: HttpStatusCode.Forbidden, Content: { } text }
+        && (text.Contains(" cannot create resource ", StringComparison.Ordinal) || text.Contains(" cannot patch resource ", StringComparison.Ordinal));
+
+    private static string NamespaceOf(Told told) => told.News.About.NamespaceProperty ?? NamespaceOfNodes;
+
+    private static string Short(string text) => text.Length > LongestText ? text[..LongestText] : text;
 
     private static V1Patch Patch(object change, V1Patch.PatchType type) => new(KubernetesJson.Serialize(change), type);
-
-    private static string Describe(Exception e) => e is HttpOperationException { Response: { } response } ? $"{(int)response.StatusCode} {response.Content}" : e.GetBaseException().Message;
 
     private delegate Task Write(CancellationToken cancellation);
 
     [LoggerMessage(EventId = 3531, Level = LogLevel.Warning, Message = "The API server does not take events and conditions: {Why} What still holds is told when it does.")]
     private partial void LogAway(string why);
 
-    [LoggerMessage(EventId = 3532, Level = LogLevel.Warning, Message = "The cluster does not let this silo write: {Why} Give its service account the chart's ClusterRole, or set Kubernetes:Events or Kubernetes:MarkNodes to false. It is tried again in five minutes.")]
+    [LoggerMessage(EventId = 3532, Level = LogLevel.Warning, Message = "The cluster does not let this silo write: {Why} Give its service account the chart's ClusterRole, or set Kubernetes:Events or Kubernetes:MarkNodes to false. It is tried again each five minutes.")]
     private partial void LogForbidden(string why);
 
     [LoggerMessage(EventId = 3533, Level = LogLevel.Information, Message = "Node {Node}: condition PodAddressesUnavailable becomes {Status} ({Why}).")]
     private partial void LogMarked(string node, string status, string why);
 
-    [LoggerMessage(EventId = 3534, Level = LogLevel.Information, Message = "No event for {What}: {Why}")]
+    [LoggerMessage(EventId = 3534, Level = LogLevel.Information, Message = "Not told, of {What}: {Why}")]
     private partial void LogNotTold(string what, string why);
 }

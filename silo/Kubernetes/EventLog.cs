@@ -28,7 +28,7 @@ internal sealed class EventLog(string seed)
     public IReadOnlyList<Told> Due(IEnumerable<News> all, DateTimeOffset now, int most)
     {
         var due = new List<Told>();
-        foreach (var news in all)
+        foreach (var news in all.DistinctBy(one => one.Key)) // Two sandboxes of one pod may wait.
         {
             if (!_told.TryGetValue(news.Key, out var told))
             {
@@ -46,12 +46,12 @@ internal sealed class EventLog(string seed)
             }
         }
 
-        foreach (var (key, _) in _told.Where(entry => now - entry.Value.SeenAt > 2 * LongestPause).ToArray())
+        foreach (var (key, _) in _told.Where(entry => now - entry.Value.SeenAt > (entry.Value.IsTold ? 2 * LongestPause : Settles)).ToArray())
         {
             _told.Remove(key);
         }
 
-        return [.. due.OrderBy(told => told.Count).Take(most)];
+        return [.. due.OrderBy(told => told.IsTold).Take(most)];
     }
 
     private string Name(News news) =>
@@ -65,6 +65,7 @@ internal sealed class Told(string name, DateTimeOffset first)
 {
     private DateTimeOffset _next = DateTimeOffset.MinValue;
     private DateTimeOffset? _toldOf; // Which of those that happen at a moment.
+    private int _tellings;
 
     /// <summary>Of its event.</summary>
     public string Name => name;
@@ -81,20 +82,30 @@ internal sealed class Told(string name, DateTimeOffset first)
     /// <summary>So often it has been told; 0: there is no event.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Whether it has been told, or tried, at all.</summary>
+    public bool IsTold => _tellings > 0;
+
     /// <summary>Takes it in as it is now.</summary>
     public bool IsDue(News news, DateTimeOffset now)
     {
         (News, SeenAt) = (news, now);
-        return now >= _next && (news.At is { } at ? _toldOf != at : Count > 0 || now - First >= EventLog.Settles);
+        return now >= _next && (news.At is { } at ? _toldOf != at : IsTold || now - First >= EventLog.Settles);
     }
 
     /// <summary>The API server has it.</summary>
     public void Tell(DateTimeOffset now)
     {
-        _next = now + TimeSpan.FromTicks(Math.Min(EventLog.LongestPause.Ticks, EventLog.ShortestPause.Ticks << Math.Min(Count, 10)));
-        (_toldOf, Count) = (News.At, Count + 1);
+        Leave(now);
+        Count++;
     }
 
-    /// <summary>The API server no longer has it: it begins anew.</summary>
+    /// <summary>It was told, or cannot be: not again soon.</summary>
+    public void Leave(DateTimeOffset now)
+    {
+        _next = now + TimeSpan.FromTicks(Math.Min(EventLog.LongestPause.Ticks, EventLog.ShortestPause.Ticks << Math.Min(_tellings, 10)));
+        (_toldOf, _tellings) = (News.At, _tellings + 1);
+    }
+
+    /// <summary>The API server no longer has it: its event begins anew, and is told no more often than before.</summary>
     public void Forget(DateTimeOffset now) => (First, Count) = (now, 0);
 }

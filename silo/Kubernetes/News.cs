@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Node;
 using k8s.Models;
@@ -7,7 +8,7 @@ namespace AwsVpcCni.Silo.Kubernetes;
 /// <summary>Something that people are to know of a pod or a node, as an event. Pure.</summary>
 /// <param name="Reason">UpperCamelCase; one of few.</param>
 /// <param name="At">When it happened, in UTC; null for what goes on.</param>
-internal sealed record News(V1ObjectReference About, string Reason, string Text, DateTimeOffset? At = null, bool IsNormal = false)
+internal sealed partial record News(V1ObjectReference About, string Reason, string Text, DateTimeOffset? At = null, bool IsNormal = false)
 {
     /// <summary>Of a node at most so many pods are named; the others wait for the same.</summary>
     public const int MostPods = 10;
@@ -16,12 +17,12 @@ internal sealed record News(V1ObjectReference About, string Reason, string Text,
     /// <param name="known">Its Node object; null where the cluster has none of this instance, and then only its pods are told of.</param>
     public static IEnumerable<News> Of(NodeNow node, KnownNode? known)
     {
-        foreach (var pod in node.Waiting.Where(pod => pod.Pod.Name.Length > 0).Take(MostPods))
+        foreach (var pod in node.Waiting.Where(pod => IsNamed(pod.Pod)).Take(MostPods))
         {
             yield return new News(ObjectOf(pod.Pod), pod.Why.Code.ToString(), pod.Why.Text);
         }
 
-        foreach (var (address, pod) in node.Lost.Where(lost => lost.Pod.Name.Length > 0))
+        foreach (var (address, pod) in node.Lost.Where(lost => IsNamed(lost.Pod)))
         {
             yield return new News(ObjectOf(pod), "AddressLost", $"EC2 no longer shows {address} on {node.InstanceId}: somebody has taken it, and the pod cannot rely on it. Delete the pod, so that it gets another one.");
         }
@@ -48,6 +49,12 @@ internal sealed record News(V1ObjectReference About, string Reason, string Text,
 
     /// <summary>What events are of the same thing.</summary>
     public string Key => $"{About.Kind}/{About.NamespaceProperty}/{About.Name}/{About.Uid}/{Reason}";
+
+    // What an executor says, nobody has checked before.
+    private static bool IsNamed(PodName pod) => pod.Namespace.Length <= 63 && pod.Name.Length <= 253 && pod.Uid.Length <= 63 && NameForm().IsMatch(pod.Namespace) && NameForm().IsMatch(pod.Name);
+
+    [GeneratedRegex(@"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?\z")]
+    private static partial Regex NameForm();
 
     private static V1ObjectReference ObjectOf(PodName pod) => new()
     {

@@ -47,11 +47,11 @@ internal sealed partial class ObjectWatch<T>(
                 LogTooOld(what);
                 (_version, _wait, _isAway) = (null, Longer(), false); // Some proxies say it each time.
             }
-            catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or HttpOperationException or KubernetesException or System.Text.Json.JsonException or UnauthorizedAccessException)
+            catch (Exception e) when (ApiServer.IsAway(e))
             {
                 if (!_isAway)
                 {
-                    LogAway(what, Describe(e)); // Once an outage.
+                    LogAway(what, ApiServer.Describe(e)); // Once an outage.
                 }
 
                 (_wait, _isAway) = (Longer(), true);
@@ -127,8 +127,6 @@ internal sealed partial class ObjectWatch<T>(
     }
 
     private static bool IsTooOld(Exception e) => e is KubernetesException { Status.Code: 410 } or HttpOperationException { Response.StatusCode: HttpStatusCode.Gone };
-
-    private static string Describe(Exception e) => e is HttpOperationException { Response: { } response } ? $"{(int)response.StatusCode} {response.Content}" : e.GetBaseException().Message;
 
     [LoggerMessage(EventId = 3501, Level = LogLevel.Information, Message = "{What}: {Count} listed; from here on they are watched.")]
     private partial void LogListed(string what, int count);

@@ -154,6 +154,7 @@ public sealed class ReasonTests
         var comes = await UntilWaitsForAsync(world, executor, ReasonCode.Drawing, until: text => text.Contains("not set up yet", StringComparison.Ordinal));
         await PassAsync(world, executor);
         var stuck = await UntilWaitsForAsync(world, executor, ReasonCode.InterfaceStuck);
+        Assert.Equal((0, 4), Assert.Single(world.Metrics.Nodes) is var told ? (told.Ready, told.MaxPods) : default); // What is there cannot be used yet: no pod gets an address.
 
         Assert.Contains("1 free addresses are on eni-", comes.Text, StringComparison.Ordinal);
         Assert.Matches(@"\(device 1\), which the node has not set up yet, 4\d s after it was to\. Usual are 10 s\.", stuck.Text);

@@ -98,16 +98,75 @@ public sealed class ClusterReporterTests
         Assert.Equal(1, world.Written("nodes/status"));
 
         world.Is(ready: 0, waiting: [Waiting(Web, Full)]); // Another cause.
-        await world.PassAsync(TimeSpan.FromSeconds(5));
+        await world.PassAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal("SubnetEmpty", Text(world.Condition()?["reason"])); // They may take turns.
+        await world.PassAsync(TimeSpan.FromSeconds(20));
         Assert.Equal("NodeFull", Text(world.Condition()?["reason"]));
         await world.SeenAsync(known => known.Mark?.Reason == "NodeFull");
 
         world.Is(ready: 1);
         await world.PassAsync(TimeSpan.FromSeconds(5));
+        Assert.Equal("True", Text(world.Condition()?["status"])); // It may be gone at once.
+        await world.PassAsync(TimeSpan.FromSeconds(10));
         Assert.Equal(("False", "AddressesAvailable"), (Text(world.Condition()?["status"]), Text(world.Condition()?["reason"])));
         var events = world.Events("default"); // Of the Node.
-        Assert.Equal(["SubnetEmpty"], events.Select(one => Text(one["reason"])).Distinct());
+        Assert.Equal(["NodeFull", "SubnetEmpty"], events.Select(one => Text(one["reason"])).Distinct().Order());
         Assert.Equal((Tests.Cluster.Kubernetes.Cluster.NodeName, world.Cluster.NodeUid), (Text(events[0]["involvedObject"]?["name"]), Text(events[0]["involvedObject"]?["uid"])));
+    }
+
+    [Fact]
+    public async Task What_comes_by_itself_and_what_passes_within_seconds_is_no_condition()
+    {
+        await using var world = await World.StartAsync();
+        for (var passes = 0; passes < 24; passes++)
+        {
+            world.Is(ready: passes % 2, trouble: Dry);
+            await world.PassAsync(ClusterReporter.Period);
+        }
+
+        world.Is(ready: 0, waiting: [Waiting(Web, new Reason(ReasonCode.Cooling, "4 addresses cool down."))]);
+        await world.PassAsync(TimeSpan.FromSeconds(10));
+        await world.PassAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(0, world.Written("nodes/status"));
+    }
+
+    [Fact] // The watch is away, or slow.
+    public async Task What_was_written_is_not_written_again_before_the_watch_has_had_time_to_show_it()
+    {
+        await using var world = await World.StartAsync();
+        await world.StopWatchAsync();
+        world.Is(ready: 0, trouble: Dry, maxPods: 29);
+        for (var passes = 0; passes < 12; passes++)
+        {
+            await world.PassAsync(ClusterReporter.Period);
+        }
+
+        Assert.Equal((1, 1), (world.Written("nodes/status"), world.Written("nodes")));
+    }
+
+    [Fact] // Kubelet asks again while its first ADD still waits.
+    public async Task Two_sandboxes_of_a_pod_are_one_event_of_it()
+    {
+        await using var world = await World.StartAsync();
+        world.Is(waiting: [Waiting(Web, Full), Waiting(Web, Full) with { Sandbox = new SandboxKey("again", "eth0") }]);
+        await world.PassAsync(TimeSpan.Zero);
+        await world.PassAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal(1, Assert.Single(world.Events("shop"))["count"]!.GetValue<int>());
+    }
+
+    [Theory] // An executor says whatever it likes.
+    [InlineData("shop/pods/x", "web-0")]
+    [InlineData("", "web-0")]
+    [InlineData("shop", "Web")]
+    [InlineData("shop", "../nodes")]
+    public async Task Of_a_pod_whose_name_none_can_have_nothing_is_told(string ns, string name)
+    {
+        await using var world = await World.StartAsync();
+        world.Is(waiting: [Waiting(new PodName(ns, name, ""), Full), Waiting(Web, Full)]);
+        await world.PassAsync(TimeSpan.Zero);
+        await world.PassAsync(TimeSpan.FromSeconds(10));
+        Assert.Single(world.Events("shop"));
+        Assert.DoesNotContain(world.Cluster.Api.Calls, call => call.Status >= 400);
     }
 
     [Fact] // Every place taken, and nobody waits: as max-pods wants it.
@@ -257,6 +316,8 @@ public sealed class ClusterReporterTests
             Time.Shift(later);
             return _reporter.PassAsync(Cancellation);
         }
+
+        public Task StopWatchAsync() => _watch.StopAsync(Cancellation);
 
         /// <summary>Once the silo's watch has it.</summary>
         public Task SeenAsync(Func<KnownNode, bool> isSo) => Kubernetes.Cluster.UntilAsync(() => Task.FromResult(_nodes.OfInstance(Door.Node) is { } known && isSo(known)), "the watch to see it");
