@@ -181,6 +181,9 @@ public sealed partial class NodeGrain
             case IntentKind.DrawCounted when _viewBegan - UnknownSince(intent) < AbsenceProvesNothing:
                 _looks = LooksBeforeRare; // A count can be drawn twice: only a look that began a minute later shows that it was not.
                 break;
+            case IntentKind.DrawCounted:
+                await AgainAsync(intent with { HeldBefore = [.. held, .. NamesOn(_doc, intent.EniId)] }); // What has left since may be what EC2 chooses now.
+                break;
             default:
                 await AgainAsync(intent); // Not there, or not shown yet.
                 break;
@@ -217,7 +220,7 @@ public sealed partial class NodeGrain
         intent = intent with { Names = intent.Names.RemoveRange(own).RemoveRange(others) };
         var next = (_doc with { LeaseVersion = _doc.LeaseVersion + 1, NamesRefused = intent.Kind == IntentKind.Return ? _doc.NamesRefused : 0 }).WithIntent(intent.Id, null);
         next = intent.Kind == IntentKind.Return
-            ? WithDeparted(next, intent)
+            ? WithoutBefore(WithDeparted(next, intent), intent.EniId, intent.Names)
             : WithDeparted(WithDrawn(next, intent), intent with { Names = own });
         if (!others.IsEmpty)
         {
@@ -261,6 +264,14 @@ public sealed partial class NodeGrain
         var (now, next) = (time.GetUtcNow(), document.WithEni(eni with { Blocks = eni.Blocks.RemoveAll(held => blocks.Contains(held.Block)) }));
         return next with { Departed = [.. Gone(document, now).Select(gone => document.Holds(gone.Block) && !next.Holds(gone.Block) ? gone with { At = now } : gone)] };
     }
+
+    /// <summary>What has left an interface may be what EC2 chooses for a draw by count that is still open there.</summary>
+    private static NodeDocument WithoutBefore(NodeDocument document, string eniId, ImmutableArray<Block> gone) => document with
+    {
+        Intents = [.. document.Intents.Select(one => one.Kind == IntentKind.DrawCounted && one.EniId == eniId ? one with { HeldBefore = [.. one.HeldBefore.Except(gone)] } : one)],
+    };
+
+    private static IEnumerable<Block> NamesOn(NodeDocument document, string eniId) => document.Intents.Where(intent => intent.EniId == eniId).SelectMany(intent => intent.Names);
 
     private NodeDocument WithDeparted(NodeDocument document, Intent intent)
     {

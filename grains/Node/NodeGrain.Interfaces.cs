@@ -81,7 +81,7 @@ public sealed partial class NodeGrain
 
             var next = eni.IsLost
                 ? _doc with { Interfaces = _doc.Interfaces.Remove(eni), ForeignDevices = _doc.ForeignDevices.Add(eni.DeviceIndex) } // It may still be there.
-                : Without(_doc, eni, blocks);
+                : WithoutBefore(Without(_doc, eni, blocks), eni.EniId, blocks);
             if (await StoreAsync(next with { LeaseVersion = next.LeaseVersion + 1 }))
             {
                 _viewedAt = eni.IsLost ? DateTimeOffset.MinValue : _viewedAt; // A look shows whether its place is free.

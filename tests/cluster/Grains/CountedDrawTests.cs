@@ -157,6 +157,35 @@ public sealed class CountedDrawTests
         Assert.Equal(["Unassign", "Unassign", "Unassign", "AssignCounted"], calls);
     }
 
+    [Fact] // It was stored while the return was under way, and sent after it. Simulation, seed 1549.
+    public async Task What_had_gone_back_before_it_was_sent_may_be_what_it_brings()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        var id = world.Launch();
+        world.Ec2.Fail("AssignCounted", Ec2Fault.EffectUnknown);
+        WriteOpenDraw(world, id, TimeSpan.Zero, document => document with
+        {
+            Departed = [],
+            Intents = [document.Intents[0] with { HeldBefore = [new Block(Drawn)] }, new Intent { Id = id + "/2.0", Kind = IntentKind.Return, EniId = document.Interfaces[0].EniId, SubnetId = "subnet-a", Count = 1, Names = [new Block(Drawn)] }],
+        });
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, _ =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(5));
+            return world.Ec2.Calls.Any(call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+        }, "the draw");
+
+        world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, [Drawn.ToIPAddress()], false)); // That is what it has brought, unheard.
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(5));
+            return orders.Lease.Length == 1;
+        }, "a leased address");
+
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith("AssignCounted", StringComparison.Ordinal));
+        Assert.Equal(Drawn, (await executor.SyncAsync()).Lease.Single().Address);
+    }
+
     [Fact] // What hands add stays theirs.
     public async Task What_hands_had_added_before_is_not_taken_for_drawn()
     {
