@@ -182,7 +182,7 @@ public sealed partial class NodeGrain
                 _looks = LooksBeforeRare; // A count can be drawn twice: only a look that began a minute later shows that it was not.
                 break;
             case IntentKind.DrawCounted:
-                await AgainAsync(intent with { HeldBefore = [.. held, .. NamesOn(_doc, intent.EniId)] }); // What has left since may be what EC2 chooses now.
+                await AgainAsync(intent with { HeldBefore = [.. ThereOn(_doc, intent.EniId).Union(held)] }); // What has left since may be what EC2 chooses now.
                 break;
             default:
                 await AgainAsync(intent); // Not there, or not shown yet.
@@ -271,7 +271,9 @@ public sealed partial class NodeGrain
         Intents = [.. document.Intents.Select(one => one.Kind == IntentKind.DrawCounted && one.EniId == eniId ? one with { HeldBefore = [.. one.HeldBefore.Except(gone)] } : one)],
     };
 
-    private static IEnumerable<Block> NamesOn(NodeDocument document, string eniId) => document.Intents.Where(intent => intent.EniId == eniId).SelectMany(intent => intent.Names);
+    /// <summary>What a look may show there already: ours, what hands have added, and what is on its way out. A look must not take it for drawn by count.</summary>
+    private IEnumerable<Block> ThereOn(NodeDocument document, string eniId) =>
+        [.. document.Eni(eniId)?.Blocks.Select(held => held.Block) ?? [], .. _notOurs[eniId], .. document.Intents.Where(intent => intent.EniId == eniId).SelectMany(intent => intent.Names)];
 
     private NodeDocument WithDeparted(NodeDocument document, Intent intent)
     {

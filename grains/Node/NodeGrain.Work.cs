@@ -174,8 +174,7 @@ public sealed partial class NodeGrain
             OfPrefixes = draw.Prefixes,
             SubnetId = eni.SubnetId,
             Count = Math.Min(_largestDraw, document.NamesRefused < 2 ? draw.Count : Math.Max(1, draw.Count / 2)), // Two refusals halve the batch.
-            // What is on its way out is still there, and what hands have added: a look must not take it for drawn.
-            HeldBefore = [.. eni.Blocks.Select(held => held.Block), .. _notOurs[draw.EniId], .. NamesOn(document, draw.EniId)],
+            HeldBefore = [.. ThereOn(document, draw.EniId)],
         });
     }
 
