@@ -8,6 +8,7 @@ internal static class Seeds
 {
     private const int LongRun = 1000; // So many must meet everything.
     private const int RarestShown = 10;
+    private const int SeedsBetweenLines = 100; // Of each process: a run that is ended early has said how far it was.
     private const int Processes = 2; // A seed has one thread; a world more in a process would look like an escape to the first.
     private const string PartLine = "part: ";
 
@@ -70,6 +71,11 @@ internal static class Seeds
                 }
 
                 Console.WriteLine($"  make simulate SEED={seed} shows how it came about");
+            }
+
+            if ((seed - first - part) / Processes % SeedsBetweenLines == SeedsBetweenLines - 1)
+            {
+                Console.WriteLine($"  through seed {seed}, each second one: {failed} failed");
             }
         }
 
