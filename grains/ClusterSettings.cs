@@ -21,7 +21,7 @@ public sealed record ClusterSettings(string ClusterName, string VpcId, string Qu
     /// <summary>What a node should hold. Changes at run time.</summary>
     public PoolPolicy Pool { get; set; } = Pool;
 
-    /// <summary>What single nodes should hold instead, by instance id. Changes at run time.</summary>
+    /// <summary>What single nodes should hold instead, by instance id: of their own, by a label, or in the network of their own. Changes at run time.</summary>
     public ImmutableSortedDictionary<string, PoolPolicy> NodePools { get; set; } = ImmutableSortedDictionary<string, PoolPolicy>.Empty;
 
     /// <summary>The policy of the silo's own settings, whatever operators have set. Changes with their file.</summary>

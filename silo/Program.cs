@@ -46,7 +46,7 @@ internal static class Program
         builder.Services.AddSiloOptions();
         builder.Services.AddStorage(builder.Configuration);
         builder.Services.AddEc2();
-        builder.Services.AddSingleton<NodeMetrics>().AddClusterReports();
+        builder.Services.AddSingleton<NodeMetrics>().AddClusterOfGrains();
         builder.UseOrleans(silo => silo.UseClustering(builder.Configuration));
         builder.Services.AddSingleton<Readiness, SiloReadiness>();
         builder.Services.AddHostedService<KeepAwake>();

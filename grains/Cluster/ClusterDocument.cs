@@ -16,7 +16,7 @@ public sealed record ClusterDocument : DocumentPart
     /// <summary>What nodes should hold; null: the silos' settings.</summary>
     public PoolPolicy? Pool { get; init; }
 
-    /// <summary>What single nodes should hold instead, by instance id.</summary>
+    /// <summary>What single nodes should hold instead, by instance id, and those that bear a label (<see cref="PolicyLabels"/>).</summary>
     public ImmutableSortedDictionary<string, PoolPolicy> Nodes { get; init; } = ImmutableSortedDictionary.Create<string, PoolPolicy>(StringComparer.Ordinal);
 
     /// <summary>What operators have switched off, by target. Silos of before there were switches keep it as it is.</summary>

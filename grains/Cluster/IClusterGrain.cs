@@ -19,7 +19,7 @@ public interface IClusterGrain : IGrainWithStringKey
 /// <summary>What operators have decided.</summary>
 /// <param name="Version">Goes up with each change; 0 when there was none.</param>
 /// <param name="Pool">For all nodes; null: the silos' settings.</param>
-/// <param name="Nodes">For single nodes instead, by instance id.</param>
+/// <param name="Nodes">For single nodes instead, by instance id, and for those that bear a label (<see cref="PolicyLabels"/>).</param>
 /// <param name="Last">The latest change; null when there was none.</param>
 /// <param name="Switches">What is switched off, by target; null of a grain on a silo of before there were switches.</param>
 /// <param name="OfSettings">What the settings of the grain's silo say, whatever operators have set.</param>
@@ -30,7 +30,7 @@ public sealed record ClusterPolicies(
 
 /// <summary>One change, and who is behind it.</summary>
 /// <param name="ExpectedVersion">The version that the caller has read.</param>
-/// <param name="InstanceId">The node; null for all.</param>
+/// <param name="InstanceId">The node, or a label (<see cref="PolicyLabels"/>); null for all.</param>
 /// <param name="Pool">Null takes the policy away.</param>
 [GenerateSerializer, Immutable]
 public sealed record PolicyChange(
@@ -52,7 +52,7 @@ public sealed record PolicyReply([property: Id(0)] bool IsDone, [property: Id(1)
 
 /// <summary>Who changed what, when and why.</summary>
 /// <param name="At">UTC, the silo's clock.</param>
-/// <param name="InstanceId">The node whose policy it is; null for all.</param>
+/// <param name="InstanceId">The node, or the label, whose policy it is; null for all.</param>
 /// <param name="Switched">The target of a switch; null for a change of the policy.</param>
 /// <param name="Mode">What it was switched to.</param>
 [GenerateSerializer, Immutable]

@@ -49,6 +49,9 @@ public interface IEc2
     /// <summary>Has the interface deleted when its instance ends. Repeatable.</summary>
     Task SetDeleteOnTerminationAsync(string eniId, string attachmentId, CancellationToken cancellation);
 
+    /// <summary>Gives the interface these security groups, and no others. Repeatable.</summary>
+    Task SetGroupsAsync(string eniId, ImmutableArray<string> groups, CancellationToken cancellation);
+
     /// <summary>Detaches it; takes seconds after the answer.</summary>
     Task DetachAsync(string attachmentId, CancellationToken cancellation);
 

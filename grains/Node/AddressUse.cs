@@ -10,7 +10,7 @@ namespace AwsVpcCni.Grains.Node;
 internal sealed class AddressUse
 {
     private readonly SortedDictionary<Ip, AddressRow> _rows = [];
-    private readonly SortedDictionary<Ip, SandboxKey> _picked = []; // Being written: the next ADD must not pick it too.
+    private readonly SortedDictionary<Ip, (SandboxKey Sandbox, PodName Pod)> _picked = []; // Being written: the next ADD must not pick it too.
     private Dictionary<Ip, Claim> _claims = []; // Of the last report.
     private readonly Dictionary<Ip, TimeSpan> _freed = []; // Of the last report: how long each had rested then.
     private readonly Dictionary<SandboxKey, SortedSet<Ip>> _standing = []; // Its rows that are not released: one, and rarely more.
@@ -34,7 +34,7 @@ internal sealed class AddressUse
     {
         foreach (var (address, owner) in _picked)
         {
-            if (owner == sandbox)
+            if (owner.Sandbox == sandbox)
             {
                 return address;
             }
@@ -42,6 +42,9 @@ internal sealed class AddressUse
 
         return null;
     }
+
+    /// <summary>The pods that have an address, or will once its row is written.</summary>
+    public IEnumerable<PodName> Pods => Standing.Select(row => row.Pod).Concat(_picked.Values.Select(one => one.Pod));
 
     /// <summary>Goes up with each row that is picked, set or removed: a look at the store that it went up beside proves nothing.</summary>
     public long Changes { get; private set; }
@@ -76,9 +79,9 @@ internal sealed class AddressUse
         return rested;
     }
 
-    public void Pick(Ip address, SandboxKey sandbox)
+    public void Pick(Ip address, SandboxKey sandbox, PodName pod)
     {
-        _picked[address] = sandbox;
+        _picked[address] = (sandbox, pod);
         Reckon(address);
     }
 

@@ -48,6 +48,11 @@ public interface INodeGrain : IGrainWithStringKey
     [OneWay]
     Task LevelAsync(string subnetId, SubnetLevel level, int recalled);
 
+    /// <summary>Pods that are bound to the node and that the API server shows without an address: all of them, each twenty seconds, and when they change. They are demand
+    /// before their ADDs come. A hint: without it, the ADDs are.</summary>
+    [OneWay]
+    Task BoundAsync(ImmutableArray<PodName> pods);
+
     /// <summary>What an operator sees of the node.</summary>
     Task<NodeSummary> SummarizeAsync();
 

@@ -73,7 +73,10 @@ public sealed record NodeDocument : DocumentPart
     public EniDocument? Eni(string eniId) => Interfaces.FirstOrDefault(eni => eni.EniId == eniId);
 
     /// <summary>Whether an interface of ours has the block, a part of it, or one that it is a part of.</summary>
-    public bool Holds(Block block) => Interfaces.Any(eni => eni.Blocks.Any(held => held.Block.Contains(block.First) || block.Contains(held.Block.First)));
+    public bool Holds(Block block) => Interfaces.Any(eni => eni.Blocks.Any(held => held.Block.Overlaps(block)));
+
+    /// <summary>The same of what nobody has taken: a lost interface keeps its place here until its last pod has ended.</summary>
+    public bool HoldsUnlost(Block block) => Interfaces.Any(eni => !eni.IsLost && eni.Blocks.Any(held => !held.IsLost && held.Block.Overlaps(block)));
 
     /// <summary>The subnet of the primary interface; null before the first look.</summary>
     [JsonIgnore]
@@ -239,6 +242,9 @@ public sealed record Intent : DocumentPart
 
     /// <summary>For a new interface: the operators' tags. Kept, since a second call with the same token must not differ from the first.</summary>
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <summary>For a new interface: its security groups, kept as the tags are; empty in a document of before they were: those of the primary interface.</summary>
+    public ImmutableArray<string> Groups { get; init; } = [];
 
     /// <summary>For a new interface: where it is to be attached.</summary>
     public int DeviceIndex { get; init; }

@@ -24,7 +24,7 @@ public sealed partial class NodeGrain
     {
         var action = ActionOf(intent);
         var priority = intent.Kind is IntentKind.Return or IntentKind.RemoveInterface ? CallPriority.CleanUp
-            : !_waiters.Keys.All(sandbox => _use.RowsOf(sandbox).Any()) ? CallPriority.PodWaiting
+            : !_waiters.Keys.All(sandbox => _use.RowsOf(sandbox).Any()) || IsShortForBound() ? CallPriority.PodWaiting
             : _doc.Interfaces.All(eni => eni.Addresses.IsEmpty) ? CallPriority.NodeStarting : CallPriority.WarmPool;
         var quota = grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey);
         TimeSpan? permit;

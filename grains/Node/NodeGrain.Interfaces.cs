@@ -29,7 +29,7 @@ public sealed partial class NodeGrain
     private NodeDocument WithAdd(NodeDocument document, PoolAction.AddInterface add) => document.WithIntent("", new Intent
     {
         Id = NewId(document), Kind = IntentKind.AddInterface, EniId = "", SubnetId = add.SubnetId, Count = add.Count, OfPrefixes = add.Prefixes,
-        DeviceIndex = FreeDevices(document).First(), Tags = Policy.AdditionalTags,
+        DeviceIndex = FreeDevices(document).First(), Tags = Policy.AdditionalTags, Groups = GroupsWanted(document),
     });
 
     /// <summary>From here on the interface is in nobody's orders, and it goes, whatever happens.</summary>
@@ -49,7 +49,7 @@ public sealed partial class NodeGrain
         var names = eni.Held.Prepend(new Block(eni.Addresses[0])).ToImmutableArray();
         if (_lost || !MayTake(eni.SubnetId) || _doc.Interfaces.IsEmpty || _doc.Eni(eni.EniId) is not null
             || _doc.Intents.Any(intent => intent.EniId == eni.EniId || intent.Id == eni.Tags.GetValueOrDefault(IntentTag) || intent.Names.Intersect(names).Any())
-            || names.Any(_doc.Holds) || names.Any(name => name.Addresses.Any(_use.IsOnPod)))
+            || names.Any(_doc.HoldsUnlost) || (_report is { } report && names.SelectMany(name => name.Addresses).Any(Kept(report).Contains)) || names.Any(name => name.Addresses.Any(_use.IsOnPod)))
         {
             return; // The sweep may have begun before this.
         }
@@ -111,11 +111,10 @@ public sealed partial class NodeGrain
         switch (action)
         {
             case Ec2Action.CreateNetworkInterface:
-                var primary = _doc.Interfaces.First(eni => eni.DeviceIndex == 0);
                 var tags = ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal)
                     .AddRange(intent.Tags).SetItem(ClusterTag, settings.ClusterName).SetItem(NodeTag, InstanceId).SetItem(IntentTag, intent.Id);
                 var made = await ec2.CreateInterfaceAsync(new Ec2NewInterface(
-                    intent.SubnetId, intent.Names, primary.Groups, $"aws-vpc-cni {settings.ClusterName} {InstanceId}", tags, intent.Id), cancellation);
+                    intent.SubnetId, intent.Names, GroupsOf(intent), $"aws-vpc-cni {settings.ClusterName} {InstanceId}", tags, intent.Id), cancellation);
                 await NextStepAsync(intent with { EniId = made.EniId, Mac = made.Mac });
                 break;
             case Ec2Action.AttachNetworkInterface:
@@ -250,7 +249,7 @@ public sealed partial class NodeGrain
         var added = new EniDocument
         {
             EniId = intent.EniId, Mac = intent.Mac, DeviceIndex = intent.DeviceIndex, NetworkCard = 0, SubnetId = intent.SubnetId, SubnetCidr = _doc.Siblings.FirstOrDefault(subnet => subnet.SubnetId == intent.SubnetId)?.Cidr ?? primary.SubnetCidr,
-            PrimaryAddress = intent.Names[0].First, AttachmentId = intent.AttachmentId, Groups = primary.Groups, IsMade = true,
+            PrimaryAddress = intent.Names[0].First, AttachmentId = intent.AttachmentId, Groups = GroupsOf(intent), IsMade = true,
             Blocks = [.. intent.Names.Skip(1).Order().Select(name => new HeldBlock(name))],
         };
         var interfaces = _doc.Interfaces.Add(added).OrderBy(eni => eni.DeviceIndex).ToImmutableArray();

@@ -63,6 +63,12 @@ public sealed partial class NodeGrain
     [LoggerMessage(EventId = 2121, Level = LogLevel.Information, Message = "{InstanceId}: {Addresses} addresses that somebody else has provisioned are taken in.")]
     private partial void LogAbsorbed(string instanceId, int addresses);
 
+    [LoggerMessage(EventId = 2128, Level = LogLevel.Information, Message = "{InstanceId}: interface {EniId} has the security groups {Groups} now.")]
+    private partial void LogGroups(string instanceId, string eniId, string groups);
+
+    [LoggerMessage(EventId = 2129, Level = LogLevel.Warning, Message = "{InstanceId}: interface {EniId} keeps its security groups; those that are wanted, {Groups}, are tried again in {Wait}. {Why}")]
+    private partial void LogGroupsNotSet(string instanceId, string eniId, string groups, TimeSpan wait, string why);
+
     [LoggerMessage(EventId = 2125, Level = LogLevel.Warning, Message = "{InstanceId}: {EniId} was made for it, is attached to nothing, and nothing is under way about it: it is deleted.")]
     private partial void LogLeaked(string instanceId, string eniId);
 

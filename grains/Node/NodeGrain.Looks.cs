@@ -24,6 +24,7 @@ public sealed partial class NodeGrain
     private ILookup<string, Block> _notOurs = Array.Empty<(string EniId, Block Block)>().ToLookup(one => one.EniId, one => one.Block); // By interface of ours, at the last view.
     private DateTimeOffset? _viewedAt;
     private readonly Dictionary<Block, DateTimeOffset> _missing = []; // Ours, and since when no look has shown it.
+    private ImmutableArray<string> _subnetsSought = []; // Of custom networking, when a look was asked for last: one of them was not known.
     private int _looks; // In a row, without a view that could be used.
     private bool _isEnded; // The instance, as the last look shows it: nothing is planned for it, and what is under way is finished.
 
@@ -114,10 +115,12 @@ public sealed partial class NodeGrain
         var now = time.GetUtcNow();
         _viewedAt ??= now;
         var isHeard = _report is not null && (now - _reportAt).Duration() < LookAgain;
-        var isNeeded = _doc.Interfaces.IsEmpty ? isHeard : _doc.Intents.Any(intent => intent.WaitsForLook)
-            || ((isHeard || !_isEnded) && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 || !Policy.Provisions ? AbsenceProvesNothing : LookAgain));
+        ImmutableArray<string> sought = Policy is { CustomNetworking: true } policy && !policy.Subnets.Any(id => id == _doc.Home || _doc.Siblings.Any(one => one.SubnetId == id)) ? policy.Subnets : []; // The list may be of all zones.
+        var isNeeded = _doc.Interfaces.IsEmpty ? isHeard : _doc.Intents.Any(intent => intent.WaitsForLook) || (isHeard && !sought.SequenceEqual(_subnetsSought) && !sought.IsEmpty)
+            || ((isHeard || !_isEnded) && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 || !Policy.Provisions || !sought.IsEmpty ? AbsenceProvesNothing : LookAgain));
         if (isNeeded && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
         {
+            _subnetsSought = sought;
             (_lookAskedAt, _oldestAskAt, _looks) = (now, _oldestAskAt ?? now, _looks + 1);
             grains.GetGrain<IVpcGrain>(settings.VpcId).DescribeMeAsync(InstanceId, _doc.Change).Ignore();
         }
@@ -182,7 +185,7 @@ public sealed partial class NodeGrain
             }];
 
     /// <summary>What EC2 has given, hands may have taken from another node of ours while a pod of it goes on using it: those blocks are never leased
-    /// here. What this node's executor has in its lease stays its own, whatever the ledger says.</summary>
+    /// here. The ledger has the rest as this node's from then on. What this node's executor has in its lease stays its own, whatever the ledger says.</summary>
     private async Task<ImmutableHashSet<Block>> HeldByOthersAsync(IEnumerable<EniDocument> interfaces)
     {
         var kept = _report is { } report ? Kept(report) : [];
@@ -190,7 +193,7 @@ public sealed partial class NodeGrain
         foreach (var subnet in interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
         {
             var given = NotIn(kept, subnet);
-            others = given.IsEmpty ? others : others.Union(await grains.GetGrain<ISubnetGrain>(subnet.Key).HeldByOursAsync(given));
+            others = given.IsEmpty ? others : others.Union(await grains.GetGrain<ISubnetGrain>(subnet.Key).TakeOverOfEachBuildAsync(InstanceId, _doc.Change, given));
         }
 
         return others;
@@ -203,7 +206,7 @@ public sealed partial class NodeGrain
         // An address may be shown in a prefix that has come since: what overlaps with anything of ours is not new.
         Block[] known = [.. _doc.Intents.SelectMany(intent => intent.Names), .. Gone(_doc, time.GetUtcNow()).Select(gone => gone.Block)];
         bool IsNew(EniDocument eni, HeldBlock held) => !_doc.Holds(held.Block) && !_doc.Intents.Any(intent => IsOf(intent, eni.EniId, held.Block))
-            && !known.Any(block => block.Contains(held.Block.First) || held.Block.Contains(block.First));
+            && !known.Any(held.Block.Overlaps);
         bool IsOnItsWay(EniDocument eni) => _doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Kind is IntentKind.AddInterface or IntentKind.RemoveInterface);
         ImmutableArray<EniDocument> NewBut(ImmutableHashSet<Block> others)
         {
@@ -268,7 +271,7 @@ public sealed partial class NodeGrain
             return;
         }
 
-        var next = WithLost(WithLate(WithNeighbours(_doc, view), [.. Late(_doc, IsShown, now).Select(eni => eni with { Blocks = eni.Blocks.RemoveAll(held => others.Contains(held.Block)) })]), IsShown, made, now);
+        var next = WithLost(WithLate(WithGroups(WithNeighbours(_doc, view), view), [.. Late(_doc, IsShown, now).Select(eni => eni with { Blocks = eni.Blocks.RemoveAll(held => others.Contains(held.Block)) })]), IsShown, made, now);
         if (next == _doc)
         {
             return;

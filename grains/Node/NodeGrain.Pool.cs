@@ -93,6 +93,7 @@ public sealed partial class NodeGrain
         Removing = _doc.Intents.Count(intent => intent.Kind == IntentKind.RemoveInterface),
         NewIn = [.. NewIn().Select(subnet => RoomOf(subnet, ForNew + subnet, now))],
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
+        BoundPods = BoundPods(now),
         RecentAdds = RecentAdds(now),
         MaxPods = MaxPodsAt(now) + _doc.Interfaces.Where(IsExcluded).Sum(eni => StateOfExcluded(eni, now).Blocks.Sum(block => block.Block.Size)), // Those go on, beside as many elsewhere.
     };
@@ -185,7 +186,6 @@ public sealed partial class NodeGrain
         {
             EniId = eni.EniId,
             MayGo = MayGo(eni),
-            ForPods = eni.DeviceIndex != 0 || !Policy.CustomNetworking,
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
             Room = eni.IsLost || Rests(eni.EniId, now) ? 0 : Math.Max(0, _doc.SlotsOf(eni.EniId, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
             Drawing = draw is null || IsStopped(draw) ? 0 : draw.Drawing,

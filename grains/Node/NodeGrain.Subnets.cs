@@ -41,9 +41,12 @@ public sealed partial class NodeGrain
             select new SubnetPlace(id, id == _doc.Home, _doc.RoleOf(id), free?.Addresses ?? 0, free?.Prefixes ?? 0)];
 
     /// <summary>Where a new interface may be, the best first.</summary>
-    private ImmutableArray<string> NewIn() => SubnetChoice.Order(Places(), Policy.Discovers, Policy.Subnets, Policy.Prefixes && TakesPrefixes);
+    private ImmutableArray<string> NewIn() => SubnetChoice.Order(Places(), Policy.Discovers, Policy.Subnets, Policy.Prefixes && TakesPrefixes, Policy.CustomNetworking);
 
-    private bool IsExcluded(EniDocument eni) => SubnetChoice.IsExcluded(_doc.RoleOf(eni.SubnetId), Policy.Discovers);
+    /// <summary>By its subnet's tag; with custom networking as the primary one, and where its subnet is no longer the one that is wanted. While none is known, what there is serves on.</summary>
+    private bool IsExcluded(EniDocument eni) => (eni.DeviceIndex == 0 && Policy.CustomNetworking) || IsExcluded(eni.SubnetId);
+
+    private bool IsExcluded(string subnetId) => Policy is { CustomNetworking: true } policy ? !policy.Subnets.IsEmpty && !policy.Subnets.Contains(subnetId) : SubnetChoice.IsExcluded(_doc.RoleOf(subnetId), Policy.Discovers);
 
     /// <summary>Its pods go on; what no pod has goes back, once it has rested, and nothing is drawn for it.</summary>
     private EniState StateOfExcluded(EniDocument eni, DateTimeOffset now)
@@ -83,8 +86,9 @@ public sealed partial class NodeGrain
         }
     }
 
-    private Reason WhyNowhere() => new(ReasonCode.SubnetExcluded,
-        $"{InstanceId}: no subnet of {_doc.Zone} is for its new interfaces: {PlacesText("")}. Tag one {SubnetRoles.RoleTag}=1, or take the 0 away.");
+    private Reason WhyNowhere() => new(ReasonCode.SubnetExcluded, Policy is { CustomNetworking: true } policy
+        ? $"{InstanceId}: custom networking gives the node no subnet of {_doc.Zone} for its interfaces: {policy.NetworkFrom ?? "its policy"} {(policy.Subnets.IsEmpty ? "names none." : $"names {string.Join(", ", policy.Subnets)}; {(policy.Subnets.Length == 1 ? "it is" : "they are")} not of this zone, or not of {settings.VpcId}.")}"
+        : $"{InstanceId}: no subnet of {_doc.Zone} is for its new interfaces: {PlacesText("")}. Tag one {SubnetRoles.RoleTag}=1, or take the 0 away.");
 
     /// <summary>What is to be said of the other subnets of the zone when one has not what is wanted; empty when there are none.</summary>
     private string Elsewhere(string subnetId) => PlacesText(subnetId) is { Length: > 0 } text ? $" Of the others in the zone, {text}." : "";
@@ -97,7 +101,7 @@ public sealed partial class NodeGrain
             .. from place in Places()
                where place.SubnetId != but
                let room = RoomOf(place.SubnetId, ForNew + place.SubnetId, now)
-               let why = SubnetChoice.WhyNot(place, Policy.Discovers, Policy.Subnets) ?? (!room.HasAddresses ? "has no address" : !room.HasPrefixes ? "has no whole /28" : null)
+               let why = SubnetChoice.WhyNot(place, Policy.Discovers, Policy.Subnets, Policy.CustomNetworking) ?? (!room.HasAddresses ? "has no address" : !room.HasPrefixes ? "has no whole /28" : null)
                where why is not null
                orderby place.SubnetId
                select $"{place.SubnetId} {why}",

@@ -60,7 +60,7 @@ public sealed partial class NodeGrain
 
         var state = State(now);
         // Of what it is kept from, none could be here where it has no room, and may not have a new interface.
-        var mayDraw = !SubnetChoice.IsExcluded(_doc.RoleOf(subnetId), Policy.Discovers) && (state.Enis.Any(eni => eni.Subnet.SubnetId == subnetId && eni.Room + eni.Leaving > 0)
+        var mayDraw = !IsExcluded(subnetId) && (state.Enis.Any(eni => eni.Subnet.SubnetId == subnetId && eni.Room + eni.Leaving > 0)
             || (state.NewInterfaces + state.Removing > 0 && state.NewIn.Any(subnet => subnet.SubnetId == subnetId)));
         return share with { Withheld = mayDraw ? PoolThrift.Withheld(state, Policy) : 0, Spare = IsSilent || !MayTake(subnetId) ? 0 : PoolThrift.Spare(state, Policy, subnetId) };
     }

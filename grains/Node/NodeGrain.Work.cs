@@ -39,6 +39,7 @@ public sealed partial class NodeGrain
             await ReturnConsentedAsync();
             await PlanAsync();
             RunDue(cancellation);
+            FollowGroups();
             await RetireAsync();
             ShareWithSubnets();
             TellOfNode();
@@ -332,7 +333,8 @@ public sealed partial class NodeGrain
         var isNew = intent.Kind == IntentKind.AddInterface; // It needs an address of its own, too.
         var now = time.GetUtcNow();
         // What the interfaces have, too: the ledger may not have read it yet, and EC2 takes the naming of one for done.
-        var departed = Gone(_doc, now).Where(one => one.EniId == intent.EniId).Select(one => one.Block)
+        // A /28 stays on record as long as the document holds a part of it, and is no reason to go without the rest for so long (simulation, seed 382).
+        var departed = Gone(_doc, now).Where(one => one.EniId == intent.EniId && now - one.At < settings.Timing.NotNamedAgain).Select(one => one.Block)
             .Concat(_doc.Interfaces.SelectMany(eni => AllOf(eni)))
             .Concat(_doc.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface).SelectMany(one => one.Names)).ToImmutableArray();
         var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew, _stored.Change, WaitingFor(intent)));

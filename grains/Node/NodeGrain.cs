@@ -11,7 +11,7 @@ namespace AwsVpcCni.Grains.Node;
 /// <summary>Decides about one node: answers its executor from memory and store, and carries out what the planner wants of EC2.</summary>
 /// <remarks>The plugin's and the operators' doors are here, the executor's report in NodeGrain.Reports.cs and EC2's looks in NodeGrain.Looks.cs;
 /// how all is stored is in NodeGrain.Storing.cs. The work loop is in NodeGrain.Work.cs, what is free and what is wanted is reckoned in NodeGrain.Pool.cs,
-/// and NodeGrain.Ec2.cs and NodeGrain.Interfaces.cs carry intents out. Everything an answer rests on is stored first. State changes before
+/// pods that are still to ask in NodeGrain.Bound.cs, and NodeGrain.Ec2.cs and NodeGrain.Interfaces.cs carry intents out. Everything an answer rests on is stored first. State changes before
 /// an await, never across it.</remarks>
 [Reentrant]
 public sealed partial class NodeGrain(
@@ -130,7 +130,7 @@ public sealed partial class NodeGrain(
             _adds.Enqueue(time.GetUtcNow());
         }
 
-        _use.Pick(picked, request.Sandbox); // Before the await: the next ADD must not pick it too.
+        _use.Pick(picked, request.Sandbox, request.Pod); // Before the await: the next ADD must not pick it too.
         return await WriteRowAsync(picked, request);
     }
 

@@ -35,6 +35,9 @@ public sealed class NodeMetrics : IDisposable
     /// <summary>The nodes whose grains are on this silo, in no order.</summary>
     public ICollection<NodeNow> Nodes => _nodes.Values;
 
+    /// <summary>Whether a node's grain is on this silo.</summary>
+    public bool Has(string instanceId) => _nodes.ContainsKey(instanceId);
+
     /// <summary>A node is so now.</summary>
     public void Is(NodeNow node) => _nodes[node.InstanceId] = node;
 

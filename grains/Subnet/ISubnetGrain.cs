@@ -24,6 +24,11 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// <summary>Which of these nodes of ours hold by the ledger, whatever EC2 shows: nobody else may use them.</summary>
     Task<ImmutableArray<Block>> HeldByOursAsync(ImmutableArray<Block> blocks);
 
+    /// <summary>A node takes over what EC2 shows on its interfaces and no draw of its own has brought: from then on it is the node's by the ledger, before a pod can have it.</summary>
+    /// <param name="change">As in <see cref="SettleAsync"/>.</param>
+    /// <returns>What other nodes of ours hold: the node may not use it, and nothing of it is noted.</returns>
+    Task<ImmutableArray<Block>> TakeOverAsync(string nodeId, long change, ImmutableArray<Block> blocks);
+
     /// <summary>The nodes of ours that say that they hold it; more than one when hands have moved it. Null when none does, and not all have told yet what they hold.</summary>
     Task<ImmutableArray<string>?> HoldersOfAsync(Ip address);
 

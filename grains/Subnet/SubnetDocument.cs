@@ -43,6 +43,9 @@ public sealed record SubnetDocument : DocumentPart
 
     /// <summary>Changes that a sweep may not have seen yet, or that a late message of before could undo: the last of each address.</summary>
     public ImmutableArray<RecentChange> Recent { get; init; } = [];
+
+    /// <summary>What nodes are about to take over, counted as ours.</summary>
+    public ImmutableArray<TakenOver> TakenOver { get; init; } = [];
 }
 
 /// <summary>How much of a subnet was used until now, with what was set aside. A document of its own: it is written each half hour, and the ledger with each EC2 change.</summary>
@@ -59,6 +62,10 @@ public sealed record SubnetUsage : DocumentPart
 /// <param name="AskedAt">When the intent last asked. UTC.</param>
 /// <param name="NodeChange">The number of the node document's last write when it asked.</param>
 public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Block> Names, DateTimeOffset AskedAt, long NodeChange = long.MaxValue) : DocumentPart;
+
+/// <summary>An address that a node is about to take over: until it says, after a later write, what it holds, nobody knows whether it could.</summary>
+/// <param name="NodeChange">The number of its document's last write before.</param>
+public sealed record TakenOver(Ip Address, string NodeId, long NodeChange) : DocumentPart;
 
 /// <summary>An address that was drawn or returned by us.</summary>
 /// <param name="Change">The ledger's change number.</param>

@@ -122,6 +122,32 @@ public sealed partial class SubnetGrain(
     }
 
     /// <inheritdoc/>
+    public async Task<ImmutableArray<Block>> TakeOverAsync(string nodeId, long change, ImmutableArray<Block> blocks)
+    {
+        var doc = document.State;
+        if (doc.Subnet is not { } subnet)
+        {
+            return []; // Never read: the first sweep shows them as used.
+        }
+
+        var ours = Map(subnet.Cidr, doc.Ours);
+        var own = doc.TakenOver.Where(one => one.NodeId == nodeId).Select(one => one.Address).ToHashSet(); // Noted before, and the node could not store it.
+        ImmutableArray<Block> others = [.. blocks.Where(block => block.Addresses.Any(address => ours.Contains(address) && !own.Contains(address)))];
+        var addresses = NotLate(doc, Addresses(blocks.RemoveRange(others)), nodeId, change);
+        if (!addresses.IsEmpty)
+        {
+            await StoreAsync(Changed(doc, addresses, nodeId, change, used: true) with
+            {
+                Used = [.. Map(subnet.Cidr, doc.Used).With(addresses).Bits],
+                Ours = [.. ours.With(addresses).Bits],
+                TakenOver = [.. doc.TakenOver.Where(one => one.NodeId != nodeId || !addresses.Contains(one.Address)), .. addresses.Select(address => new TakenOver(address, nodeId, change))],
+            });
+        }
+
+        return others;
+    }
+
+    /// <inheritdoc/>
     public Task<ImmutableArray<string>?> HoldersOfAsync(Ip address)
     {
         ImmutableArray<string> holders = [.. _shares.Where(node => node.Value.Held.Contains(address)).Select(node => node.Key)];
@@ -159,6 +185,7 @@ public sealed partial class SubnetGrain(
             {
                 Used = [.. (isFree ? used.Without(addresses) : used.With(addresses)).Bits],
                 Ours = [.. Map(subnet.Cidr, doc.Ours).Without(addresses.Where(address => !others.Contains(address))).Bits],
+                TakenOver = doc.TakenOver.RemoveAll(one => one.NodeId == nodeId && addresses.Contains(one.Address)),
             });
             if (!isFree)
             {
@@ -203,16 +230,22 @@ public sealed partial class SubnetGrain(
         var ours = Map(subnet.Cidr, doc.Ours);
         var news = NotLate(doc, held, nodeId, change);
         var left = doc.Reservations.RemoveAll(one => one.NodeId == nodeId && one.NodeChange <= change && !open.Contains(one.IntentId));
-        if (!news.All(ours.Contains) || left.Length < doc.Reservations.Length)
+        var told = doc.TakenOver.Where(one => one.NodeId == nodeId && one.NodeChange < change).ToHashSet();
+        if (!news.All(ours.Contains) || left.Length < doc.Reservations.Length || told.Count > 0)
         {
-            await StoreAsync(Changed(doc, [], nodeId, change, used: true) with { Ours = [.. ours.With(news).Bits], Reservations = left });
+            // What it was about to take over, and has not after all, is nobody's: it may still find that it can.
+            var all = _shares.Values.SelectMany(one => one.Held).ToHashSet();
+            await StoreAsync(Changed(doc, [], nodeId, change, used: true) with
+            {
+                Ours = [.. ours.With(news).Without(told.Select(one => one.Address).Where(address => !all.Contains(address))).Bits], Reservations = left, TakenOver = doc.TakenOver.RemoveAll(told.Contains),
+            });
         }
     }
 
     /// <inheritdoc/>
     public async Task RetiredAsync(string nodeId, long change, ImmutableArray<Block> blocks)
     {
-        ImmutableArray<Block> held = [.. blocks, .. _shares.TryGetValue(nodeId, out var share) ? share.Held.Select(address => new Block(address)) : []];
+        ImmutableArray<Block> held = [.. blocks, .. _shares.TryGetValue(nodeId, out var share) ? share.Held.Select(address => new Block(address)) : [], .. document.State.TakenOver.Where(one => one.NodeId == nodeId).Select(one => new Block(one.Address))];
         if (!held.IsEmpty)
         {
             await ReturnedAsync(nodeId, change, held, isFree: false);

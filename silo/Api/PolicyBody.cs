@@ -102,6 +102,7 @@ internal sealed record PolicyBody(PoolOptions? Policy, string Who, string Why)
         : setting.PropertyType == typeof(bool) ? "true or false"
         : setting.PropertyType == typeof(TimeSpan) ? "a time such as \"00:00:30\""
         : setting.PropertyType == typeof(TimeSpan?) ? "a time such as \"00:02:00\", or null for the default"
+        : setting.Name == nameof(PoolOptions.SecurityGroups) ? "a list of security groups' ids such as [\"sg-0123456789abcdef0\"]"
         : setting.Name == nameof(PoolOptions.Subnets) ? "a list of subnet ids such as [\"subnet-0123456789abcdef0\"]"
         : "an object of texts such as {\"team\":\"net\"}";
 }

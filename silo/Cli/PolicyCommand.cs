@@ -44,40 +44,40 @@ internal static class PolicyCommand
 
     private static Command Get()
     {
-        var node = Node();
-        return ClusterClient.Command<PolicyView>("get", "The policy, its version, and where it is set.", async (client, parsed) => [View(await client.Views.PoliciesAsync(), parsed.GetValue(node))], Show, node);
+        var (node, label) = (Node(), Label());
+        return ClusterClient.Command<PolicyView>("get", "The policy, its version, and where it is set.", async (client, parsed) => [View(await client.Views.PoliciesAsync(), TargetOf(parsed.GetValue(node), parsed.GetValue(label)))], Show, node, label);
     }
 
     private static Command Set()
     {
-        var (node, who, why, ifMatch) = (Node(), Who(), Why(), IfMatch());
+        var (node, label, who, why, ifMatch) = (Node(), Label(), Who(), Why(), IfMatch());
         var changes = new Argument<string[]>("changes")
         {
             Arity = ArgumentArity.OneOrMore, Description = $"NAME=VALUE each; what is not named stays as it is. Names: {string.Join(", ", Settings.Select(NameOf))}. `none` takes a number away; lists are separated by commas, tags are KEY:VALUE.",
         };
         return ClusterClient.Command(
-            "set", "Changes the policy of all nodes, or of one.",
+            "set", "Changes the policy of all nodes, of those with a label, or of one.",
             async (client, parsed) =>
             {
-                var (policies, id) = (await client.Views.PoliciesAsync(), parsed.GetValue(node));
+                var (policies, id) = (await client.Views.PoliciesAsync(), TargetOf(parsed.GetValue(node), parsed.GetValue(label)));
                 var before = View(policies, id).Policy ?? throw new CommandException("The silo that has the cluster's grain is of an older build and does not tell its settings, from which this would start. Set the whole policy at /v1/policy, or try again when all silos are of this build.");
                 return await ChangeAsync(client, policies, parsed.GetValue(ifMatch), new PolicyChange(0, id, await ChangedAsync(before, parsed.GetValue(changes)!), SwitchCommand.WhoOf(parsed.GetValue(who)), WhyOf(parsed.GetValue(why))));
             },
-            Show, changes, node, why, who, ifMatch);
+            Show, changes, node, label, why, who, ifMatch);
     }
 
     private static Command Unset()
     {
-        var (node, who, why, ifMatch) = (Node(), Who(), Why(), IfMatch());
+        var (node, label, who, why, ifMatch) = (Node(), Label(), Who(), Why(), IfMatch());
         return ClusterClient.Command(
-            "unset", "Takes the policy away that operators have set: the settings hold again, or for a node the cluster's policy.",
-            async (client, parsed) => await ChangeAsync(client, await client.Views.PoliciesAsync(), parsed.GetValue(ifMatch), new PolicyChange(0, parsed.GetValue(node), null, SwitchCommand.WhoOf(parsed.GetValue(who)), WhyOf(parsed.GetValue(why)))),
-            Show, node, why, who, ifMatch);
+            "unset", "Takes the policy away that operators have set: the settings hold again, or for a node or a label the cluster's policy.",
+            async (client, parsed) => await ChangeAsync(client, await client.Views.PoliciesAsync(), parsed.GetValue(ifMatch), new PolicyChange(0, TargetOf(parsed.GetValue(node), parsed.GetValue(label)), null, SwitchCommand.WhoOf(parsed.GetValue(who)), WhyOf(parsed.GetValue(why)))),
+            Show, node, label, why, who, ifMatch);
     }
 
     private static async Task<PolicyView[]> ChangeAsync(ClusterClient client, ClusterPolicies read, long? ifMatch, PolicyChange change)
     {
-        if (change.InstanceId is { } id && !read.Nodes.ContainsKey(id) && !(await client.Views.NodeIdsAsync()).Contains(id))
+        if (change.InstanceId is { } id && !PolicyLabels.IsTarget(id) && !read.Nodes.ContainsKey(id) && !(await client.Views.NodeIdsAsync()).Contains(id))
         {
             throw new CommandException($"{id} is no node of {client.Views.VpcId}; `ipam nodes` lists them.");
         }
@@ -88,15 +88,27 @@ internal static class PolicyCommand
     }
 
     private static PolicyView View(ClusterPolicies policies, string? node) =>
-        node is not null && policies.Nodes.GetValueOrDefault(node) is { } own ? new(policies.Version, "node", own, policies.Last)
-        : policies.Pool is { } pool ? new(policies.Version, "cluster", pool, policies.Last)
-        : new(policies.Version, "settings", policies.OfSettings, policies.Last);
+        (node is not null && policies.Nodes.GetValueOrDefault(node) is { } own ? new PolicyView(policies.Version, PolicyLabels.IsTarget(node) ? "label" : "node", own, policies.Last)
+        : policies.Pool is { } pool ? new PolicyView(policies.Version, "cluster", pool, policies.Last)
+        : new PolicyView(policies.Version, "settings", policies.OfSettings, policies.Last)) with { Labels = [.. PolicyLabels.In(policies.Nodes)] };
+
+    private static string? TargetOf(string? node, string? label) => (node, label) switch
+    {
+        (not null, not null) => throw new CommandException("--node and --label are both given; a policy is that of one node or of all that bear a label."),
+        (_, { } asked) => PolicyLabels.TargetOf(asked) ?? throw new CommandException($"--label {asked} is no label with its value, such as eks.amazonaws.com/nodegroup=gpu."),
+        _ => node,
+    };
 
     private static void Show(PolicyView[] views, TextWriter output)
     {
         foreach (var view in views)
         {
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"version {view.Version}, set by {(view.Source == "settings" ? "the silos' settings" : $"operators for {(view.Source == "node" ? "this node" : "all nodes")}")}"));
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"version {view.Version}, set by {(view.Source == "settings" ? "the silos' settings" : $"operators for {view.Source switch { "node" => "this node", "label" => "nodes with this label", _ => "all nodes" }}")}"));
+            if (view.Labels is not [])
+            {
+                output.WriteLine($"nodes with one of these labels have another one: {string.Join(", ", view.Labels)} (which holds for a node, its /v1/nodes/ID/policy says)");
+            }
+
             if (view.LastChange is { } last)
             {
                 output.WriteLine($"last change {Output.Ago(last.At)}, by {last.Who}: {last.Why}");
@@ -136,6 +148,8 @@ internal static class PolicyCommand
 
     private static string WhyOf(string? said) => Asked.Text(said, "--why", Asked.MostWhy);
 
+    private static Option<string?> Label() => new("--label") { Description = "The policy of nodes that bear this label, KEY=VALUE, such as eks.amazonaws.com/nodegroup=gpu. One node's own wins over it, and of several labels the first by name." };
+
     private static Option<string?> Node() => new("--node") { Description = "The policy of this node, such as i-0123456789abcdef0. Default: of all nodes." };
 
     private static Option<string?> Who() => new("--who") { Description = "Who is behind it. Default: the user of this machine." };
@@ -145,7 +159,11 @@ internal static class PolicyCommand
     private static Option<long?> IfMatch() => new("--if-match") { Description = "Only if policy and switches still have this version. Default: the one that is read just before." };
 
     /// <summary>What an answer shows.</summary>
-    /// <param name="Source">node, cluster or settings: where the policy is set.</param>
+    /// <param name="Source">node, label, cluster or settings: where the policy is set.</param>
     /// <param name="Policy">Null when it is that of the settings of a silo that does not tell them.</param>
-    internal sealed record PolicyView(long Version, string Source, PoolPolicy? Policy, PolicyNote? LastChange);
+    internal sealed record PolicyView(long Version, string Source, PoolPolicy? Policy, PolicyNote? LastChange)
+    {
+        /// <summary>Those that have a policy.</summary>
+        public string[] Labels { get; init; } = [];
+    }
 }

@@ -140,6 +140,12 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect, bool? dryRun = null) : IE
             cancellation);
 
     /// <inheritdoc/>
+    public Task SetGroupsAsync(string eniId, ImmutableArray<string> groups, CancellationToken cancellation) =>
+        SendAsync(
+            Ec2Action.ModifyNetworkInterfaceAttribute, $"{eniId} {string.Join(',', groups)}", (sdk, request) => sdk.ModifyNetworkInterfaceAttributeAsync(request, cancellation),
+            new ModifyNetworkInterfaceAttributeRequest { NetworkInterfaceId = eniId, Groups = [.. groups], DryRun = dryRun }, cancellation);
+
+    /// <inheritdoc/>
     public Task DetachAsync(string attachmentId, CancellationToken cancellation) =>
         SendAsync(
             Ec2Action.DetachNetworkInterface, attachmentId, (sdk, request) => sdk.DetachNetworkInterfaceAsync(request, cancellation),

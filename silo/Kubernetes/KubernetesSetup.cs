@@ -7,9 +7,10 @@ internal static class KubernetesSetup
     public static IServiceCollection AddKubernetes(this IServiceCollection services) => services
         .AddSingleton<ApiServer>()
         .AddSingleton<NodeTable>().AddHostedService<NodeWatch>()
+        .AddSingleton<EniConfigTable>().AddSingleton<NodePolicies>()
         .AddSingleton<SigningKeys>().AddHostedService(parts => parts.GetRequiredService<SigningKeys>())
         .AddSingleton<ExecutorTokens>();
 
-    /// <summary>What a silo tells the cluster; an edge has no grains.</summary>
-    public static IServiceCollection AddClusterReports(this IServiceCollection services) => services.AddHostedService<ClusterReporter>();
+    /// <summary>What passes between the cluster and a silo's grains; an edge has none.</summary>
+    public static IServiceCollection AddClusterOfGrains(this IServiceCollection services) => services.AddHostedService<ClusterReporter>().AddHostedService<PodWatch>().AddHostedService<EniConfigWatch>();
 }

@@ -13,7 +13,19 @@ internal sealed class NodeTable
     public bool IsFilled { get; private set; }
 
     /// <summary>All of them.</summary>
-    public IEnumerable<KnownNode> All => _byName.Values;
+    public IEnumerable<KnownNode> All
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _byName.Values;
+            }
+        }
+    }
+
+    /// <summary>What policies go by is another than before: nodes, their instances, labels, or ENIConfigs. Never two calls at once.</summary>
+    public event Action? Changed;
 
     /// <summary>These are all.</summary>
     public void Reset(IReadOnlyCollection<KnownNode> nodes)
@@ -22,29 +34,33 @@ internal sealed class NodeTable
         {
             foreach (var gone in _byName.Keys.Except(nodes.Select(node => node.Name)))
             {
-                Remove(gone);
+                Forget(gone);
             }
 
             foreach (var node in nodes)
             {
-                Put(node);
+                Keep(node);
             }
 
             IsFilled = true;
         }
+
+        Changed?.Invoke();
     }
 
     /// <summary>One that is new or has changed.</summary>
     public void Put(KnownNode node)
     {
+        KnownNode? before;
         lock (_lock)
         {
-            Remove(node.Name);
-            _byName = _byName.SetItem(node.Name, node);
-            if (node.InstanceId is { } instance)
-            {
-                _namesByInstance = _namesByInstance.SetItem(instance, _namesByInstance.GetValueOrDefault(instance, []).Add(node.Name));
-            }
+            before = _byName.GetValueOrDefault(node.Name);
+            Keep(node);
+        }
+
+        if (before is null || (before.Uid, before.InstanceId, before.EniConfig) != (node.Uid, node.InstanceId, node.EniConfig) || !before.Labels.SequenceEqual(node.Labels))
+        {
+            Changed?.Invoke();
         }
     }
 
@@ -53,16 +69,10 @@ internal sealed class NodeTable
     {
         lock (_lock)
         {
-            if (_byName.GetValueOrDefault(name) is { } old)
-            {
-                _byName = _byName.Remove(name);
-                if (old.InstanceId is { } instance)
-                {
-                    var others = _namesByInstance[instance].Remove(name);
-                    _namesByInstance = others.IsEmpty ? _namesByInstance.Remove(instance) : _namesByInstance.SetItem(instance, others);
-                }
-            }
+            Forget(name);
         }
+
+        Changed?.Invoke();
     }
 
     /// <summary>The node of an instance; null for none.</summary>
@@ -71,6 +81,15 @@ internal sealed class NodeTable
         lock (_lock)
         {
             return _namesByInstance.TryGetValue(instanceId, out var names) ? names.Select(name => _byName[name]).MinBy(node => node.Since) : null;
+        }
+    }
+
+    /// <summary>The instance of a node; null for none, and where another node has it.</summary>
+    public string? InstanceOf(string name)
+    {
+        lock (_lock)
+        {
+            return _byName.GetValueOrDefault(name)?.InstanceId is { } instance && OfInstance(instance)?.Name == name ? instance : null;
         }
     }
 
@@ -107,6 +126,29 @@ internal sealed class NodeTable
 
             why = "";
             return instance;
+        }
+    }
+
+    private void Keep(KnownNode node)
+    {
+        Forget(node.Name);
+        _byName = _byName.SetItem(node.Name, node);
+        if (node.InstanceId is { } instance)
+        {
+            _namesByInstance = _namesByInstance.SetItem(instance, _namesByInstance.GetValueOrDefault(instance, []).Add(node.Name));
+        }
+    }
+
+    private void Forget(string name)
+    {
+        if (_byName.GetValueOrDefault(name) is { } old)
+        {
+            _byName = _byName.Remove(name);
+            if (old.InstanceId is { } instance)
+            {
+                var others = _namesByInstance[instance].Remove(name);
+                _namesByInstance = others.IsEmpty ? _namesByInstance.Remove(instance) : _namesByInstance.SetItem(instance, others);
+            }
         }
     }
 }

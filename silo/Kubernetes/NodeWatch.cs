@@ -11,10 +11,10 @@ internal sealed class NodeWatch(ApiServer api, NodeTable nodes, IOptions<Kuberne
     private const int PageSize = 500;
 
     /// <inheritdoc/>
-    public void Reset(IReadOnlyList<V1Node> items) => nodes.Reset([.. items.Select(KnownNode.Of)]);
+    public void Reset(IReadOnlyList<V1Node> items) => nodes.Reset([.. items.Select(item => KnownNode.Of(item, options.Value.EniConfigAnnotation))]);
 
     /// <inheritdoc/>
-    public void Put(V1Node item) => nodes.Put(KnownNode.Of(item));
+    public void Put(V1Node item) => nodes.Put(KnownNode.Of(item, options.Value.EniConfigAnnotation));
 
     /// <inheritdoc/>
     public void Remove(V1Node item) => nodes.Remove(item.Metadata.Name);

@@ -32,6 +32,16 @@ public sealed class KubernetesOptions : IValidatableObject
         ErrorMessage = "Kubernetes:ExecutorServiceAccount must be NAMESPACE/NAME, such as Kubernetes__ExecutorServiceAccount=kube-system/aws-vpc-cni-executor.")]
     public string ExecutorServiceAccount { get; set; } = "kube-system/aws-vpc-cni-executor";
 
+    /// <summary>Pods that are bound to a node count as its demand before the runtime asks for their addresses. Default true.</summary>
+    public bool PodDemand { get; set; } = true;
+
+    /// <summary>The node label that names a node's ENIConfig, with custom networking. Default <c>k8s.amazonaws.com/eniConfig</c>. amazon-vpc-cni-k8s: ENI_CONFIG_LABEL_DEF.</summary>
+    [Required(ErrorMessage = "Kubernetes:EniConfigLabel is empty; set Kubernetes__EniConfigLabel to a label's key, such as topology.kubernetes.io/zone.")]
+    public string EniConfigLabel { get; set; } = "k8s.amazonaws.com/eniConfig";
+
+    /// <summary>The node annotation that does, before the label; empty: none does, since a node's kubelet can write its own Node's annotations. Default <c>k8s.amazonaws.com/eniConfig</c>. amazon-vpc-cni-k8s: ENI_CONFIG_ANNOTATION_DEF.</summary>
+    public string EniConfigAnnotation { get; set; } = "k8s.amazonaws.com/eniConfig";
+
     /// <summary>What keeps pods from addresses becomes events of those pods and their nodes. Default true.</summary>
     public bool Events { get; set; } = true;
 

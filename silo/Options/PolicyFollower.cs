@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Cluster;
+using AwsVpcCni.Silo.Kubernetes;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
 
@@ -10,13 +12,16 @@ namespace AwsVpcCni.Silo.Options;
 /// read again when its file changes.</summary>
 /// <remarks>A change made through another silo is seen within <see cref="Period"/>. While the cluster's grain does not answer, what held
 /// before holds on.</remarks>
+/// <param name="ofNodes">What nodes hold by their labels and ENIConfigs; null: where no Kubernetes is.</param>
 internal sealed partial class PolicyFollower(
-    IConfiguration configuration, IOptionsFactory<PoolOptions> options, IGrainFactory grains, ClusterSettings settings, TimeProvider time, ILogger<PolicyFollower> logger) : BackgroundService
+    IConfiguration configuration, IOptionsFactory<PoolOptions> options, IGrainFactory grains, ClusterSettings settings, TimeProvider time, ILogger<PolicyFollower> logger,
+    NodePolicies? ofNodes = null) : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
     private PoolPolicy _ofSettings = settings.Pool;
+    private ImmutableArray<OperatorSwitch> _switches = settings.Switches;
     private ClusterPolicies? _ofOperators;
     private bool _isAway;
 
@@ -63,13 +68,29 @@ internal sealed partial class PolicyFollower(
         }
 
         using var changes = ChangeToken.OnChange(configuration.GetReloadToken, ReadSettings);
-        ReadSettings(); // What has changed since the start.
-        using var timer = new PeriodicTimer(Period, time);
-        do
+        ofNodes?.Changed += FollowNodes;
+        try
         {
-            await AskAsync(stopping);
+            ReadSettings(); // What has changed since the start.
+            using var timer = new PeriodicTimer(Period, time);
+            do
+            {
+                await AskAsync(stopping);
+            }
+            while (!stopping.IsCancellationRequested && await timer.WaitForNextTickAsync(stopping));
         }
-        while (!stopping.IsCancellationRequested && await timer.WaitForNextTickAsync(stopping));
+        finally
+        {
+            ofNodes?.Changed -= FollowNodes;
+        }
+    }
+
+    private void FollowNodes()
+    {
+        lock (_lock)
+        {
+            Refresh();
+        }
     }
 
     /// <inheritdoc/>
@@ -124,21 +145,28 @@ internal sealed partial class PolicyFollower(
 
     private void Apply()
     {
+        Refresh();
+        LogFollows(settings.Pool, _ofOperators?.Nodes.Count ?? 0, _ofOperators?.Version ?? 0, settings.Switches.IsEmpty ? "nothing" : string.Join("; ", settings.Switches));
+    }
+
+    private void Refresh()
+    {
+        var set = _ofOperators?.Nodes ?? ImmutableSortedDictionary<string, PoolPolicy>.Empty;
         settings.Pool = _ofOperators?.Pool ?? _ofSettings;
-        settings.NodePools = _ofOperators?.Nodes ?? settings.NodePools;
+        settings.NodePools = ofNodes?.Of(settings.Pool, set) ?? set;
         if (_ofOperators is { } operators)
         {
             // A grain on an older silo, while the cluster is upgraded, knows none: what held before holds on.
-            settings.Switches = operators.Switches ?? (settings.Switches == OperatorSwitches.NotRead ? [] : settings.Switches);
+            _switches = operators.Switches ?? (_switches == OperatorSwitches.NotRead ? [] : _switches);
         }
 
-        LogFollows(settings.Pool, settings.NodePools.Count, _ofOperators?.Version ?? 0, settings.Switches.IsEmpty ? "nothing" : string.Join("; ", settings.Switches));
+        settings.Switches = ofNodes?.WhileUnknown(settings.Pool, set) is { } own ? _switches.Add(own) : _switches;
     }
 
     [LoggerMessage(EventId = 2900, Level = LogLevel.Warning, Message = "{Warning}")]
     private partial void LogWithoutEffect(string warning);
 
-    [LoggerMessage(EventId = 2901, Level = LogLevel.Information, Message = "The pool's policy is {Policy}; {Nodes} nodes have one of their own; switched off is: {Switches} (version {Version}).")]
+    [LoggerMessage(EventId = 2901, Level = LogLevel.Information, Message = "The pool's policy is {Policy}; {Nodes} nodes or labels have one of their own; switched off is: {Switches} (version {Version}).")]
     private partial void LogFollows(PoolPolicy policy, int nodes, long version, string switches);
 
     [LoggerMessage(EventId = 2902, Level = LogLevel.Error, Message = "The changed settings are refused, the pool's policy stays as it was: {Text}")]

@@ -47,6 +47,12 @@ public sealed class PoolOptions : IValidatableObject
     /// account's shared subnets. Those of other zones are passed over. None.</summary>
     public IList<string> Subnets { get; set; } = [];
 
+    /// <summary>Pods get addresses of <see cref="Subnets"/> alone, or where there are none of the node's ENIConfig's subnet, and the primary interface gives none. Default false. amazon-vpc-cni-k8s: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG.</summary>
+    public bool CustomNetworking { get; set; }
+
+    /// <summary>Ids of security groups for new interfaces with custom networking, where no ENIConfig names any. None: those of the node's primary interface.</summary>
+    public IList<string> SecurityGroups { get; set; } = [];
+
     /// <summary>A freed address is neither used nor returned before. Default 30 s. amazon-vpc-cni-k8s: IP_COOLDOWN_PERIOD.</summary>
     public TimeSpan Cooldown { get; set; } = TimeSpan.FromSeconds(30);
 
@@ -58,6 +64,7 @@ public sealed class PoolOptions : IValidatableObject
     {
         WarmEnis = WarmEnis, WarmIps = WarmIps, MinimumIps = MinimumIps, WarmPrefixes = WarmPrefixes, MaxEnis = MaxEnis, Prefixes = Prefixes,
         ManageUntagged = ManageUntagged, Provisions = Provisions, Thrift = Thrift, Discovers = Discovers, Subnets = [.. Subnets], Cooldown = Cooldown,
+        CustomNetworking = CustomNetworking, SecurityGroups = [.. SecurityGroups],
         PreferredRest = PreferredRest ?? (Cooldown > UsualRest ? Cooldown : UsualRest),
         AdditionalTags = AdditionalTags.ToImmutableSortedDictionary(StringComparer.Ordinal),
     };
@@ -112,6 +119,21 @@ public sealed class PoolOptions : IValidatableObject
         foreach (var subnet in Subnets.Where(subnet => subnet?.StartsWith("subnet-", StringComparison.Ordinal) != true))
         {
             yield return new($"Pool:Subnets has '{subnet}', which is no subnet id; set Pool__Subnets__0 and so on to ids such as subnet-0123456789abcdef0.");
+        }
+
+        foreach (var group in SecurityGroups.Where(group => group?.StartsWith("sg-", StringComparison.Ordinal) != true))
+        {
+            yield return new($"Pool:SecurityGroups has '{group}', which is no security group's id; set Pool__SecurityGroups__0 and so on to ids such as sg-0123456789abcdef0.");
+        }
+
+        if (SecurityGroups.Count > 16)
+        {
+            yield return new($"Pool:SecurityGroups has {SecurityGroups.Count} groups; EC2 takes at most 16 on an interface.");
+        }
+
+        if (SecurityGroups.Count > 0 && !CustomNetworking)
+        {
+            yield return new("Pool:SecurityGroups is set, and Pool:CustomNetworking is not: new interfaces have the groups of the node's primary one. Set Pool__CustomNetworking=true, or no groups.");
         }
     }
 

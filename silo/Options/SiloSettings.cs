@@ -63,7 +63,9 @@ internal static class SiloSettings
         services.AddSection<ClusterIdentityOptions, ClusterIdentityOptionsValidator>();
         services.AddSection<Ec2Options, Ec2OptionsValidator>()
             .PostConfigure<IConfiguration>((options, configuration) => options.Region ??= configuration["AWS_REGION"]);
-        services.AddSection<PoolOptions, PoolOptionsValidator>();
+        services.AddSection<PoolOptions, PoolOptionsValidator>().Validate<IOptions<KubernetesOptions>>(
+            (pool, kubernetes) => !pool.CustomNetworking || pool.Subnets.Count > 0 || kubernetes.Value.Enabled,
+            "Pool:CustomNetworking is true (AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG), and there is neither Kubernetes:Enabled, for ENIConfigs, nor Pool:Subnets: no pod would get an address. Set Kubernetes__Enabled=true, or Pool__Subnets__0 and so on.");
         services.AddSection<StorageOptions, StorageOptionsValidator>()
             .PostConfigure<IConfiguration>((options, configuration) => options.Region ??= configuration["Ec2:Region"] ?? configuration["AWS_REGION"]);
         services.AddSection<NodeApiOptions, NodeApiOptionsValidator>().Validate<IOptions<KubernetesOptions>>(

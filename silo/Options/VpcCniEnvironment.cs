@@ -26,7 +26,7 @@ internal static class VpcCniEnvironment
         new("AWS_VPC_K8S_CNI_BACKING_STORE", new Support.Ignored("The executor keeps its lease in a file of its own.")),
         new("AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER", new Support.Ignored("It has no effect in amazon-vpc-cni-k8s either.")),
         new("AWS_VPC_K8S_CNI_CONNMARK", new Support.Ignored(Executors)),
-        new("AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", Unless(False, NotYet)),
+        new("AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", new Support.Taken("Pool:CustomNetworking")),
         new("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", new Support.Ignored(Executors)),
         new("AWS_VPC_K8S_CNI_EXTERNALSNAT", new Support.Ignored(Executors)),
         new("AWS_VPC_K8S_CNI_LOGLEVEL", new Support.Ignored("Set Logging__LogLevel__Default.")),
@@ -56,8 +56,8 @@ internal static class VpcCniEnvironment
         new("ENABLE_SUBNET_DISCOVERY", new Support.Taken("Pool:Discovers")),
         new("ENABLE_V4_EGRESS", new Support.Ignored("It serves IPv6 clusters only.")),
         new("ENABLE_V6_EGRESS", Unless(False, NotYet)),
-        new("ENI_CONFIG_ANNOTATION_DEF", new Support.Ignored("It serves custom networking only.")),
-        new("ENI_CONFIG_LABEL_DEF", new Support.Ignored("It serves custom networking only.")),
+        new("ENI_CONFIG_ANNOTATION_DEF", new Support.Taken("Kubernetes:EniConfigAnnotation")),
+        new("ENI_CONFIG_LABEL_DEF", new Support.Taken("Kubernetes:EniConfigLabel")),
         new("HOST_CNI_BIN_PATH", new Support.Ignored(Executors)),
         new("HOST_CNI_CONFDIR_PATH", new Support.Ignored(Executors)),
         new("HTTP_TIMEOUT", new Support.Ignored("An EC2 call ends after 10 s.")),
@@ -120,13 +120,13 @@ internal static class VpcCniEnvironment
     {
         switch (taken.Setting)
         {
-            case "Cluster:Name":
+            case "Cluster:Name" or "Kubernetes:EniConfigAnnotation" or "Kubernetes:EniConfigLabel":
                 reading.Settings[taken.Setting] = value;
                 break;
             case "Pool:AdditionalTags":
                 Tags(reading, name, value);
                 break;
-            case "Pool:Prefixes" or "Pool:ManageUntagged" or "Pool:Provisions" or "Pool:Discovers":
+            case "Pool:Prefixes" or "Pool:ManageUntagged" or "Pool:Provisions" or "Pool:Discovers" or "Pool:CustomNetworking":
                 var isTrue = True.Contains(value, StringComparer.Ordinal);
                 if (!isTrue && !False.Contains(value, StringComparer.Ordinal))
                 {

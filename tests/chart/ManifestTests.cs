@@ -84,10 +84,11 @@ public sealed class ManifestTests
     /// <summary>What the code asks of the API server (silo/README.md, node-executor/README.md), and not a verb more.</summary>
     [Theory]
     [MemberData(nameof(Sets))]
-    public void Silos_follow_and_mark_nodes_write_events_and_ask_who_is_asking_and_executors_read_where_the_silos_are(string set) => Assert.Equal(
+    public void Silos_follow_pods_and_nodes_and_mark_those_write_events_and_ask_who_is_asking_and_executors_read_where_the_silos_are(string set) => Assert.Equal(
         [
             "executor: discovery.k8s.io/endpointslices list", .. set == "everything-off" ? [] : (string[])["reader: /aws-vpc-cni/*,/metrics get", "silo: /events create,patch"],
-            "silo: /nodes list,watch", .. set == "everything-off" ? [] : (string[])["silo: /nodes,nodes/status patch", "silo: authentication.k8s.io/tokenreviews create", "silo: authorization.k8s.io/subjectaccessreviews create"],
+            "silo: /nodes list,watch", .. set == "everything-off" ? [] : (string[])["silo: /nodes,nodes/status patch", "silo: /pods list,watch", "silo: authentication.k8s.io/tokenreviews create", "silo: authorization.k8s.io/subjectaccessreviews create"],
+            .. set == "custom-networking" ? (string[])["silo: crd.k8s.amazonaws.com/eniconfigs list,watch"] : [],
         ],
         Read(set).Where(manifest => manifest["rules"] is not null).SelectMany(manifest => manifest["rules"]!.AsArray().Select(rule =>
             $"{manifest["metadata"]!["name"]!.ToString().Split('-')[^1]}: {(rule!["nonResourceURLs"] is null ? $"{Of(rule, "apiGroups")}/{Of(rule, "resources")}" : Of(rule, "nonResourceURLs"))} {Of(rule, "verbs")}")).Order(StringComparer.Ordinal));

@@ -62,7 +62,7 @@ internal sealed class World
                 new SubnetDescription { Id = "subnet-b", Cidr = shape is null ? $"10.0.1.0/{size}" : $"10.0.4.0/{size}", Zone = "eu-west-1b", ZoneId = "euw1-az2" },
                 new SubnetDescription { Id = "subnet-c", Cidr = "10.0.8.0/26", Zone = "eu-west-1a", ZoneId = "euw1-az1" },
             ],
-            SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
+            SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }, new SecurityGroupDescription { Id = "sg-2", Name = "pods" }],
             Times = shape?.Times ?? new VpcTimes(),
         }, new WorldClock(Scheduler), new Random(random.Next()));
         Ec2 = new ModelEc2(Vpc) { NewerType = shape is null && random.Next(4) == 0 ? "m9.large" : null, PageSize = shape is null ? SmallestPage : null };

@@ -28,6 +28,11 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
 {{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default (index . 0).Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{/* Not empty when custom networking is on from the start; then the silos read ENIConfigs. */}}
+{{- define "avc.customNetworking" -}}
+{{- if or (has (include "avc.text" (get .Values.env "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG")) (list "1" "t" "T" "TRUE" "true" "True")) (eq (include "avc.text" (get .Values.silo.settings "Pool:CustomNetworking")) "true") }}yes{{ end }}
+{{- end }}
+
 {{/* A value as an environment variable has it: Helm's numbers are floats, and 4294967295 would be 4.294967295e+09. */}}
 {{- define "avc.text" -}}
 {{- if kindIs "float64" . }}{{ if eq . (floor .) }}{{ printf "%.0f" . }}{{ else }}{{ . }}{{ end }}

@@ -83,6 +83,9 @@ spec:
         # Executors show the projected token of their service account.
         - {name: Kubernetes__Enabled, value: "true"}
         - {name: Kubernetes__ExecutorServiceAccount, value: {{ .Release.Namespace }}/{{ include "avc.executor" . }}}
+        {{- if not $silo.podDemand }}
+        - {name: Kubernetes__PodDemand, value: "false"}
+        {{- end }}
         {{- if not $silo.events }}
         - {name: Kubernetes__Events, value: "false"}
         {{- end }}

@@ -53,6 +53,9 @@ public readonly record struct Block(Ip First, bool IsPrefix = false) : IComparab
     /// <summary>Whether the address is in it.</summary>
     public bool Contains(Ip address) => address.IsV6 == First.IsV6 && address.Bits >= First.Bits && address.Bits - First.Bits < (UInt128)Size;
 
+    /// <summary>Whether one is the other, or a part of it.</summary>
+    public bool Overlaps(Block other) => Contains(other.First) || other.Contains(First);
+
     /// <inheritdoc/>
     public int CompareTo(Block other) => First.CompareTo(other.First) is var order and not 0 ? order : IsPrefix.CompareTo(other.IsPrefix);
 

@@ -28,6 +28,9 @@ public sealed record NodeState
     /// <summary>ADDs without an address.</summary>
     public int WaitingPods { get; init; }
 
+    /// <summary>Pods whose ADDs are about to come. They are drawn for as those that wait, and keep nothing from being given back beyond.</summary>
+    public int BoundPods { get; init; }
+
     /// <summary>ADDs that 15 s bring, at the rate of the last minute.</summary>
     public int RecentAdds { get; init; }
 

@@ -5,7 +5,7 @@ namespace AwsVpcCni.Core.Pool;
 /// <param name="Assigned">On pods.</param>
 /// <param name="Free">Rested, on no pod, or on their way.</param>
 /// <param name="FreePrefixes">Prefixes none of whose addresses is on a pod or cools.</param>
-/// <param name="Waiting">Pods without an address.</param>
+/// <param name="Waiting">Pods without an address, whether their ADD waits or is about to come.</param>
 /// <param name="RecentAdds">ADDs that 15 s bring, at the rate of the last minute.</param>
 /// <param name="OtherFree">Of the other kind: free, or on their way.</param>
 public readonly record struct PoolCounts(int Total, int Assigned, int Free, int FreePrefixes, int Waiting = 0, int RecentAdds = 0, int OtherFree = 0);

@@ -73,7 +73,7 @@ public static class PoolPlanner
     public static int MissingOfEither(NodeState node, PoolTarget target, bool prefixes)
     {
         var held = Count(node, prefixes);
-        held = held with { Total = held.Total + held.OtherFree, Free = held.Free + held.OtherFree, Waiting = node.WaitingPods };
+        held = held with { Total = held.Total + held.OtherFree, Free = held.Free + held.OtherFree, Waiting = node.WaitingPods + node.BoundPods };
         return PoolNeed.Of(target, held, prefixes, node.Slots).Missing;
     }
 
@@ -87,6 +87,6 @@ public static class PoolPlanner
         return new PoolCounts(
             ours.Sum(block => block.Block.Size) + drawing, ours.Sum(block => block.OnPods), ours.Sum(block => block.Free) + drawing,
             ours.Count(block => block.Block.IsPrefix && block.IsFree) + (prefixes ? drawing / Block.PrefixSize : 0),
-            Math.Max(0, node.WaitingPods - otherFree), node.RecentAdds, otherFree);
+            Math.Max(0, node.WaitingPods + node.BoundPods - otherFree), node.RecentAdds, otherFree);
     }
 }

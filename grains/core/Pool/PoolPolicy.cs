@@ -34,8 +34,14 @@ public sealed record PoolPolicy
     /// <summary>On a subnet that is low a node keeps one address ready, whatever its targets, and gives back more for others' waiting pods on one that is dry.</summary>
     public bool Thrift { get; init; } = true;
 
-    /// <summary>The primary interface gives no pod an address. amazon-vpc-cni-k8s: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG.</summary>
+    /// <summary>Pods get addresses of <see cref="Subnets"/> alone, and the primary interface gives none. amazon-vpc-cni-k8s: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG.</summary>
     public bool CustomNetworking { get; init; }
+
+    /// <summary>Where the subnet and the groups of custom networking are from, or what is wrong there; for people. Null: from this policy itself.</summary>
+    public string? NetworkFrom { get; init; }
+
+    /// <summary>Of the interfaces that are made, in place of those of the node's primary one.</summary>
+    public ImmutableArray<string> SecurityGroups { get; init; } = [];
 
     /// <summary>Put on each new interface besides our own tags. amazon-vpc-cni-k8s: ADDITIONAL_ENI_TAGS.</summary>
     public ImmutableSortedDictionary<string, string> AdditionalTags { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
@@ -59,7 +65,8 @@ public sealed record PoolPolicy
         [
             (nameof(WarmEnis), WarmEnis), (nameof(WarmIps), WarmIps), (nameof(MinimumIps), MinimumIps), (nameof(WarmPrefixes), WarmPrefixes), (nameof(MaxEnis), MaxEnis),
             (nameof(Prefixes), Prefixes ? true : null), (nameof(ManageUntagged), ManageUntagged ? null : false), (nameof(Provisions), Provisions ? null : false), (nameof(Thrift), Thrift ? null : false), (nameof(Discovers), Discovers ? null : false),
-            (nameof(CustomNetworking), CustomNetworking ? true : null),
+            (nameof(CustomNetworking), CustomNetworking ? true : null), (nameof(NetworkFrom), NetworkFrom),
+            (nameof(SecurityGroups), SecurityGroups.IsDefaultOrEmpty ? null : string.Join(',', SecurityGroups)),
             (nameof(AdditionalTags), AdditionalTags.IsEmpty ? null : string.Join(',', AdditionalTags.Select(tag => $"{tag.Key}:{tag.Value}"))),
             (nameof(Subnets), Subnets.IsDefaultOrEmpty ? null : string.Join(',', Subnets)), (nameof(Cooldown), Cooldown), (nameof(PreferredRest), PreferredRest),
         ];

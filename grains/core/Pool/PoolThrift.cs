@@ -60,7 +60,7 @@ public static class PoolThrift
     public static int ShortForPods(NodeState node, PoolPolicy policy)
     {
         var prefixes = PoolPlanner.DrawsPrefixes(node, policy);
-        var counts = PoolPlanner.Count(node, prefixes);
+        var counts = PoolPlanner.Count(node with { BoundPods = 0 }, prefixes); // Others give for what waits.
         // What it could not take, nobody need give.
         var room = node.Enis.Where(eni => eni.ForPods).Sum(eni => eni.Room) + (node.NewInterfaces * node.Slots);
         return Math.Min(room * (prefixes ? Block.PrefixSize : 1), Math.Max(counts.Waiting - counts.Free, node.Enis.All(eni => eni.Blocks.IsEmpty && eni.Drawing == 0) ? 1 : 0));

@@ -17,8 +17,10 @@ public static class SubnetChoice
     /// <summary>Whether a new interface may be there.</summary>
     /// <param name="discovers">Tags offer subnets. Else it is the node's own only, and that not when its tag excludes it.</param>
     /// <param name="listed">Subnets that the policy names: they are taken for the tagged ones.</param>
-    public static bool MayBe(SubnetPlace place, bool discovers, ImmutableArray<string> listed) => place.Role switch
+    /// <param name="onlyListed">Custom networking: those that are listed and no others, whatever their tags say.</param>
+    public static bool MayBe(SubnetPlace place, bool discovers, ImmutableArray<string> listed, bool onlyListed = false) => place.Role switch
     {
+        _ when onlyListed => listed.Contains(place.SubnetId),
         SubnetRole.Excluded => false,
         _ when !listed.IsEmpty || !discovers => place.IsHome || listed.Contains(place.SubnetId),
         SubnetRole.Marked => true,
@@ -28,20 +30,22 @@ public static class SubnetChoice
 
     /// <summary>Those in which it may be: with most free first. Where the policy lists subnets, the node's own, and then those in the order of the list.</summary>
     /// <param name="prefixes">Whole /28s are wanted; among those that have as many, addresses decide.</param>
-    public static ImmutableArray<string> Order(IEnumerable<SubnetPlace> places, bool discovers, ImmutableArray<string> listed, bool prefixes)
+    /// <inheritdoc cref="MayBe"/>
+    public static ImmutableArray<string> Order(IEnumerable<SubnetPlace> places, bool discovers, ImmutableArray<string> listed, bool prefixes, bool onlyListed = false)
     {
-        var may = places.Where(place => MayBe(place, discovers, listed));
+        var may = places.Where(place => MayBe(place, discovers, listed, onlyListed));
         return [.. (listed.IsEmpty
             ? may.OrderByDescending(place => prefixes ? place.FreePrefixes : 0).ThenByDescending(place => place.Free).ThenByDescending(place => place.IsHome)
-            : may.OrderBy(place => place.IsHome ? -1 : listed.IndexOf(place.SubnetId))).ThenBy(place => place.SubnetId, StringComparer.Ordinal).Select(place => place.SubnetId)];
+            : may.OrderBy(place => place.IsHome && !onlyListed ? -1 : listed.IndexOf(place.SubnetId))).ThenBy(place => place.SubnetId, StringComparer.Ordinal).Select(place => place.SubnetId)];
     }
 
     /// <summary>Whether interfaces that are there give pods no address any more. Without discovery tags change nothing for what is there, as in the reference.</summary>
     public static bool IsExcluded(SubnetRole role, bool discovers) => discovers && role == SubnetRole.Excluded;
 
     /// <summary>Why no new interface may be there; null when one may.</summary>
-    public static string? WhyNot(SubnetPlace place, bool discovers, ImmutableArray<string> listed) => MayBe(place, discovers, listed) ? null : place.Role switch
+    public static string? WhyNot(SubnetPlace place, bool discovers, ImmutableArray<string> listed, bool onlyListed = false) => MayBe(place, discovers, listed, onlyListed) ? null : place.Role switch
     {
+        _ when onlyListed => "is not custom networking's",
         SubnetRole.Excluded => $"is tagged {SubnetRoles.RoleTag}=0",
         _ when !listed.IsEmpty => "is not in the policy's list",
         _ when !discovers => "is not the node's own, and discovery is off",

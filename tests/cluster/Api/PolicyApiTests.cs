@@ -1,9 +1,11 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Silo.Api;
+using AwsVpcCni.Silo.Kubernetes;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Tests.Cluster.Grains;
 using Microsoft.AspNetCore.Builder;
@@ -57,6 +59,38 @@ public sealed class PolicyApiTests
         await SendAsync(http, HttpMethod.Delete, $"/v1/nodes/{own}/policy", "\"1\"", new { who = "ada", why = "it is quiet now" });
         await GrainWorld.UntilAsync(first, orders => orders.Lease.Length == 2, "the cluster's 2");
         Assert.Equal((2, "settings", 2), await ShownAsync(http, $"/v1/nodes/{own}/policy"));
+    }
+
+    [Fact]
+    public async Task Nodes_with_a_label_may_have_a_policy_of_their_own_until_it_is_taken_away()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        var (own, other, nodes) = (world.Launch(), world.Launch(), new NodeTable());
+        nodes.Reset([Node("n1", own, "gpu"), Node("n2", other, "cpu")]);
+        await using var door = await DoorAsync(world, nodes: nodes);
+        using var http = Client(door);
+        var (first, second) = (await world.JoinAsync(own), await world.JoinAsync(other));
+
+        await SendAsync(http, HttpMethod.Put, "/v1/policy?label=example.com/pool=gpu", "\"0\"", new { policy = new { minimumIps = 7, warmIps = 1 }, who = "ada", why = "busy nodes" });
+        await GrainWorld.UntilAsync(first, orders => orders.Lease.Length == 7, "the label's 7");
+        await GrainWorld.UntilAsync(second, orders => orders.Lease.Length == 2, "the cluster's 2");
+        Assert.Equal((1, "label", 1), await ShownAsync(http, $"/v1/nodes/{own}/policy"));
+        Assert.Equal((1, "label", 1), await ShownAsync(http, "/v1/policy?label=example.com/pool=gpu"));
+        Assert.Equal((1, "settings", 2), await ShownAsync(http, $"/v1/nodes/{other}/policy"));
+        Assert.Contains("\"labels\":[\"example.com/pool=gpu\"]", await http.GetStringAsync("/v1/policy", Cancellation), StringComparison.Ordinal);
+
+        nodes.Put(Node("n2", other, "gpu"));
+        await GrainWorld.UntilAsync(second, orders => orders.Lease.Length == 7, "the label's 7, which it bears now");
+
+        var refused = await SendAsync(http, HttpMethod.Put, "/v1/policy?label=pool", "\"1\"", new { policy = new { warmIps = 3 }, who = "ada", why = "x" });
+        Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        Assert.Contains("pool is no label with its value", await refused.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+
+        await SendAsync(http, HttpMethod.Delete, "/v1/policy?label=example.com/pool=gpu", "\"1\"", new { who = "ada", why = "it is quiet now" });
+        await GrainWorld.UntilAsync(first, orders => orders.Lease.Length == 2, "the cluster's 2");
+        Assert.Equal((2, "settings", 2), await ShownAsync(http, $"/v1/nodes/{own}/policy"));
+
+        static KnownNode Node(string name, string instance, string pool) => new(name, $"uid-{name}", instance, null, ImmutableSortedDictionary<string, string>.Empty.Add("example.com/pool", pool));
     }
 
     [Fact]
@@ -147,7 +181,7 @@ public sealed class PolicyApiTests
         Assert.Equal(status == HttpStatusCode.OK ? 3 : 2, world.Settings.Pool.WarmIps);
     }
 
-    private static async Task<WebApplication> DoorAsync(GrainWorld world, IPAddress? cameInAt = null)
+    private static async Task<WebApplication> DoorAsync(GrainWorld world, IPAddress? cameInAt = null, NodeTable? nodes = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -156,6 +190,11 @@ public sealed class PolicyApiTests
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton<IValidateOptions<PoolOptions>, PoolOptionsValidator>().AddOptions<PoolOptions>().BindConfiguration("Pool").ValidateOnStart();
         builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time).AddPolicies().AddSingleton<PolicyApi.Caller>();
+        if (nodes is not null)
+        {
+            builder.Services.AddSingleton(new NodePolicies(nodes, new EniConfigTable(), Options.Create(new KubernetesOptions { Enabled = true })));
+        }
+
         var door = builder.Build();
         door.Use(next => context =>
         {

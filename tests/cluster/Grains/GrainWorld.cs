@@ -34,7 +34,7 @@ public sealed class GrainWorld : IAsyncDisposable
                 new SubnetDescription { Id = "subnet-a", Cidr = cidr, Zone = "eu-west-1a", ZoneId = "euw1-az1" },
                 new SubnetDescription { Id = "subnet-b", Cidr = "10.0.16.0/24", Zone = secondZone, ZoneId = "euw1-az1" },
             ],
-            SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }],
+            SecurityGroups = [new SecurityGroupDescription { Id = "sg-1", Name = "default" }, new SecurityGroupDescription { Id = "sg-2", Name = "pods" }],
         }, TimeProvider.System, new Random(1))));
 
     public ClusterSettings Settings { get; }
@@ -49,6 +49,9 @@ public sealed class GrainWorld : IAsyncDisposable
 
     /// <summary>Real timers, and a clock that a test sets forward: what rests has rested, without waiting.</summary>
     public ShiftedTime Time { get; } = new();
+
+    /// <summary>What nodes tell ledgers of their shares does not come.</summary>
+    public bool LosesShares { get; set; }
 
     public IGrainFactory Grains => _cluster!.Client;
 
@@ -129,6 +132,11 @@ public sealed class GrainWorld : IAsyncDisposable
 
     private async Task CountViewAsync(IIncomingGrainCallContext call)
     {
+        if (LosesShares && call.MethodName == nameof(ISubnetGrain.ShareAsync))
+        {
+            return;
+        }
+
         await call.Invoke();
         if (call.MethodName == nameof(INodeGrain.DescribedAsync))
         {

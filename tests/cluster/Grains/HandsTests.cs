@@ -99,6 +99,39 @@ public sealed class HandsTests
         }, "other addresses, and this one to go back");
     }
 
+    [Fact] // Simulation, seed 91: hands took it at once, and it was named for another node.
+    public async Task What_a_node_takes_over_as_it_joins_its_ledger_knows_before_a_pod_can_have_it()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        world.LosesShares = true;
+        var instance = world.Launch();
+        var added = world.Ec2.ByHand(vpc => Ip.From(vpc.AssignPrivateIpAddresses(vpc.EnisOf(vpc.FindInstance(instance)!).Single().Id, 1).Single()));
+        var executor = await world.JoinAsync(instance);
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Any(one => one.Address == added), "it to be leased");
+
+        Assert.Equal([new Block(added)], await world.Grains.GetGrain<ISubnetGrain>("subnet-a").HeldByOursAsync([new Block(added)]));
+    }
+
+    [Fact] // Simulation, seed 349: by another activation of the node, which could not store it. The ledger had it as somebody's from then on.
+    public async Task What_a_node_could_not_take_over_is_nobodys_once_it_has_said_what_it_holds()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        var executor = await JoinedAsync(world, 1);
+        var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-a");
+        Block[] added = [new(Ip.Parse("10.0.0.200")), new(Ip.Parse("10.0.0.201"))];
+        var (mine, other) = (executor.Node.GetPrimaryKeyString(), "i-0123456789abcdef0");
+
+        Assert.Empty(await ledger.TakeOverAsync(other, 7, [added[0]]));
+        Assert.Equal([added[0]], await ledger.TakeOverAsync(mine, 1, [added[0]])); // Another one is about to have it.
+        Assert.Empty(await ledger.TakeOverAsync(other, 7, [.. added])); // And that one may ask again.
+        await ledger.ShareAsync(other, 7, new SubnetShare(0, 0, 0), [], []); // Of before.
+        Assert.Equal(added, await ledger.HeldByOursAsync([.. added]));
+        await ledger.ShareAsync(other, 8, new SubnetShare(0, 0, 1), [added[1].First], []);
+
+        await GrainWorld.UntilAsync(executor, async _ => (await ledger.HeldByOursAsync([.. added])).SequenceEqual([added[1]]), "the first one to be nobody's");
+        Assert.Empty(await ledger.TakeOverAsync(mine, 1, [added[0]]));
+    }
+
     [Fact]
     public async Task What_was_ours_a_while_ago_and_hands_add_since_stays_theirs()
     {
@@ -438,6 +471,44 @@ public sealed class HandsTests
             Assert.DoesNotContain(orders.Lease, one => theirs.Addresses.Contains(one.Address.ToIPAddress()) && !orders.GiveUp.Contains(one.Address));
             return orders.Interfaces.All(eni => eni.EniId != theirs.Id);
         }, "it to be let go");
+    }
+
+    [Fact] // A mutation's seed 20: the lost interface goes as a whole, which waits for its last pod.
+    public async Task A_loose_interface_of_ours_goes_though_its_address_was_on_one_that_is_lost_and_still_has_a_pod()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 14, MaxEnis = 2 });
+        var (id, theirs) = await WithTheirsAsync(world);
+        var executor = await world.JoinAsync(id);
+        await GrainWorld.UntilAsync(executor, orders => orders is { Lease.Length: 14, Interfaces.Length: 2 }, "it to be taken over, and nine on the node's own");
+        await executor.SyncAsync();
+        bool IsTheirs(Ip address) => world.Ec2.ByHand(_ => theirs.Addresses.Contains(address.ToIPAddress()));
+        for (var pod = 0; !executor.Claims.Keys.Any(IsTheirs); pod++)
+        {
+            await executor.AddedAsync($"p{pod}");
+        }
+
+        var moved = executor.Leased.First(address => IsTheirs(address) && !executor.Claims.ContainsKey(address));
+        world.Ec2.ByHand(_ => theirs.Tags["node.k8s.amazonaws.com/no_manage"] = "true");
+        await UntilAsync(world, executor, orders => orders.GiveUp.Contains(moved) && !executor.Leased.Contains(moved), "it to be lost");
+        var loose = world.Ec2.ByHand(vpc =>
+        {
+            Take(vpc, moved);
+            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", Primary = moved.ToIPAddress() });
+            (eni.Tags[NodeGrain.ClusterTag], eni.Tags[NodeGrain.NodeTag], eni.Tags[NodeGrain.IntentTag]) = ("test", id, id + "/hands");
+            return eni.Id;
+        });
+        var shown = (await world.Ec2.DescribeInterfacesAsync(new Ec2InterfaceQuery { VpcId = GrainWorld.VpcId }, null, TestContext.Current.CancellationToken)).Interfaces.Single(eni => eni.EniId == loose);
+        executor.Leased.Add(moved); // As if it had not consented yet.
+        await executor.SyncAsync(giveUp: false);
+        await executor.Node.LeakedAsync(shown);
+        await Task.Delay(5 * world.Settings.Timing.WorkPeriod, TimeProvider.System, TestContext.Current.CancellationToken);
+        Assert.DoesNotContain($"Delete {loose}", world.Ec2.Calls);
+        executor.Leased.Remove(moved);
+        await executor.SyncAsync();
+        await executor.Node.LeakedAsync(shown);
+
+        await UntilAsync(world, executor, _ => world.Ec2.Calls.Contains($"Delete {loose}"), "it to be deleted");
+        Assert.Contains(executor.Claims.Keys, IsTheirs);
     }
 
     [Fact]

@@ -141,6 +141,8 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     public Task<string> AttachAsync(string eniId, string instanceId, int deviceIndex, int networkCard, CancellationToken cancellation) =>
         Call($"Attach {eniId} {deviceIndex}", () => vpc.AttachNetworkInterface(eniId, instanceId, deviceIndex, networkCard).Id);
 
+    public Task SetGroupsAsync(string eniId, ImmutableArray<string> groups, CancellationToken cancellation) => Done($"SetGroups {eniId}", () => vpc.ModifyGroups(eniId, groups));
+
     public Task SetDeleteOnTerminationAsync(string eniId, string attachmentId, CancellationToken cancellation) => Done($"Modify {eniId}", () => vpc.ModifyDeleteOnTermination(eniId, attachmentId, true));
 
     public async Task DetachAsync(string attachmentId, CancellationToken cancellation)

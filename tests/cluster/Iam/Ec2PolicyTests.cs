@@ -115,6 +115,7 @@ public sealed class Ec2PolicyTests
         var attachment = await ec2.AttachAsync(made.EniId, Node, 1, 0, Cancellation);
         vpc.Settle();
         await ec2.SetDeleteOnTerminationAsync(made.EniId, attachment, Cancellation);
+        await ec2.SetGroupsAsync(made.EniId, made.Groups, Cancellation);
         await ec2.DetachAsync(attachment, Cancellation);
         vpc.Settle();
         await ec2.DeleteInterfaceAsync(made.EniId, Cancellation);

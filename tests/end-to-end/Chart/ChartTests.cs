@@ -52,6 +52,7 @@ public sealed class ChartTests
         await HelmTestsPassAsync(cluster, helmTests);
         await Eventually.HoldsAsync("what EC2 goes on refusing to be counted in its event", TimeSpan.FromSeconds(90), _ => Task.FromResult(NodeEvents(cluster).Any(one => one.Count > 1) ? null : "each told once"));
 
+        await PodsThatAreBoundAreDrawnForAsync(cluster);
         foreach (var (to, number) in new[] { (next, 1), (chart, 2) })
         {
             await cluster.UpgradeAsync(to, whileNoSilo: async () => await b.Cri.RunPodAsync($"without-silo-{number}"));
@@ -104,6 +105,32 @@ public sealed class ChartTests
             cluster.Nodes.Select(node => ConditionOf(cluster, node)?.Status).FirstOrDefault(status => status != "False")));
 
         static Fault Refused(string action) => new() { Action = action, Code = "UnauthorizedOperation" };
+    }
+
+    /// <summary>25 pods are bound to a node at once: what they need is drawn before the runtime asks for the first.</summary>
+    private static async Task PodsThatAreBoundAreDrawnForAsync(ChartCluster cluster)
+    {
+        const int Bound = 25;
+        await cluster.Emulator.ClearFaultsAsync();
+        var node = cluster.SilosNode;
+        var instance = cluster.ObjectOf(node).Spec.ProviderID.Split('/')[^1];
+        async Task<int> HeldAsync() => (await cluster.Emulator.StateAsync()).Interfaces.Where(eni => eni.Instance == instance).Sum(eni => eni.Addresses.Count - 1);
+        Assert.InRange(await HeldAsync(), 1, Bound);
+        foreach (var pod in Enumerable.Range(0, Bound))
+        {
+            cluster.Api.Put($$$"""{"apiVersion":"v1","kind":"Pod","metadata":{"name":"bound-{{{pod}}}","namespace":"default"},"spec":{"nodeName":"{{{node.Name}}}","containers":[]},"status":{"phase":"Pending"}}""");
+        }
+
+        await Eventually.HoldsAsync("an address for each pod that is bound, and one for that which runs there", Patience, async _ => await HeldAsync() is var held && held > Bound ? null : $"{held}");
+        var drawn = (await cluster.Emulator.CallsAsync()).Length;
+        var pods = await Task.WhenAll(Enumerable.Range(0, Bound).Select(pod => node.Cri.RunSandboxAsync($"bound-{pod}")));
+        Assert.Equal(Bound, pods.Select(pod => pod.Address).Distinct().Count());
+        Assert.DoesNotContain((await cluster.Emulator.CallsAsync()).Skip(drawn), call => call.Action is "AssignPrivateIpAddresses" or "CreateNetworkInterface");
+        await Task.WhenAll(pods.Select(node.Cri.StopAndRemoveAsync));
+        foreach (var pod in Enumerable.Range(0, Bound))
+        {
+            cluster.Api.Objects.Remove(ResourceType.Of("v1", "Pod")!, "default", $"bound-{pod}");
+        }
     }
 
     private static Corev1Event[] NodeEvents(ChartCluster cluster) =>

@@ -9,6 +9,8 @@ internal sealed record ClusterSettings(string Name)
 {
     public const string VpcId = "vpc-0a1b2c3d4e5f60718";
     public const string SubnetId = "subnet-0a1b2c3d4e5f60718";
+    public const string PodSubnetId = "subnet-0b1b2c3d4e5f60718";
+    public const string PodGroup = "sg-0b1b2c3d4e5f60718";
 
     /// <summary>Tells clusters in one VPC apart: in the cluster's name, in what its silo is called and where it is, and in instance ids.</summary>
     public int Number { get; init; }
@@ -38,6 +40,9 @@ internal sealed record ClusterSettings(string Name)
 
     public string SubnetCidr { get; init; } = "10.20.1.0/24";
 
+    /// <summary>Of a second CIDR of the VPC, with <see cref="PodSubnetId"/> and <see cref="PodGroup"/>; null: there is none.</summary>
+    public string? PodSubnetCidr { get; init; }
+
     /// <summary>Over the silo's other settings: <c>Pool__WarmIps</c> and the like.</summary>
     public ImmutableDictionary<string, string> Silo { get; init; } = ImmutableDictionary<string, string>.Empty;
 
@@ -66,9 +71,13 @@ internal sealed record ClusterSettings(string Name)
     public VpcDescription Vpc() => new()
     {
         VpcId = VpcId,
-        Cidrs = ["10.20.0.0/16"],
-        Subnets = [new SubnetDescription { Id = SubnetId, Cidr = SubnetCidr, Zone = "eu-west-1a", ZoneId = "euw1-az1" }],
-        SecurityGroups = [new SecurityGroupDescription { Id = "sg-0a1b2c3d4e5f60718", Name = "default" }],
+        Cidrs = ["10.20.0.0/16", .. PodSubnetCidr is { } more ? (string[])[more] : []],
+        Subnets =
+        [
+            new SubnetDescription { Id = SubnetId, Cidr = SubnetCidr, Zone = "eu-west-1a", ZoneId = "euw1-az1" },
+            .. PodSubnetCidr is { } cidr ? (SubnetDescription[])[new SubnetDescription { Id = PodSubnetId, Cidr = cidr, Zone = "eu-west-1a", ZoneId = "euw1-az1" }] : [],
+        ],
+        SecurityGroups = [new SecurityGroupDescription { Id = "sg-0a1b2c3d4e5f60718", Name = "default" }, new SecurityGroupDescription { Id = PodGroup, Name = "pods" }],
         Instances = [.. Instances(), .. Neighbour?.Instances() ?? []],
     };
 

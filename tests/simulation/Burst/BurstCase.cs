@@ -26,6 +26,9 @@ internal sealed record BurstCase(string InstanceType, int Pods, string Setting, 
         new("m5.4xlarge", 110, "wp1", Wp1, new(30, 7, 1)),
     ];
 
+    /// <summary>As many as a new node gets at once.</summary>
+    public static BurstCase OfNewNode { get; } = new("m5.large", 25, "bound", NothingSet, new(0, 0, 0));
+
     /// <summary>The beginning of its figures' names.</summary>
     public string Name => $"burst_{InstanceType.Replace('.', '_')}_{Pods}_{Setting}";
 }

@@ -1,5 +1,8 @@
+using System.Collections.Immutable;
 using System.Text;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Tests.Simulation.Cluster;
 using AwsVpcCni.Tests.Simulation.Node;
 using AwsVpcCni.Tests.Simulation.Scheduling;
 using AwsVpcCni.VpcEmulator.Model;
@@ -20,7 +23,9 @@ internal sealed class BurstRun
 {
     private const long MostSteps = 20_000_000;
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan BindingToAdd = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan QuietUp = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Apart = TimeSpan.FromSeconds(30); // From the look of each five minutes, which comes with the quiet's end and which no burst causes.
     private static readonly TimeSpan QuietBack = TimeSpan.FromMinutes(5); // Longer than what a freed address rests before it goes.
 
     private readonly BurstCase _burst;
@@ -37,14 +42,41 @@ internal sealed class BurstRun
 
     /// <param name="isInstant">EC2 takes no time, as in the reference's table. Otherwise Create, Assign, Modify and all other calls take 1 s,
     /// and an interface is on its instance 10 s after its Attach, whose answer takes 1 s, has been carried out.</param>
-    public static BurstResult Run(BurstCase burst, int seed, bool isInstant) => new BurstRun(burst, seed, new WorldShape(
+    public static BurstResult Run(BurstCase burst, int seed, bool isInstant) => new BurstRun(burst, seed, Shape(burst, isInstant)).Run();
+
+    private static WorldShape Shape(BurstCase burst, bool isInstant) => new(
         burst.InstanceType, burst.Policy, _ => isInstant ? TimeSpan.Zero : TimeSpan.FromSeconds(1),
-        isInstant ? new VpcTimes { CreateMs = 0, AttachMs = 0, DetachMs = 0 } : new VpcTimes { CreateMs = 1000, AttachMs = 10_000, DetachMs = 10_000 })).Run();
+        isInstant ? new VpcTimes { CreateMs = 0, AttachMs = 0, DetachMs = 0 } : new VpcTimes { CreateMs = 1000, AttachMs = 10_000, DetachMs = 10_000 });
+
+    /// <summary>Pods that are bound to a node at once, whose ADDs come a second later: kubelet admits them and mounts their volumes first.</summary>
+    /// <param name="isTold">Whether the node hears that they are bound.</param>
+    /// <returns>From then on until the last one has its address; EC2 is slow.</returns>
+    public static TimeSpan TimeFromBinding(BurstCase burst, int seed, bool isTold) => new BurstRun(burst, seed, Shape(burst, isInstant: false)).TimeFromBinding(isTold);
+
+    private TimeSpan TimeFromBinding(bool isTold)
+    {
+        var scheduler = _world.Scheduler;
+        WaitUntilQuiet(QuietBack);
+        scheduler.RunUntil(scheduler.Now + Apart, MostSteps);
+        var began = scheduler.Now;
+        var pods = Enumerable.Range(1, _burst.Pods).Select(number => (Sandbox: new SandboxKey($"c{number}", "eth0"), Netns: (SafeFileHandle?)_machine.Kernel.OpenNamespace(number))).ToArray();
+        if (isTold)
+        {
+            ImmutableArray<PodName> bound = [.. pods.Select(pod => new PodName("default", pod.Sandbox.ContainerId, ""))];
+            _world.Silos[0].Door.Start("a watch of pods", () => new Factory().GetGrain<INodeGrain>(_machine.InstanceId).BoundAsync(bound));
+        }
+
+        scheduler.RunUntil(began + BindingToAdd, MostSteps);
+        Begin("ADD", pods);
+        Wait($"{_burst.Pods} pods have an address", () => _running == 0);
+        return scheduler.Now - began;
+    }
 
     private BurstResult Run()
     {
         var scheduler = _world.Scheduler;
         WaitUntilQuiet(QuietBack);
+        scheduler.RunUntil(scheduler.Now + Apart, MostSteps);
         var (begin, began) = (_world.Ec2.Calls.Count, scheduler.Now);
         var pods = Enumerable.Range(1, _burst.Pods).Select(number => (Sandbox: new SandboxKey($"c{number}", "eth0"), Netns: (SafeFileHandle?)_machine.Kernel.OpenNamespace(number))).ToArray();
         Begin("ADD", pods);

@@ -27,7 +27,14 @@ internal static class Bursts
             figures.Add(string.Create(CultureInfo.InvariantCulture, $"{burst.Name}_seconds: {slow.Time.TotalSeconds:0.0}"));
         }
 
+        var ofNew = BurstCase.OfNewNode;
+        foreach (var (name, isTold) in new[] { ("with", true), ("without", false) })
+        {
+            figures.Add(string.Create(CultureInfo.InvariantCulture, $"bound_{ofNew.Pods}_{name}_seconds: {Enumerable.Range(1, Seeds).Max(seed => BurstRun.TimeFromBinding(ofNew, seed, isTold)).TotalSeconds:0.0}"));
+        }
+
         Console.WriteLine();
+        Console.WriteLine($"bound: {ofNew.Pods} pods bound at once to an {ofNew.InstanceType} without a target, slow EC2, ADDs a second later; seconds from there until the last has its address, with and without pods as demand.");
         figures.ForEach(Console.WriteLine);
         return 0;
     }

@@ -12,10 +12,12 @@ namespace AwsVpcCni.Tests.Simulation.Checkers;
 /// instance took with it, or a reboot, before any silo had heard of it.</remarks>
 internal sealed class Histories(World world)
 {
+    private static readonly TimeSpan StartsWithin = TimeSpan.FromSeconds(12); // An executor, after a crash.
     private static readonly TimeSpan BeforeEnd = TimeSpan.FromSeconds(3.5); // Silos' clocks are up to 3 s off.
 
     private readonly Dictionary<(SimMachine Machine, Ip Address), (SandboxKey Sandbox, TimeSpan From)> _open = [];
     private readonly List<Life> _lives = [];
+    private readonly List<(SimMachine Machine, TimeSpan At)> _crashes = []; // Of executors.
 
     private static readonly FaultKind[] Delays = [FaultKind.MessageLate, FaultKind.ActivationStalled, FaultKind.StoreSlow];
 
@@ -23,6 +25,8 @@ internal sealed class Histories(World world)
 
     /// <summary>How many have been asked for.</summary>
     public int Asked { get; private set; }
+
+    public void Crashed(SimMachine machine) => _crashes.Add((machine, world.Scheduler.Now));
 
     public void Wired(SimMachine machine, SandboxKey sandbox, Ip address) => _open.TryAdd((machine, address), (sandbox, world.Scheduler.Now));
 
@@ -65,12 +69,14 @@ internal sealed class Histories(World world)
                 return $"{life.Address}: {life.Sandbox} of {life.Machine.InstanceId} had it from {life.From} to {life.To}, and the store has never heard of that";
             }
 
-            if (life.To - life.From < Shortest)
+            // An executor that crashed while it ended the pod had told that it ends: its link went only with the next one's start.
+            var end = _crashes.Where(one => one.Machine == life.Machine && one.At > life.From && one.At < life.To && life.To - one.At < StartsWithin).Select(one => one.At).Append(life.To).Min();
+            if (end - life.From < Shortest)
             {
                 continue;
             }
 
-            var at = life.To - BeforeEnd;
+            var at = end - BeforeEnd;
             var said = At(life.Address, at).ToList();
             if (!said.Select(row => row.Sandbox).Distinct().SequenceEqual([life.Sandbox]))
             {

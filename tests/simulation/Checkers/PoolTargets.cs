@@ -26,13 +26,13 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
     private bool IsOnLowSubnet => _policy.Thrift && document.Interfaces.Any(eni => world.DocumentOf<SubnetDocument>("subnet", eni.SubnetId)?.Level is SubnetLevel.Low or SubnetLevel.Dry);
 
     /// <summary>Of an interface in an excluded subnet those count that a pod has a part of.</summary>
-    private IEnumerable<Block> Blocks => document.Interfaces.SelectMany(eni => IsExcluded(eni.SubnetId) ? BlocksOf(eni).Where(block => block.Addresses.Any(onPods.Contains)) : BlocksOf(eni));
+    private IEnumerable<Block> Blocks => document.Interfaces.SelectMany(eni => IsExcluded(eni) ? BlocksOf(eni).Where(block => block.Addresses.Any(onPods.Contains)) : BlocksOf(eni));
 
     public string? Missing()
     {
-        if (document.Interfaces.Where(eni => IsExcluded(eni.SubnetId) && !eni.IsLost).SelectMany(BlocksOf).Where(block => !block.Addresses.Any(onPods.Contains)).Select(block => (Block?)block).FirstOrDefault() is { } kept)
+        if (document.Interfaces.Where(eni => IsExcluded(eni) && !eni.IsLost).SelectMany(BlocksOf).Where(block => !block.Addresses.Any(onPods.Contains)).Select(block => (Block?)block).FirstOrDefault() is { } kept)
         {
-            return $"{kept} is free, and kept though its subnet is excluded by its tag";
+            return $"{kept} is free, and kept though its interface gives no pod an address any more";
         }
 
         var ours = Blocks.Where(block => block.IsPrefix == Prefixes).ToArray();
@@ -87,20 +87,22 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
     private bool Has(string subnetId, bool prefixes, int least) => world.RoomIn(subnetId) is var room && room.Addresses >= least && (!prefixes || room.Prefixes);
 
     /// <summary>By the document and by EC2: hands may have put something there.</summary>
-    private bool HasRoom(EniDocument eni) => !eni.IsLost && !IsExcluded(eni.SubnetId) && eni.Blocks.Length < Math.Min(Slots, document.LimitOf(eni.EniId)?.Most ?? Slots) && world.Vpc.FindEni(eni.EniId) is { } shown && shown.Slots < _instance.Type.Ipv4PerEni;
+    private bool HasRoom(EniDocument eni) => !eni.IsLost && !IsExcluded(eni) && eni.Blocks.Length < Math.Min(Slots, document.LimitOf(eni.EniId)?.Most ?? Slots) && world.Vpc.FindEni(eni.EniId) is { } shown && shown.Slots < _instance.Type.Ipv4PerEni;
 
     /// <summary>What it holds and keeps.</summary>
     private static IEnumerable<Block> BlocksOf(EniDocument eni) => eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => held.Block);
 
-    private int Free(Block block) => document.Interfaces.Any(eni => IsExcluded(eni.SubnetId) && eni.Blocks.Any(held => held.Block == block)) ? 0 : block.Addresses.Count(address => !onPods.Contains(address));
+    private int Free(Block block) => document.Interfaces.Any(eni => IsExcluded(eni) && eni.Blocks.Any(held => held.Block == block)) ? 0 : block.Addresses.Count(address => !onPods.Contains(address));
 
     private string? Role(string subnetId) => world.Vpc.FindSubnet(subnetId)!.Tags.GetValueOrDefault(World.RoleTag);
 
-    private bool IsExcluded(string subnetId) => _policy.Discovers && Role(subnetId) == "0";
+    /// <summary>By its subnet's tag; with custom networking the primary one, and all that are elsewhere than it says.</summary>
+    private bool IsExcluded(EniDocument eni) => _policy.CustomNetworking ? eni.DeviceIndex == 0 || !_policy.Subnets.Contains(eni.SubnetId) : _policy.Discovers && Role(eni.SubnetId) == "0";
 
     /// <summary>A 0 forbids it in any case; then the operators' list says, or the tags, or it is the node's own subnet.</summary>
     private bool MayHaveNew(string subnetId, bool isHome) => Role(subnetId) switch
     {
+        _ when _policy.CustomNetworking => _policy.Subnets.Contains(subnetId),
         "0" => false,
         _ when !_policy.Subnets.IsEmpty || !_policy.Discovers => isHome || _policy.Subnets.Contains(subnetId),
         null => isHome,

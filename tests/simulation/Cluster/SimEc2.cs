@@ -71,6 +71,9 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
     public Task<string> AttachAsync(string eniId, string instanceId, int deviceIndex, int networkCard, CancellationToken cancellation) =>
         CallAsync(Ec2Action.AttachNetworkInterface, eniId, () => model.AttachAsync(eniId, instanceId, deviceIndex, networkCard, default), cancellation);
 
+    public Task SetGroupsAsync(string eniId, ImmutableArray<string> groups, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.ModifyNetworkInterfaceAttribute, eniId, () => Done(model.SetGroupsAsync(eniId, groups, default)), cancellation);
+
     public Task SetDeleteOnTerminationAsync(string eniId, string attachmentId, CancellationToken cancellation) =>
         CallAsync(Ec2Action.ModifyNetworkInterfaceAttribute, eniId, () => Done(model.SetDeleteOnTerminationAsync(eniId, attachmentId, default)), cancellation);
 

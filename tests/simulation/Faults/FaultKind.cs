@@ -57,4 +57,5 @@ internal enum FaultKind
     PolicyChanged,
     Retagged,
     Switched,
+    BoundTold,
 }

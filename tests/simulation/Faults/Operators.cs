@@ -1,5 +1,8 @@
+using System.Collections.Immutable;
+using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Cluster;
+using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Tests.Simulation.Cluster;
@@ -28,6 +31,13 @@ internal sealed class Operators(World world)
             AdditionalTags = random.Next(4) == 0 ? new() { ["team"] = "net" } : [],
             ManageUntagged = random.Next(4) > 0, Thrift = random.Next(4) > 0, Discovers = random.Next(5) > 0, Subnets = random.Next(3) == 0 ? ["subnet-c"] : [],
         };
+        if (random.Next(8) == 0)
+        {
+            // One of them in each zone; a node's own, or another one.
+            (options.CustomNetworking, options.MaxEnis, options.Subnets) = (true, null, random.Next(2) == 0 ? ["subnet-b", "subnet-c"] : ["subnet-a", "subnet-b"]);
+            options.SecurityGroups = random.Next(2) == 0 ? ["sg-2"] : [];
+        }
+
         switch (random.Next(6))
         {
             case 0:
@@ -117,6 +127,19 @@ internal sealed class Operators(World world)
             var mode = random.Next(2) == 0 ? SwitchMode.Hold : SwitchMode.Frozen;
             silo.Door.Start("an operator", () => SwitchAsync(silo, target, mode));
             _scheduler.After(_scheduler.Between(TimeSpan.FromSeconds(10), LongestSwitched), () => End(target));
+        }
+    }
+
+    /// <summary>A silo's watch of pods says of some that they are bound to a node: of those that run there, and of those that never will.</summary>
+    public void TellBound()
+    {
+        var random = _scheduler.Random;
+        var up = world.Silos.Where(silo => silo.IsUp).ToList();
+        if (up.Count > 0)
+        {
+            var (silo, node) = (up[random.Next(up.Count)], world.Machines[random.Next(world.Machines.Count)].InstanceId);
+            ImmutableArray<PodName> pods = [.. Enumerable.Range(0, random.Next(12)).Select(_ => new PodName("default", $"pod-{random.Next(24)}", "")).Distinct()];
+            silo.Door.Start("a watch of pods", () => new Factory().GetGrain<INodeGrain>(node).BoundAsync(pods));
         }
     }
 

@@ -63,7 +63,12 @@ internal sealed class Striker(World world)
                 break;
             case SimExecutor executor when _faults.Strikes(FaultKind.ExecutorCrashed):
                 var machine = world.Machines.FirstOrDefault(one => one.Executor == executor);
-                machine?.KillExecutor();
+                if (machine is not null)
+                {
+                    machine.KillExecutor();
+                    world.Histories.Crashed(machine);
+                }
+
                 _scheduler.After(_scheduler.Between(Second, 10 * Second), () => Start(machine));
                 break;
         }
@@ -145,6 +150,11 @@ internal sealed class Striker(World world)
         if (_faults.Strikes(FaultKind.Switched))
         {
             _operators.Switch();
+        }
+
+        if (_faults.Strikes(FaultKind.BoundTold))
+        {
+            _operators.TellBound();
         }
 
         var alive = world.Machines.Where(machine => !machine.IsGone).ToList();

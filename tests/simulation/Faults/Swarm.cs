@@ -117,7 +117,7 @@ internal sealed class Swarm
 
     /// <summary>What EC2 refuses and people do is not so rare in mild seeds, where whatever follows can come to its end.</summary>
     private static bool IsDecided(FaultKind kind) => kind is FaultKind.NotAuthorized or FaultKind.Ec2NoRoom or FaultKind.Ec2Limit or FaultKind.Ec2Refuses
-        or FaultKind.HandsTake or FaultKind.HandsAdd or FaultKind.HandsDetach or FaultKind.HandsLeave or FaultKind.HandsAttach or FaultKind.NamesTaken or FaultKind.PolicyChanged or FaultKind.StoreRestored or FaultKind.Retagged or FaultKind.Switched;
+        or FaultKind.HandsTake or FaultKind.HandsAdd or FaultKind.HandsDetach or FaultKind.HandsLeave or FaultKind.HandsAttach or FaultKind.NamesTaken or FaultKind.PolicyChanged or FaultKind.StoreRestored or FaultKind.Retagged or FaultKind.Switched or FaultKind.BoundTold;
 
     /// <summary>At full wildness, each occasion.</summary>
     private static double RateOf(FaultKind kind) => kind switch
@@ -152,6 +152,7 @@ internal sealed class Swarm
         FaultKind.PolicyChanged => 0.05,
         FaultKind.Retagged => 0.03,
         FaultKind.Switched => 0.01,
+        FaultKind.BoundTold => 0.1,
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "no rate"),
     };
 }

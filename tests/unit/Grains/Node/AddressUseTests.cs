@@ -76,7 +76,7 @@ public sealed class AddressUseTests
             {
                 case Kind.Set: use.Set(Row); break;
                 case Kind.Wrote: use.Wrote(Row); break;
-                case Kind.Pick: use.Pick(Address, Sandbox); break;
+                case Kind.Pick: use.Pick(Address, Sandbox, AddressUseTests.Pod); break;
                 case Kind.Remove: use.Remove(Address); break;
                 default: use.Report(Report(Claims), Now); break;
             }
