@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Ec2Quota;
-using AwsVpcCni.Core.Pool;
 
 namespace AwsVpcCni.Grains.Node;
 
@@ -69,8 +69,9 @@ public sealed partial class NodeGrain
                 grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey).ThrottledAsync(Ec2Action.ModifyNetworkInterfaceAttribute).Ignore();
             }
 
+            var pause = _groupsWait;
             (_groupsNotBefore, _groupsWait) = (time.GetUtcNow() + _groupsWait, _groupsWait * 2 < LongestGroupsAgain ? _groupsWait * 2 : LongestGroupsAgain);
-            LogGroupsNotSet(InstanceId, eni.EniId, string.Join(' ', groups), _groupsWait, e is Ec2Exception refusal ? Ec2Reason.Of($"{eni.EniId}: its security groups", Ec2Action.ModifyNetworkInterfaceAttribute, refusal).Text : e.GetBaseException().Message);
+            LogGroupsNotSet(InstanceId, eni.EniId, string.Join(' ', groups), pause, e is Ec2Exception refusal ? Ec2Reason.Of($"{eni.EniId}: its security groups", Ec2Action.ModifyNetworkInterfaceAttribute, refusal).Text : e.GetBaseException().Message);
         }
         finally
         {

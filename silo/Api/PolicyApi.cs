@@ -81,7 +81,7 @@ internal static partial class PolicyApi
 
             // For a label its own policy alone: a node that bears it may have another one. For a node what holds, in the network that it has.
             var isLabel = PolicyLabels.IsTarget(asked);
-            var source = isLabel ? (policies.Nodes.ContainsKey(asked) ? asked : null) : ofNodes is null ? (policies.Nodes.ContainsKey(asked) ? asked : null) : ofNodes.SourceOf(asked, policies.Nodes);
+            var source = ofNodes is not null ? ofNodes.SourceOf(asked, policies.Nodes) : policies.Nodes.ContainsKey(asked) ? asked : null;
             var shown = source is null ? ofAll : ofAll with { Source = PolicyLabels.IsTarget(source) ? "label" : "node", Policy = policies.Nodes[source], Label = PolicyLabels.LabelOf(source) };
             return Results.Json(isLabel || follower is null || ofNodes is null ? shown : shown with { Policy = ofNodes.Of(settings.Pool, policies.Nodes).GetValueOrDefault(asked) ?? shown.Policy }, Json);
         }
