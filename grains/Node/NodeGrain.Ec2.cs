@@ -278,7 +278,7 @@ public sealed partial class NodeGrain
     private NodeDocument WithDeparted(NodeDocument document, Intent intent)
     {
         var now = time.GetUtcNow();
-        return document with { Departed = [.. Gone(document, now).Where(gone => gone.EniId != intent.EniId || !intent.Names.Contains(gone.Block)), .. intent.Names.Select(name => new DepartedBlock(name, intent.EniId, now))] };
+        return document with { Departed = [.. Gone(document, now).Where(gone => gone.EniId != intent.EniId || !intent.Names.Contains(gone.Block)), .. intent.Names.Select(name => new DepartedBlock(name, intent.EniId, now, intent is { Kind: IntentKind.Return, WasUnknown: true }))] };
     }
 
     private async Task RemoveRowAsync(Ip address)

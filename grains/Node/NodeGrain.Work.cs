@@ -265,7 +265,7 @@ public sealed partial class NodeGrain
         var now = time.GetUtcNow();
         foreach (var intent in _doc.Intents.Where(intent => intent.Kind != IntentKind.Unknown && ((Policy.Provisions && !IsStopped(intent)) || IsForLost(intent) || IsForNobody(intent)))) // What has been begun waits, as it is, until provisioning is on again.
         {
-            var isDue = !_lost && !IsHeld && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now) && !TakesWhatIsUsed(intent) && !MayGetWhatGoes(intent);
+            var isDue = !_lost && !IsHeld && !intent.EffectUnknown && _stored.Intents.Contains(intent) && !IsAhead(_retries.GetValueOrDefault(intent.Id).NotBefore, now) && !TakesWhatIsUsed(intent) && !MayGetWhatGoes(intent, now);
             if (isDue && _running.Add(intent.Id))
             {
                 RunAsync(intent, cancellation).Ignore();
@@ -273,8 +273,9 @@ public sealed partial class NodeGrain
         }
     }
 
-    /// <summary>EC2 may choose for it what is being returned from the same interface (simulation, seed 19).</summary>
-    private bool MayGetWhatGoes(Intent intent) => intent.Kind == IntentKind.DrawCounted && _doc.Intents.Any(other => other.Kind == IntentKind.Return && other.EniId == intent.EniId);
+    /// <summary>EC2 may choose for it what is being returned from the same interface (simulation, seed 19), or what a return that had no answer takes once more (seed 1204).</summary>
+    private bool MayGetWhatGoes(Intent intent, DateTimeOffset now) => intent.Kind == IntentKind.DrawCounted
+        && (_doc.Intents.Any(other => other.Kind == IntentKind.Return && other.EniId == intent.EniId) || _doc.Departed.Any(gone => gone.MayBeTakenAgain && gone.EniId == intent.EniId && now - gone.At < DrawsRest));
 
     /// <summary>Addresses for an interface that hands have taken: it may be on another instance by now.</summary>
     private bool IsForLost(Intent intent) => intent.Kind is IntentKind.Draw or IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.IsLost == true;

@@ -154,6 +154,25 @@ public sealed partial class VpcGrain(
         return !_lost;
     }
 
+    /// <summary>Another activation may have written since this one has read, and have ended: what it has put into the register would be looked at by nobody, and what this one
+    /// seldom writes would not tell it (simulation, seed 1555).</summary>
+    private async Task ReadAgainAsync()
+    {
+        while (!_writing.IsCompleted)
+        {
+            await _writing;
+        }
+
+        if (!_lost)
+        {
+            var read = document.ReadStateAsync();
+            _writing = EndedAsync(); // No write begins before its end.
+            await read;
+
+            async Task EndedAsync() => await read.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
     private async Task WriteAsync()
     {
         try

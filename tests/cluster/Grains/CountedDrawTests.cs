@@ -157,6 +157,29 @@ public sealed class CountedDrawTests
         Assert.Equal(["Unassign", "Unassign", "Unassign", "AssignCounted"], calls);
     }
 
+    [Fact] // The send that was lost may yet come to effect, and take what EC2 has chosen again. Simulation, seed 1204.
+    public async Task It_waits_for_two_minutes_more_when_a_send_of_the_return_had_no_answer()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        var id = world.Launch();
+        world.Ec2.Fail("Unassign", Ec2Fault.EffectUnknown);
+        WriteOpenDraw(world, id, TimeSpan.Zero, document => document with
+        {
+            Departed = [],
+            Intents = [document.Intents[0] with { HeldBefore = [new Block(Drawn)] }, new Intent { Id = id + "/2.0", Kind = IntentKind.Return, EniId = document.Interfaces[0].EniId, SubnetId = "subnet-a", Count = 1, Names = [new Block(Drawn)] }],
+        });
+        var executor = await world.JoinAsync(id);
+        DateTimeOffset? returned = null;
+        await GrainWorld.UntilAsync(executor, orders =>
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(5));
+            returned ??= Held(world) == 1 ? world.Time.GetUtcNow() : null;
+            return orders.Lease.Length == 1;
+        }, "a leased address");
+
+        Assert.InRange(world.Time.GetUtcNow() - returned!.Value, TimeSpan.FromSeconds(110), TimeSpan.FromSeconds(300));
+    }
+
     [Fact] // It was stored while the return was under way, and sent after it. Simulation, seed 1549.
     public async Task What_had_gone_back_before_it_was_sent_may_be_what_it_brings()
     {

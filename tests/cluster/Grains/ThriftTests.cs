@@ -41,7 +41,7 @@ public sealed class ThriftTests
         await UntilAsync(world, all, () => taker.Leased.Count > 0, "the last addresses to be drawn");
         taker.Waiting.AddRange(Enumerable.Range(0, 9).Select(pod => new Waiter(new SandboxKey($"pod-{pod}", "eth0"), new PodName("default", $"pod-{pod}", ""), taker.NextStamp(), 1)));
 
-        await UntilAsync(world, all, () => taker.Leased.Count == 9, "what the givers kept ready");
+        await UntilAsync(world, all, () => taker.Leased.Count >= 9, "what the givers kept ready");
 
         Assert.All(givers, giver => Assert.All(giver.Claims.Keys, address => Assert.Contains(address, giver.Leased)));
         Assert.InRange(givers.Sum(giver => giver.Leased.Count), givers.Count, givers.Count + 1); // All have a pod, nine nodes an address of their own, and that makes 26 of 27.
@@ -68,7 +68,7 @@ public sealed class ThriftTests
         world.Ec2.ByHand(vpc => vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = vpc.FindSubnet("subnet-a")!.AvailableIpAddressCount - 1 }));
         taker.Waiting.AddRange(Enumerable.Range(0, 4).Select(pod => new Waiter(new SandboxKey($"pod-{pod}", "eth0"), new PodName("default", $"pod-{pod}", ""), taker.NextStamp(), 1)));
 
-        await UntilAsync(world, all, () => taker.Leased.Count == 4, "what the others kept ready");
+        await UntilAsync(world, all, () => taker.Leased.Count >= 4, "what the others kept ready");
     }
 
     [Fact]

@@ -1,5 +1,7 @@
+using System.Text.Json;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Vpc;
 using Xunit;
 
@@ -49,6 +51,23 @@ public sealed class VpcGrainTests
 
         await Vpc(world).ReadSubnetAsync("subnet-a");
         await UntilAsync(() => Task.FromResult(Calls(world, "subnet-a") == 1), "subnet-a");
+    }
+
+    [Fact] // Simulation, seed 1555.
+    public async Task Whom_another_activation_has_put_into_the_register_is_looked_at_with_the_next_sweep()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 });
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 1, "an address");
+        await SweptAsync(world);
+        var register = GrainId.Create("vpc", world.Ec2.ByHand(vpc => vpc.Id));
+        var (json, etag) = world.Documents.Read("vpc", register);
+        var known = JsonSerializer.Deserialize<VpcDocument>(json!, DocumentJson.Options)!;
+        world.Documents.Write("vpc", register, JsonSerializer.Serialize(known with { Nodes = known.Nodes.Add("i-0dead") }, DocumentJson.Options), etag);
+
+        world.Time.Shift(world.Settings.Timing.SweepPeriod * 2);
+        await UntilAsync(async () => (await Vpc(world).NodesAsync()).Contains("i-0dead"), "the register to be read");
+        Assert.Contains(executor.Node.GetPrimaryKeyString(), await Vpc(world).NodesAsync());
     }
 
     [Fact]
