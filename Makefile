@@ -30,7 +30,7 @@ cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
 fleet := tests/fleet/bin/Release/net10.0/AwsVpcCni.Tests.Fleet
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish test test-unit chart-lint images simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-fleet bench-fleet-memory bench-neighbour check clean
+.PHONY: help setup build publish test test-unit chart-lint images simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-flood bench-fleet bench-fleet-memory bench-neighbour check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -101,6 +101,10 @@ bench-burst: $(built-sim) ## Bursts of pods on one node in virtual time beside t
 bench-readers: setup $(silo) $(built-bench) ## ADDs of nodes through one silo while 200 readers ask the HTTP API once a second, beside the same without: PAIRS=n (6) of blocks of SECONDS=n (10).
 	@scripts/setup.sh dynamodb
 	@tests/benchmarks/bin/Release/net10.0/AwsVpcCni.Benchmarks readers $(or $(PAIRS),6) $(or $(SECONDS),10)
+
+bench-flood: setup $(silo) $(built-bench) ## ADDs of nodes through one silo while another node floods the node API, beside the same without, and the silo's memory: PAIRS=n (6) of blocks of SECONDS=n (10).
+	@scripts/setup.sh dynamodb
+	@tests/benchmarks/bin/Release/net10.0/AwsVpcCni.Benchmarks flood $(or $(PAIRS),6) $(or $(SECONDS),10)
 
 bench-store: setup $(silo) $(built-bench) ## Assignments a second through one silo beside bare conditional writes, on DynamoDB Local and SQLite: BLOCKS=n (6) pairs of SECONDS=n (10).
 	@scripts/setup.sh dynamodb

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/images.sh: artifacts/images/{silo,node-executor}.tar, OCI archives of what `make publish` made and Debian's packages, without a
 # registry or an engine: `ctr -n k8s.io images import FILE`. Says what is wrong and fails where the packages cannot be had.
-# TAG is the images' tag, and REGISTRY what stands before their names.
+# TAG is the images' tag, and REGISTRY what stands before their names. SILO is a folder with another silo: then its image alone is made, artifacts/images/silo-$TAG.tar.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tag=${TAG:-$(sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/aws-vpc-cni-distributed/Chart.yaml)}
@@ -34,7 +34,7 @@ packages() { # root, packages: each with its libraries and its licence, without 
 
 sum() { sha256sum "$1" | cut -d ' ' -f 1; }
 
-image() { # name, root, the rest of its config as JSON
+image() { # name, root, the rest of its config as JSON, its file
     local layout=$work/$1.oci blobs=$work/$1.oci/blobs/sha256 diff layer config manifest
     mkdir -p "$blobs"
     tar -C "$2" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$work/layer.tar" .
@@ -53,8 +53,8 @@ image() { # name, root, the rest of its config as JSON
     mv "$work/config" "$blobs/$config"
     mv "$work/manifest" "$blobs/$manifest"
     tar -C "$layout" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$out/$1.tar.new" oci-layout index.json blobs
-    mv "$out/$1.tar.new" "$out/$1.tar"
-    echo "artifacts/images/$1.tar: $registry/$1:$tag, $(($(stat -c %s "$out/$1.tar") >> 20)) MiB"
+    mv "$out/$1.tar.new" "$out/$4.tar"
+    echo "artifacts/images/$4.tar: $registry/$1:$tag, $(($(stat -c %s "$out/$4.tar") >> 20)) MiB"
 }
 
 # The silo is not ahead-of-time compiled: the runtime that it was built with goes along.
@@ -63,17 +63,18 @@ root=$work/silo
 core=$(runtime Microsoft.NETCore.App) web=$(runtime Microsoft.AspNetCore.App)
 fxr=$(dirname "$(dirname "$(dirname "$core")")")/host/fxr/$(basename "$core")
 mkdir -p "$root/app" "$root/usr/share/dotnet/shared/Microsoft.NETCore.App" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App" "$root/usr/share/dotnet/host/fxr"
-cp -r artifacts/silo/. "$root/app/"
+cp -r "${SILO:-artifacts/silo}/." "$root/app/"
 rm -f "$root"/app/*.xml # What the compiler wrote of comments.
 cp -r "$core" "$root/usr/share/dotnet/shared/Microsoft.NETCore.App/"
 cp -r "$web" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App/"
 cp -r "$fxr" "$root/usr/share/dotnet/host/fxr/"
 cp "$(dirname "$(dirname "$(dirname "$core")")")"/{LICENSE.txt,ThirdPartyNotices.txt} "$root/usr/share/dotnet/" 2>/dev/null || true # Not where every distribution puts them.
 packages "$root" libc6 libgcc-s1 libstdc++6 zlib1g libssl3 ca-certificates
-image silo "$root" '{"Entrypoint":["/app/silo"],"User":"65532:65532","Env":["DOTNET_ROOT=/usr/share/dotnet","DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}'
+image silo "$root" '{"Entrypoint":["/app/silo"],"User":"65532:65532","Env":["DOTNET_ROOT=/usr/share/dotnet","DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' "silo${SILO:+-$tag}"
+[ -z "${SILO:-}" ] || exit 0
 
 root=$work/node-executor
 mkdir -p "$root/app"
 cp artifacts/node-executor/node-executor artifacts/plugin/aws-vpc-cni "$root/app/"
 packages "$root" libc6 libgcc-s1 zlib1g libssl3 ca-certificates libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libgmp10
-image node-executor "$root" '{"Entrypoint":["/app/node-executor"],"Env":["DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}'
+image node-executor "$root" '{"Entrypoint":["/app/node-executor"],"Env":["DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' node-executor

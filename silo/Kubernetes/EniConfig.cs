@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using k8s;
 using k8s.Models;
@@ -25,15 +26,36 @@ internal sealed class EniConfig : IKubernetesObject<V1ObjectMeta>
 }
 
 /// <summary>What it says.</summary>
-internal sealed class EniConfigSpec
+/// <param name="Subnet">A subnet's id; null: it names none.</param>
+/// <param name="SecurityGroups">Ids; none: those of the node's primary interface.</param>
+[JsonConverter(typeof(EniConfigSpecJson))]
+internal sealed record EniConfigSpec(string? Subnet, IReadOnlyList<string> SecurityGroups)
 {
-    /// <summary>A subnet's id.</summary>
-    [JsonPropertyName("subnet")]
-    public string? Subnet { get; set; }
+    /// <summary>Names nothing.</summary>
+    public static readonly EniConfigSpec Empty = new(null, []);
+}
 
-    /// <summary>Ids; none: those of the node's primary interface.</summary>
-    [JsonPropertyName("securityGroups")]
-    public IList<string>? SecurityGroups { get; set; }
+/// <summary>A cluster whose CRD has no schema stores anything: what cannot be read names nothing, and the other ENIConfigs are read all the same.</summary>
+internal sealed class EniConfigSpecJson : JsonConverter<EniConfigSpec>
+{
+    /// <inheritdoc/>
+    public override EniConfigSpec Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        using var read = JsonDocument.ParseValue(ref reader);
+        if (read.RootElement is not { ValueKind: JsonValueKind.Object } spec)
+        {
+            return EniConfigSpec.Empty;
+        }
+
+        var subnet = spec.TryGetProperty("subnet", out var named) ? named : default;
+        var groups = spec.TryGetProperty("securityGroups", out var listed) ? listed : default;
+        var areGroups = groups.ValueKind is JsonValueKind.Array ? groups.EnumerateArray().All(group => group.ValueKind is JsonValueKind.String) : groups.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null;
+        return subnet.ValueKind is JsonValueKind.String && areGroups // With other groups than were meant nothing is made.
+            ? new EniConfigSpec(subnet.GetString(), groups.ValueKind is JsonValueKind.Array ? [.. groups.EnumerateArray().Select(group => group.GetString()!)] : []) : EniConfigSpec.Empty;
+    }
+
+    /// <inheritdoc/>
+    public override void Write(Utf8JsonWriter writer, EniConfigSpec value, JsonSerializerOptions options) => throw new NotSupportedException("ENIConfigs are only read.");
 }
 
 /// <summary>A list of them.</summary>

@@ -19,7 +19,7 @@ internal sealed class EniConfigTable
     /// <summary>These are all.</summary>
     public void Reset(IEnumerable<EniConfig> configs)
     {
-        _byName = configs.ToImmutableDictionary(config => config.Metadata.Name, config => config.Spec ?? new EniConfigSpec());
+        _byName = configs.ToImmutableDictionary(config => config.Metadata.Name, config => config.Spec ?? EniConfigSpec.Empty);
         IsFilled = true;
         Changed?.Invoke();
     }
@@ -27,7 +27,7 @@ internal sealed class EniConfigTable
     /// <summary>One that is new or has changed.</summary>
     public void Put(EniConfig config)
     {
-        _byName = _byName.SetItem(config.Metadata.Name, config.Spec ?? new EniConfigSpec());
+        _byName = _byName.SetItem(config.Metadata.Name, config.Spec ?? EniConfigSpec.Empty);
         Changed?.Invoke();
     }
 

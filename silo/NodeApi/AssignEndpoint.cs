@@ -7,5 +7,5 @@ internal static class AssignEndpoint
 {
     /// <summary>Adds the route.</summary>
     public static void Map(IEndpointRouteBuilder door) => door.MapPost("/assign", (HttpContext http, NodeCalls calls) =>
-        calls.AnswerAsync(http, NodeJson.Default.AssignRequest, NodeJson.Default.AssignReply, (node, request) => node.AssignAsync(request)));
+        calls.AnswerAsync(http, NodeJson.Default.AssignRequest, NodeJson.Default.AssignReply, (node, request) => node.AssignAsync(request))).WithMetadata(Bodies.OfOtherCalls);
 }

@@ -9,10 +9,6 @@ namespace AwsVpcCni.Silo.NodeApi;
 /// <summary>The door's own port: HTTP/2 only, by TLS with a certificate, else cleartext with prior knowledge.</summary>
 internal sealed class NodeApiListener
 {
-    /// <summary>A report at all its bounds (10,000 ended assignments, 1,000 waiting ADDs, as many claims) with the longest names that Kubernetes allows has
-    /// 8.5 MB, measured by <c>NodeApiTests</c>.</summary>
-    public const int MaxBodyBytes = 12 << 20;
-
     private NodeApiListener()
     {
     }
@@ -24,7 +20,7 @@ internal sealed class NodeApiListener
     public static void Listen(KestrelServerOptions kestrel, NodeApiOptions options, DoorCertificate certificate)
     {
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+        kestrel.Limits.MaxRequestBodySize = Bodies.OfSyncs.MaxRequestBodySize;
         kestrel.Limits.MaxConcurrentConnections = 20_000;
         kestrel.Limits.Http2.MaxStreamsPerConnection = 256;
         // A node that vanished leaves its hint stream open; a ping finds out.

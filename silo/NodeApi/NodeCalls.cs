@@ -83,7 +83,7 @@ internal sealed partial class NodeCalls(IGrainFactory grains, IOptions<NodeApiOp
         }
         catch (BadHttpRequestException e)
         {
-            await Problems.WriteAsync(http, e.StatusCode, "the request is refused", $"{e.Message} A body may have {NodeApiListener.MaxBodyBytes} bytes.");
+            await Problems.WriteAsync(http, e.StatusCode, "the request is refused", $"{e.Message} A body may have {http.GetEndpoint()?.Metadata.GetMetadata<Bodies>()?.MaxRequestBodySize} bytes.");
         }
 
         return null;

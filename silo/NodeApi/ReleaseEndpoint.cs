@@ -7,5 +7,5 @@ internal static class ReleaseEndpoint
 {
     /// <summary>Adds the route.</summary>
     public static void Map(IEndpointRouteBuilder door) => door.MapPost("/release", (HttpContext http, NodeCalls calls) =>
-        calls.AnswerAsync(http, NodeJson.Default.ReleaseRequest, NodeJson.Default.ReleaseReply, (node, request) => node.ReleaseAsync(request)));
+        calls.AnswerAsync(http, NodeJson.Default.ReleaseRequest, NodeJson.Default.ReleaseReply, (node, request) => node.ReleaseAsync(request))).WithMetadata(Bodies.OfOtherCalls);
 }

@@ -11,5 +11,5 @@ internal static class SyncEndpoint
         {
             await streams.RenewAsync(NodeTokens.InstanceId(http.User)!, node);
             return await node.SyncAsync(report);
-        }));
+        })).WithMetadata(Bodies.OfSyncs);
 }

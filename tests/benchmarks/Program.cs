@@ -1,4 +1,5 @@
 using System.Globalization;
+using AwsVpcCni.Benchmarks.Flood;
 using AwsVpcCni.Benchmarks.Readers;
 using AwsVpcCni.Benchmarks.StoreCost;
 
@@ -20,6 +21,8 @@ internal static class Program
             ["growth"] => GrowthBenchmark.RunAloneAsync,
             ["store", var blocks, var seconds] => () => StoreBenchmark.RunAsync(int.Parse(blocks, CultureInfo.InvariantCulture), double.Parse(seconds, CultureInfo.InvariantCulture)),
             ["readers", var pairs, var seconds] => () => ReadersBenchmark.RunAsync(int.Parse(pairs, CultureInfo.InvariantCulture), double.Parse(seconds, CultureInfo.InvariantCulture)),
+            ["flood", var pairs, var seconds] => () => FloodBenchmark.RunAsync(int.Parse(pairs, CultureInfo.InvariantCulture), double.Parse(seconds, CultureInfo.InvariantCulture)),
+            ["flood-node", var token] => () => DoneAsync(NodeFlood.RunAsync(token)),
             // The other side of the store's, a process of its own.
             ["put-items", var url, var table, var java] => () => DoneAsync(BareStore.PutItemsAsync(url, table, StoreSize.Usual, [int.Parse(java, CultureInfo.InvariantCulture)])),
             ["insert-rows", var path] => () => DoneAsync(BareStore.InsertRowsAsync(path, StoreSize.Usual)),
@@ -27,7 +30,7 @@ internal static class Program
         };
         if (benchmark is null)
         {
-            await Console.Error.WriteLineAsync("Which benchmark? There are: add, and its part growth; store BLOCKS SECONDS; readers PAIRS SECONDS");
+            await Console.Error.WriteLineAsync("Which benchmark? There are: add, and its part growth; store BLOCKS SECONDS; readers PAIRS SECONDS; flood PAIRS SECONDS");
             return 2;
         }
 

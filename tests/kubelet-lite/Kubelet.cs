@@ -5,7 +5,7 @@ using k8s.Models;
 namespace AwsVpcCni.KubeletLite;
 
 /// <summary>Runs pods on one node as their specs say, by calls of the container runtime's interface.</summary>
-/// <remarks>Not a kubelet: a container that ends is not started again, a liveness probe is not asked, tokens are not renewed, images are not pulled, nothing is evicted.</remarks>
+/// <remarks>Not a kubelet: a container that ends by itself is not started again, a liveness probe is not asked, tokens are not renewed, images are not pulled, nothing is evicted.</remarks>
 /// <param name="probes">Its connections come from the node, as kubelet's probes do.</param>
 public sealed class Kubelet(NodeHost node, RuntimeService.RuntimeServiceClient runtime, ApiReads api, HttpClient probes)
 {
@@ -24,10 +24,10 @@ public sealed class Kubelet(NodeHost node, RuntimeService.RuntimeServiceClient r
         var sandbox = CriConfigs.OfSandbox(pod, node);
         var id = (await runtime.RunPodSandboxAsync(new RunPodSandboxRequest { Config = sandbox }, Within(Patience))).PodSandboxId;
         var address = pod.Spec.HostNetwork == true ? node.Address : (await runtime.PodSandboxStatusAsync(new PodSandboxIdRequest { PodSandboxId = id }, Within(Patience))).Status.Network.Ip;
-        var running = new RunningPod(pod, id, address);
+        var running = new RunningPod(pod, id, address) { Folders = folders };
         foreach (var container in pod.Spec.InitContainers ?? [])
         {
-            var init = await StartAsync(container);
+            var init = await StartAsync(running, container);
             if (await EndAsync(init) is not 0 and var code)
             {
                 throw new InvalidOperationException($"init container {container.Name} of {pod.Metadata.Name} on {node.Name} ended with {code}: {LogOf(running, container.Name)}");
@@ -36,18 +36,19 @@ public sealed class Kubelet(NodeHost node, RuntimeService.RuntimeServiceClient r
 
         foreach (var container in pod.Spec.Containers)
         {
-            running.Containers.Add(container.Name, await StartAsync(container));
+            running.Containers.Add(container.Name, await StartAsync(running, container));
         }
 
         return running;
+    }
 
-        async Task<string> StartAsync(V1Container container)
-        {
-            var config = CriConfigs.OfContainer(pod, container, node, folders, address);
-            var made = (await runtime.CreateContainerAsync(new CreateContainerRequest { PodSandboxId = id, Config = config, SandboxConfig = sandbox }, Within(Patience))).ContainerId;
-            await runtime.StartContainerAsync(new ContainerIdMessage { ContainerId = made }, Within(Patience));
-            return made;
-        }
+    /// <summary>A container ends, without a grace period, and another one is started in its place: same sandbox, same volumes. The API server is not asked.</summary>
+    public async Task RestartAsync(RunningPod pod, string container)
+    {
+        var old = new ContainerIdMessage { ContainerId = pod.Containers[container] };
+        await runtime.StopContainerAsync(new StopContainerRequest { ContainerId = old.ContainerId, Timeout = 0 }, Within(Patience));
+        await runtime.RemoveContainerAsync(old, Within(Patience));
+        pod.Containers[container] = await StartAsync(pod, pod.Pod.Spec.Containers.Single(one => one.Name == container));
     }
 
     /// <summary>Until all containers are started and ready, by their probes; a startup probe that fails too often is an exception with the container's log.</summary>
@@ -133,6 +134,17 @@ public sealed class Kubelet(NodeHost node, RuntimeService.RuntimeServiceClient r
     /// <summary>What a container has said, in the runtime's form: time, stream, F, text.</summary>
     public string LogOf(RunningPod pod, string container) => Path.Combine(node.LogFolder, CriConfigs.LogNameOf(pod.Pod, container, node)) is var path && File.Exists(path) ? File.ReadAllText(path) : "";
 
+    private async Task<string> StartAsync(RunningPod pod, V1Container container)
+    {
+        var request = new CreateContainerRequest
+        {
+            PodSandboxId = pod.Sandbox, Config = CriConfigs.OfContainer(pod.Pod, container, node, pod.Folders, pod.Address), SandboxConfig = CriConfigs.OfSandbox(pod.Pod, node),
+        };
+        var made = (await runtime.CreateContainerAsync(request, Within(Patience))).ContainerId;
+        await runtime.StartContainerAsync(new ContainerIdMessage { ContainerId = made }, Within(Patience));
+        return made;
+    }
+
     private async Task<int> EndAsync(string container)
     {
         using var deadline = new CancellationTokenSource(Patience);
@@ -154,4 +166,7 @@ public sealed record RunningPod(V1Pod Pod, string Sandbox, string Address)
 {
     /// <summary>Ids of its containers, without the init containers, by name.</summary>
     public IDictionary<string, string> Containers { get; } = new Dictionary<string, string>();
+
+    /// <summary>Where its volumes are, by name.</summary>
+    public IReadOnlyDictionary<string, string> Folders { get; init; } = new Dictionary<string, string>();
 }

@@ -22,6 +22,10 @@ public static class Workloads
         return pod;
     }
 
+    /// <summary>One of a Deployment's pods.</summary>
+    public static V1Pod Of(V1Deployment deployment, string node, int number) => On(node, Admission.Pod(
+        string.Create(CultureInfo.InvariantCulture, $"{deployment.Metadata.Name}-{number}"), deployment.Metadata.NamespaceProperty, deployment.Spec.Template.Metadata, deployment.Spec.Template.Spec));
+
     /// <summary>A pod by itself.</summary>
     public static V1Pod Of(V1Pod pod, string node) => On(node, Admission.Pod(pod.Metadata.Name, pod.Metadata.NamespaceProperty, pod.Metadata, pod.Spec));
 

@@ -1,7 +1,5 @@
 using System.Globalization;
 using AwsVpcCni.Benchmarks.StoreCost;
-using AwsVpcCni.Tests.Cluster.Silos;
-using AwsVpcCni.Tests.Cluster.Storage;
 
 namespace AwsVpcCni.Benchmarks.Readers;
 
@@ -12,9 +10,6 @@ namespace AwsVpcCni.Benchmarks.Readers;
 internal static class ReadersBenchmark
 {
     private const int Readers = 200;
-    private const double AddsASecond = 100;
-    private const double WarmUp = 3;
-    private static readonly StoreSize Size = new([.. Enumerable.Range(1, 16).Select(n => $"i-{n:x17}")], 49);
     private static readonly Uri Health = new("http://127.0.0.1:20001");
 
     /// <param name="pairs">Of blocks.</param>
@@ -22,43 +17,15 @@ internal static class ReadersBenchmark
     public static async Task<bool> RunAsync(int pairs, double seconds)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(5) + TimeSpan.FromSeconds(2 * (pairs + 1) * (seconds + 30)));
-        var dynamo = new DynamoDbLocal(); // Its network namespace, and no table.
-        var folder = Store.Empty("bench-readers");
-        try
-        {
-            await dynamo.InitializeAsync();
-            await using var unused = new DynamoDbStore(dynamo);
-            await using var silos = new SiloProcesses(dynamo, unused, new Dictionary<string, string>
-            {
-                ["Ec2__Endpoint"] = Ec2Process.Endpoint,
-                ["Pool__MinimumIps"] = $"{Size.Addresses}",
-                ["Pool__WarmIps"] = "0",
-                ["Pool__MaxEnis"] = "1",
-                ["Pool__Cooldown"] = "00:00:00",
-                ["Pool__PreferredRest"] = "00:00:00",
-                ["Storage__Provider"] = "sqlite",
-                ["Storage__Path"] = Path.Combine(folder.FullName, "silo.db"),
-                ["Silo__Clustering"] = "single",
-            }, Path.Combine(Tests.Cluster.Repository.Root, "artifacts", "silo", "silo"));
-            await using var ec2 = await Ec2Process.StartAsync(dynamo, silos.Folder, Fleet.Vpc(Size.Nodes, "m5.24xlarge"), deadline.Token);
-            await silos.StartAllAsync(1, deadline.Token);
-            using var assigns = await SiloAssigns.JoinAsync(dynamo, silos, Size, deadline.Token);
-            Progress.Say($"{Size.Nodes.Count} nodes have {Size.Addresses} addresses each; {AddsASecond} ADDs a second, {Readers} readers");
-            await assigns.Rounds.PacedAsync(AddsASecond, WarmUp, deadline.Token);
-
-            var figures = new Figures();
-            var isRight = await PairsAsync(dynamo, assigns.Rounds, silos.ProcessOf(1), pairs, seconds, figures, deadline.Token) & await HurriedAsync(dynamo, assigns.Rounds, seconds, figures, deadline.Token);
-            figures.Print();
-            return isRight;
-        }
-        finally
-        {
-            await dynamo.DisposeAsync();
-            folder.Delete(recursive: true);
-        }
+        await using var one = await OneSilo.StartAsync("bench-readers", [], deadline.Token);
+        Progress.Say($"{Readers} readers");
+        var figures = new Figures();
+        var isRight = await PairsAsync(one, pairs, seconds, figures, deadline.Token) & await HurriedAsync(one, seconds, figures, deadline.Token);
+        figures.Print();
+        return isRight;
     }
 
-    private static async Task<bool> PairsAsync(DynamoDbLocal dynamo, Rounds rounds, int silo, int pairs, double seconds, Figures figures, CancellationToken cancellation)
+    private static async Task<bool> PairsAsync(OneSilo one, int pairs, double seconds, Figures figures, CancellationToken cancellation)
     {
         List<double> alone = [], beside = [], medians = [], slowest = [];
         var (answered, refused, other) = (0L, 0L, 0L);
@@ -69,7 +36,7 @@ internal static class ReadersBenchmark
             var (without, cpu) = await TookAsync();
             cpuAlone += cpu;
             List<double> with;
-            await using (var readers = new ReadersLoad(dynamo, Health, Readers, hurried: false))
+            await using (var readers = new ReadersLoad(one.Dynamo, Health, Readers, hurried: false))
             {
                 await Task.Delay(TimeSpan.FromSeconds(2), cancellation); // All are connected.
                 var before = readers.Counts.Answered;
@@ -97,18 +64,18 @@ internal static class ReadersBenchmark
 
         async Task<(List<double> Took, double Cpu)> TookAsync()
         {
-            var before = ProcessTime.Of(silo);
-            var (took, _) = await rounds.PacedAsync(AddsASecond, seconds, cancellation);
-            return (took, ProcessTime.Of(silo) - before);
+            var before = ProcessTime.Of(one.Process);
+            var took = await one.AddsAsync(seconds, cancellation);
+            return (took, ProcessTime.Of(one.Process) - before);
         }
     }
 
     /// <summary>An ADD that is refused, or not answered, ends the benchmark with its text.</summary>
-    private static async Task<bool> HurriedAsync(DynamoDbLocal dynamo, Rounds rounds, double seconds, Figures figures, CancellationToken cancellation)
+    private static async Task<bool> HurriedAsync(OneSilo one, double seconds, Figures figures, CancellationToken cancellation)
     {
-        await using var readers = new ReadersLoad(dynamo, Health, Readers, hurried: true);
+        await using var readers = new ReadersLoad(one.Dynamo, Health, Readers, hurried: true);
         await Task.Delay(TimeSpan.FromSeconds(2), cancellation);
-        var (took, _) = await rounds.PacedAsync(AddsASecond, seconds, cancellation);
+        var took = await one.AddsAsync(seconds, cancellation);
         var counts = readers.Counts;
         (figures["hurried_adds"], figures["hurried_add_ms_p50"], figures["hurried_add_ms_p99"]) = (took.Count, Figures.Median(took), Figures.P99(took));
         (figures["hurried_readers_answered"], figures["hurried_readers_refused"], figures["hurried_readers_other"]) = (counts.Answered, counts.Refused, counts.Other);

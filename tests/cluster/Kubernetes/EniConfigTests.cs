@@ -27,6 +27,7 @@ public sealed class EniConfigTests
         var executor = await world.JoinAsync();
         Assert.Contains("ENIConfig default, which does not exist, names none", await World.WhyAsync(executor), StringComparison.Ordinal);
 
+        world.Cluster.Api.Put("""{"apiVersion":"crd.k8s.amazonaws.com/v1alpha1","kind":"ENIConfig","metadata":{"name":"another"},"spec":{"subnet":"subnet-a","securityGroups":"sg-1"}}"""); // Not a list.
         world.Put("default", "subnet-b");
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 1, "an address of subnet-b");
         Assert.Equal(("subnet-b", "sg-1"), world.Newest());

@@ -26,7 +26,7 @@ public sealed class NodeApiTests
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    private static NodeReport Report => new()
+    internal static NodeReport Report => new()
     {
         Stamp = new Stamp(1, 1), SettledNumber = 0, LeaseVersion = 0, Leased = [], Claims = [], Waiting = [], Freed = [], Ended = [], InterfacesSetUp = [],
     };
@@ -154,15 +154,18 @@ public sealed class NodeApiTests
         Assert.Equal(NodeLease.MaxEnded, Assert.IsType<NodeReport>(Assert.Single(door.Calls, call => call.Method == nameof(INodeGrain.SyncAsync)).Argument).Ended.Length);
     }
 
-    [Fact]
-    public async Task A_body_above_the_limit_is_refused()
+    [Theory]
+    [InlineData("sync", 12 << 20)]
+    [InlineData("assign", 256 << 10)]
+    [InlineData("release", 256 << 10)]
+    public async Task A_body_above_the_limit_is_refused(string call, int bytes)
     {
         await using var door = await Door.OpenAsync();
 
         var problem = await RefusedAsync(
-            await PostAsync(door, "sync", new StringContent(new string(' ', NodeApiListener.MaxBodyBytes + 1), Encoding.UTF8, "application/json")), HttpStatusCode.RequestEntityTooLarge);
+            await PostAsync(door, call, new StringContent(new string(' ', bytes + 1), Encoding.UTF8, "application/json")), HttpStatusCode.RequestEntityTooLarge);
 
-        Assert.Contains($"{NodeApiListener.MaxBodyBytes} bytes", problem.Detail, StringComparison.Ordinal);
+        Assert.Contains($"{bytes} bytes", problem.Detail, StringComparison.Ordinal);
         Assert.Empty(door.Calls);
     }
 
@@ -316,6 +319,34 @@ public sealed class NodeApiTests
     }
 
     [Fact]
+    public async Task A_node_has_two_syncs_under_way_at_most_and_its_other_calls_and_other_nodes_go_on()
+    {
+        await using var door = await Door.OpenAsync();
+        var answer = new TaskCompletionSource<NodeOrders>(TaskCreationOptions.RunContinuationsAsynchronously);
+        door.Answers[nameof(INodeGrain.SyncAsync)] = () => answer.Task;
+        Task<HttpResponseMessage> SyncAsync(string? token = null) => PostAsync(door, "sync", JsonContent.Create(Report, NodeJson.Default.NodeReport), token);
+
+        Task<HttpResponseMessage>[] two = [SyncAsync(), SyncAsync()];
+        await UntilAsync(() => door.Calls.Count == 2);
+        var problem = await RefusedAsync(await SyncAsync(), HttpStatusCode.TooManyRequests);
+        Assert.Contains("2 syncs of it are under way", problem.Detail, StringComparison.Ordinal);
+        using var assigned = await PostAsync(door, "assign", JsonContent.Create(new AssignRequest(new Stamp(1, 2), new SandboxKey("c", "eth0"), new PodName("default", "a", "u"), []), NodeJson.Default.AssignRequest));
+        Assert.Equal(HttpStatusCode.OK, assigned.StatusCode);
+        var others = SyncAsync(door.Token("i-0fedcba9876543210"));
+        await UntilAsync(() => door.Calls.Any(call => call.Key == "i-0fedcba9876543210"));
+
+        answer.SetResult(new NodeOrders { Answers = new Stamp(1, 1), Incarnation = 1, LeaseVersion = 3, Lease = [], GiveUp = [], Interfaces = [], Policy = new NodePolicy(30, 120) });
+        foreach (var reply in await Task.WhenAll([.. two, others]))
+        {
+            Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
+            reply.Dispose();
+        }
+
+        using var next = await SyncAsync();
+        Assert.Equal(HttpStatusCode.OK, next.StatusCode);
+    }
+
+    [Fact]
     public async Task A_hint_of_the_grain_comes_down_the_stream_and_a_sync_registers_the_stream_again()
     {
         await using var door = await Door.OpenAsync();
@@ -380,6 +411,16 @@ public sealed class NodeApiTests
         {
             Assert.True(reply.IsSuccessStatusCode, await reply.Content.ReadAsStringAsync(Cancellation));
             return (await reply.Content.ReadFromJsonAsync(type, Cancellation))!;
+        }
+    }
+
+    private static async Task UntilAsync(Func<bool> holds)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        patience.CancelAfter(Patience);
+        while (!holds())
+        {
+            await Task.Delay(10, patience.Token);
         }
     }
 

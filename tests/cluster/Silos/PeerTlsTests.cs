@@ -1,8 +1,4 @@
 using System.Globalization;
-using System.Net.Security;
-using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using System.Text.RegularExpressions;
 using AwsVpcCni.Tests.Cluster.Certificates;
 using AwsVpcCni.Tests.Cluster.Cli;
@@ -17,7 +13,6 @@ public sealed class PeerTlsTests(DynamoDbLocal dynamo)
 {
     private const int Edge = 3;
     private const int Rogue = 4;
-    private static readonly TimeSpan GoodConnectionLives = TimeSpan.FromSeconds(1); // One that is refused ends within milliseconds of its handshake.
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -154,54 +149,7 @@ public sealed class PeerTlsTests(DynamoDbLocal dynamo)
         return match.Success ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : 0;
     }
 
-    /// <summary>Whether a port of Orleans still has the connection a second after the handshake.</summary>
-    /// <param name="shown">What must show itself there; null: whatever.</param>
-    private async Task<bool> GetsInAsync(int port, (string Certificate, string Key)? own, string? shown = null)
-    {
-        await using var stream = new SslStream(await dynamo.ConnectAsync(port, Cancellation), leaveInnerStreamOpen: false);
-        using var certificate = own is { } mine ? X509Certificate2.CreateFromPem(mine.Certificate, mine.Key) : null;
-        try
-        {
-            await stream.AuthenticateAsClientAsync(
-                new SslClientAuthenticationOptions
-                {
-                    RemoteCertificateValidationCallback = (_, theirs, _, _) => shown is null || theirs?.Subject == shown,
-                    ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, null, offline: true),
-                }, Cancellation);
-            return await LivesAsync(stream);
-        }
-        catch (Exception e) when (e is IOException or AuthenticationException)
-        {
-            return false;
-        }
-    }
+    private async Task<bool> GetsInAsync(int port, (string Certificate, string Key)? own, string? shown = null) => await OrleansPort.GetsInAsync(await dynamo.ConnectAsync(port, Cancellation), own, shown, Cancellation);
 
-    private async Task<bool> PlainGetsInAsync(int port)
-    {
-        await using var stream = await dynamo.ConnectAsync(port, Cancellation);
-        await stream.WriteAsync(Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\n\r\n"), Cancellation);
-        try
-        {
-            return await LivesAsync(stream);
-        }
-        catch (IOException)
-        {
-            return false;
-        }
-    }
-
-    private static async Task<bool> LivesAsync(Stream stream)
-    {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
-        patience.CancelAfter(GoodConnectionLives);
-        try
-        {
-            // In TLS 1.3 the one who calls learns by its first read that it was refused; an alert of TLS 1.2 or a plain answer is no preamble either.
-            return await stream.ReadAsync(new byte[1], patience.Token) > 0 && stream is SslStream;
-        }
-        catch (OperationCanceledException) when (patience.IsCancellationRequested && !Cancellation.IsCancellationRequested)
-        {
-            return true;
-        }
-    }
+    private async Task<bool> PlainGetsInAsync(int port) => await OrleansPort.PlainGetsInAsync(await dynamo.ConnectAsync(port, Cancellation), Cancellation);
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Amazon.DynamoDBv2;
@@ -22,15 +21,12 @@ public sealed class DynamoDbTests : ICollectionFixture<DynamoDbLocal>;
 public sealed class DynamoDbLocal : IAsyncLifetime
 {
     private const string Variable = "AWS_VPC_CNI_TEST_DYNAMODB";
-    private const int Port = 8000;
-    private static readonly TimeSpan FetchTakes = TimeSpan.FromMinutes(3); // The script gives up before.
-    private static readonly TimeSpan StartTakes = TimeSpan.FromMinutes(1); // 3 s on an idle machine.
 
-    private Process? _process;
+    private DynamoDbLocalProcess? _process;
     private string? _whyNot;
 
     /// <summary>Where it answers.</summary>
-    public string Url { get; private set; } = $"http://127.0.0.1:{Port}";
+    public string Url { get; private set; } = $"http://127.0.0.1:{DynamoDbLocalProcess.Port}";
 
     /// <inheritdoc/>
     public async ValueTask InitializeAsync()
@@ -41,11 +37,10 @@ public sealed class DynamoDbLocal : IAsyncLifetime
             return;
         }
 
-        var folder = Path.Combine(Repository.Root, "artifacts", "dynamodb-local");
-        _whyNot = await FetchAsync(folder) ?? (Environment.IsPrivilegedProcess ? null : "a network namespace for it takes root");
+        _whyNot = await DynamoDbLocalProcess.WhyNotAsync(Repository.Root);
         if (_whyNot is null)
         {
-            await StartAsync(folder);
+            _process = await DynamoDbLocalProcess.StartAsync(Repository.Root);
         }
     }
 
@@ -54,9 +49,7 @@ public sealed class DynamoDbLocal : IAsyncLifetime
     {
         if (_process is not null)
         {
-            _process.StandardInput.Close(); // Its shell ends it.
-            await _process.WaitForExitAsync().WaitAsync(StartTakes);
-            _process.Dispose();
+            await _process.DisposeAsync();
         }
     }
 
@@ -65,7 +58,7 @@ public sealed class DynamoDbLocal : IAsyncLifetime
     {
         NeedIt();
         Assert.SkipWhen(_process is null, $"Programs use DynamoDB Local in its own namespace, and {Variable} names another one");
-        return $"/proc/{_process!.Id}/ns/net";
+        return _process!.NetworkNamespacePath;
     }
 
     /// <summary>A program in that namespace, which is killed when this process ends, however it does.</summary>
@@ -89,7 +82,7 @@ public sealed class DynamoDbLocal : IAsyncLifetime
     internal int Java()
     {
         NetworkNamespacePath();
-        return int.Parse(File.ReadAllText($"/proc/{_process!.Id}/task/{_process.Id}/children").Trim(), CultureInfo.InvariantCulture);
+        return _process!.Java();
     }
 
     /// <summary>HTTP inside that namespace.</summary>
@@ -102,7 +95,7 @@ public sealed class DynamoDbLocal : IAsyncLifetime
     /// <param name="tables">For the policy that is enforced there: their names stand in place of the ordinary ones.</param>
     /// <param name="policy">Its file; null: the one of docs/iam.</param>
     internal DynamoDbProxy OpenWay(StorageOptions tables, string? policy = null) => new(
-        _process is null ? Listening() : NetworkNamespace.Run($"/proc/{_process.Id}/ns/net", Listening),
+        _process is null ? Listening() : NetworkNamespace.Run(_process.NetworkNamespacePath, Listening),
         new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync, MaxConnectionsPerServer = 64 }) { BaseAddress = new Uri(Url) },
         IamPolicy.Read(policy ?? Repository.DynamoDbPolicy, new Dictionary<string, string>
         {
@@ -138,7 +131,12 @@ public sealed class DynamoDbLocal : IAsyncLifetime
     /// <summary>A connection inside that namespace: a socket stays where it was made.</summary>
     internal async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
     {
-        var socket = _process is null ? Make() : NetworkNamespace.Run($"/proc/{_process.Id}/ns/net", Make);
+        if (_process is not null)
+        {
+            return await _process.ConnectAsync(context.DnsEndPoint.Port, cancellation);
+        }
+
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             await socket.ConnectAsync(context.DnsEndPoint, cancellation);
@@ -149,73 +147,13 @@ public sealed class DynamoDbLocal : IAsyncLifetime
             socket.Dispose();
             throw;
         }
-
-        static Socket Make() => new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     }
 
     /// <summary>TCP to a port of that namespace's loopback.</summary>
     internal async Task<NetworkStream> ConnectAsync(int port, CancellationToken cancellation)
     {
         NetworkNamespacePath();
-        var socket = NetworkNamespace.Run($"/proc/{_process!.Id}/ns/net", () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
-        try
-        {
-            await socket.ConnectAsync(IPAddress.Loopback, port, cancellation);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
-
-    private static async Task<string?> FetchAsync(string folder)
-    {
-        using var script = Process.Start(new ProcessStartInfo(Path.Combine(Repository.Root, "scripts", "dynamodb-local.sh"), [folder]) { RedirectStandardError = true })!;
-        var said = script.StandardError.ReadToEndAsync();
-        await script.WaitForExitAsync().WaitAsync(FetchTakes);
-        return script.ExitCode == 0 ? null : (await said).Trim();
-    }
-
-    private async Task StartAsync(string folder)
-    {
-        // The shell waits for the end of its input, which comes when the tests end, however they do.
-        var start = new ProcessStartInfo("unshare",
-        [
-            "--net", "sh", "-c",
-            """
-            ip link set lo up
-            cd "$1"
-            java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.library.path=DynamoDBLocal_lib -jar DynamoDBLocal.jar \
-                -inMemory -sharedDb -disableTelemetry -port "$2" >"$1.log" 2>&1 </dev/null &
-            read -r _
-            kill $!
-            wait
-            """,
-            "sh", folder, $"{Port}",
-        ])
-        { RedirectStandardInput = true };
-        _process = Process.Start(start)!;
-        using var patience = new CancellationTokenSource(StartTakes);
-        using var http = new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync });
-        while (true)
-        {
-            try
-            {
-                using var answer = await http.GetAsync(new Uri(Url), patience.Token);
-                return;
-            }
-            catch (Exception e) when (e is HttpRequestException or IOException && !patience.IsCancellationRequested) // No namespace yet, or no listener.
-            {
-                await Task.Delay(100, patience.Token);
-            }
-            catch (OperationCanceledException)
-            {
-                var said = File.Exists($"{folder}.log") ? File.ReadLines($"{folder}.log").LastOrDefault() : "it has no log";
-                throw new TimeoutException($"waited {StartTakes.TotalSeconds} s for DynamoDB Local to answer; {folder}.log ends: {said}");
-            }
-        }
+        return await _process!.ConnectAsync(port, cancellation);
     }
 
     private sealed class SmallPages(AWSCredentials credentials, AmazonDynamoDBConfig config) : AmazonDynamoDBClient(credentials, config)

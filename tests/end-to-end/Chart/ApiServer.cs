@@ -50,10 +50,12 @@ internal sealed class ApiServer : IAsyncDisposable
     });
 
     /// <summary>`kubectl create secret tls`, in kube-system.</summary>
-    public void PutTlsSecret(string name, string certificate, string key) => Api.Objects.Put(new JsonObject
+    /// <param name="authority">As cert-manager adds it; null: it is not in there.</param>
+    public void PutTlsSecret(string name, string certificate, string key, string? authority = null) => Api.Objects.Put(new JsonObject
     {
         ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "kubernetes.io/tls", ["metadata"] = MetadataOf(name),
-        ["data"] = new JsonObject { ["tls.crt"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(certificate)), ["tls.key"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(key)) },
+        ["data"] = new JsonObject(new[] { ("tls.crt", certificate), ("tls.key", key), ("ca.crt", authority) }.Where(file => file.Item2 is not null)
+            .Select(file => KeyValuePair.Create(file.Item1, (JsonNode?)Convert.ToBase64String(Encoding.ASCII.GetBytes(file.Item2!))))),
     });
 
     public async ValueTask DisposeAsync()

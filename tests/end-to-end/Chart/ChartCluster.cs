@@ -14,7 +14,8 @@ internal sealed class ChartCluster : IAsyncDisposable
 {
     private readonly List<IAsyncDisposable> parts = []; // In the order of their starts.
     private readonly ClusterSettings settings;
-    private int made; // Pods of DaemonSets.
+    private readonly HashSet<string> ready = []; // Silos that are, by their nodes' names.
+    private int made; // Pods of DaemonSets and Deployments.
 
     private ChartCluster(ClusterSettings settings, WorkFolder work) => (this.settings, Work) = (settings, work);
 
@@ -28,19 +29,22 @@ internal sealed class ChartCluster : IAsyncDisposable
 
     public ImmutableArray<ChartNode> Nodes { get; private set; } = [];
 
-    /// <summary>Where the silo is: from this one alone EC2 is to be reached.</summary>
+    /// <summary>Where the first silo is.</summary>
     public ChartNode SilosNode => Nodes[0];
 
-    /// <summary>The silo's pod; null: it is not there now.</summary>
-    public RunningPod? Silo { get; private set; }
+    /// <summary>The silo's pod of each node that has one, by the node's name.</summary>
+    public IDictionary<string, RunningPod> Silos { get; } = new SortedDictionary<string, RunningPod>(StringComparer.Ordinal);
 
     /// <summary>The executor's pod of each node that has one, by the node's name.</summary>
     public IDictionary<string, RunningPod> Executors { get; } = new Dictionary<string, RunningPod>();
 
     /// <summary>Starts all that is there before an install; images are in the runtimes under both tags.</summary>
-    public static async Task<ChartCluster> StartAsync(string name, ImmutableArray<string> nodes, string otherTag)
+    /// <param name="clusterName">As the chart's values have it; null: the tests' usual one.</param>
+    /// <param name="silos">On so many of the first nodes, from which alone EC2 is to be reached.</param>
+    /// <param name="otherSilo">The file of the silo's image under the other tag; null: the same as under the first.</param>
+    public static async Task<ChartCluster> StartAsync(string name, ImmutableArray<string> nodes, string otherTag, string? clusterName = null, int silos = 1, string? otherSilo = null)
     {
-        var settings = new ClusterSettings(name) { Nodes = nodes, SilosOnFirstNode = true };
+        var settings = new ClusterSettings(name) { Nodes = nodes, NodesWithSilos = silos, ClusterName = clusterName! };
         var cluster = new ChartCluster(settings, await WorkFolder.ClaimAsync(name));
         try
         {
@@ -55,9 +59,12 @@ internal sealed class ChartCluster : IAsyncDisposable
                 cluster.Nodes = cluster.Nodes.Add(node);
                 cluster.Report(node, isReady: false);
                 await node.LoadImageAsync("node-executor", otherTag);
+                if (index < silos)
+                {
+                    await node.LoadImageAsync("silo", otherTag, otherSilo);
+                }
             }
 
-            await cluster.SilosNode.LoadImageAsync("silo", otherTag);
             return cluster;
         }
         catch
@@ -67,21 +74,34 @@ internal sealed class ChartCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>`helm install`, as far as the API server goes, and then the controllers: silo and executors start at the same time, wherever the scheduler lets them. Ends when all are ready.</summary>
+    /// <summary>Step 4 of the quick start: a certificate for the node API, the key for silos alone.</summary>
+    public void PrepareAsTheGuideSays(Manifests chart)
+    {
+        using var authority = new Authority("node-api");
+        var (certificate, key) = authority.Issue($"{chart.Single<V1Service>().Metadata.Name}.kube-system.svc");
+        Server.PutTlsSecret("node-api", certificate, key);
+        Server.PutConfigMap("node-api-ca", "ca.crt", authority.Pem);
+    }
+
+    /// <summary>`helm install`, as far as the API server goes, and then the controllers: silos and executors start at the same time, wherever the scheduler lets them. Ends when all are ready.</summary>
     public async Task InstallAsync(Manifests chart)
     {
         Put(chart);
-        await Task.WhenAll([.. Nodes.Select(node => StartExecutorAsync(chart, node)), StartSiloAsync(chart)]);
+        await Task.WhenAll([.. Nodes.Select(node => StartExecutorAsync(chart, node)), .. NodesWithSilos.Select(node => StartSiloAsync(chart, node))]);
     }
 
-    /// <summary>`helm upgrade`: the silo is replaced, and the executors one after the other, each ready before the next.</summary>
-    /// <param name="whileNoSilo">Runs when the old silo's pod is gone and the new one is not there yet.</param>
-    public async Task UpgradeAsync(Manifests chart, Func<Task> whileNoSilo)
+    /// <summary>`helm upgrade`: the silos are replaced one after the other, and then the executors, each ready before the next.</summary>
+    /// <param name="whileOneIsAway">Runs when an old silo's pod is gone and the new one is not there yet.</param>
+    public async Task UpgradeAsync(Manifests chart, Func<Task> whileOneIsAway)
     {
         Put(chart);
-        await StopSiloAsync(chart);
-        await whileNoSilo();
-        await StartSiloAsync(chart);
+        foreach (var node in NodesWithSilos)
+        {
+            await StopSiloAsync(chart, node);
+            await whileOneIsAway();
+            await StartSiloAsync(chart, node);
+        }
+
         foreach (var node in Nodes)
         {
             await StopExecutorAsync(node);
@@ -97,7 +117,7 @@ internal sealed class ChartCluster : IAsyncDisposable
             Api.Objects.Remove(ResourceType.Of(item.ApiVersion, item.Kind)!, item.Metadata.NamespaceProperty, item.Metadata.Name);
         }
 
-        await Task.WhenAll([.. Nodes.Select(StopExecutorAsync), StopSiloAsync(chart)]);
+        await Task.WhenAll([.. Nodes.Select(StopExecutorAsync), .. NodesWithSilos.Select(node => StopSiloAsync(chart, node))]);
     }
 
     /// <summary>A pod, such as those of `helm test`, on a node that the scheduler lets it go to.</summary>
@@ -145,20 +165,39 @@ internal sealed class ChartCluster : IAsyncDisposable
         }
     }
 
-    private async Task StartSiloAsync(Manifests chart)
+    private IEnumerable<ChartNode> NodesWithSilos => Nodes.Take(settings.NodesWithSilos);
+
+    private async Task StartSiloAsync(Manifests chart, ChartNode node)
     {
-        Silo = await RunAsync(Workloads.Of(chart.Single<V1StatefulSet>(), 0, SilosNode.Name), SilosNode, isDaemon: false);
-        Publish(chart, isReady: false);
-        await SilosNode.Kubelet.ReadyAsync(Silo);
-        Publish(chart, isReady: true);
+        var pod = chart.Of<V1Deployment>().SingleOrDefault() is { } deployment
+            ? Workloads.Of(deployment, node.Name, Interlocked.Increment(ref made)) : Workloads.Of(chart.Single<V1StatefulSet>(), 0, node.Name);
+        var silo = await RunAsync(pod, node, isDaemon: false);
+        Change(() => Silos[node.Name] = silo);
+        await node.Kubelet.ReadyAsync(silo);
+        Change(() => ready.Add(node.Name));
+
+        void Change(Action change)
+        {
+            lock (Silos)
+            {
+                change();
+                Publish(chart);
+            }
+        }
     }
 
-    private async Task StopSiloAsync(Manifests chart)
+    private async Task StopSiloAsync(Manifests chart, ChartNode node)
     {
-        var old = Silo!;
-        Silo = null;
-        Publish(chart, isReady: false);
-        await StopAsync(old, SilosNode);
+        RunningPod old;
+        lock (Silos)
+        {
+            old = Silos[node.Name];
+            Silos.Remove(node.Name);
+            ready.Remove(node.Name);
+            Publish(chart);
+        }
+
+        await StopAsync(old, node);
     }
 
     private async Task StartExecutorAsync(Manifests chart, ChartNode node)
@@ -197,6 +236,6 @@ internal sealed class ChartCluster : IAsyncDisposable
         Api.Objects.Remove(ResourceType.Of("v1", "Pod")!, pod.Pod.Metadata.NamespaceProperty, pod.Pod.Metadata.Name);
     }
 
-    private void Publish(Manifests chart, bool isReady) => Api.Objects.Put(JsonNode.Parse(KubernetesJson.Serialize(
-        Workloads.EndpointsOf(chart.Single<V1Service>(), Silo is { } silo ? [(silo, isReady)] : [])))!.AsObject());
+    private void Publish(Manifests chart) => Api.Objects.Put(JsonNode.Parse(KubernetesJson.Serialize(
+        Workloads.EndpointsOf(chart.Single<V1Service>(), Silos.Select(silo => (silo.Value, ready.Contains(silo.Key))))))!.AsObject());
 }

@@ -62,11 +62,20 @@ internal sealed class ChartNode : IAsyncDisposable
     }
 
     /// <summary>Puts an image of ours into the runtime, under two tags.</summary>
-    public async Task LoadImageAsync(string image, string otherTag)
+    /// <param name="otherFile">What the other tag is of; null: the same.</param>
+    public async Task LoadImageAsync(string image, string otherTag, string? otherFile = null)
     {
         await ShippedImage.ImportAsync(Containerd, image);
         var (name, other) = (ShippedImage.NameOf(image), ShippedImage.NameOf(image, otherTag));
-        await Shell.RunAsync("ctr", "-a", Containerd.Socket, "-n", "k8s.io", "images", "tag", "--force", name, other);
+        if (otherFile is not null)
+        {
+            await ShippedImage.ImportAsync(Containerd, otherFile);
+        }
+        else
+        {
+            await Shell.RunAsync("ctr", "-a", Containerd.Socket, "-n", "k8s.io", "images", "tag", "--force", name, other);
+        }
+
         await Eventually.HoldsAsync($"CRI to know {image}", TimeSpan.FromSeconds(30), async _ => await Cri.HasImageAsync(name) && await Cri.HasImageAsync(other) ? null : "no image");
     }
 

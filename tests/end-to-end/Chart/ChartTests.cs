@@ -35,7 +35,7 @@ public sealed class ChartTests
         // Before: no network, so pods of the pod network are let on no node.
         Assert.NotNull(await a.Cri.WhyNotReadyAsync(network: true, TestContext.Current.CancellationToken));
         Assert.Contains("not-ready", (await Assert.ThrowsAsync<InvalidOperationException>(() => cluster.RunAsync(helmTests["pod"], a))).Message, StringComparison.Ordinal);
-        PrepareAsTheGuideSays(cluster, chart);
+        cluster.PrepareAsTheGuideSays(chart);
 
         await InstalledBeforeItsRoleIsRightAsync(cluster, chart);
         foreach (var node in cluster.Nodes)
@@ -55,7 +55,7 @@ public sealed class ChartTests
         await PodsThatAreBoundAreDrawnForAsync(cluster);
         foreach (var (to, number) in new[] { (next, 1), (chart, 2) })
         {
-            await cluster.UpgradeAsync(to, whileNoSilo: async () => await b.Cri.RunPodAsync($"without-silo-{number}"));
+            await cluster.UpgradeAsync(to, whileOneIsAway: async () => await b.Cri.RunPodAsync($"without-silo-{number}"));
             Assert.Equal(ShippedImage.NameOf("node-executor", number == 1 ? OtherTag : Tag), cluster.Executors["nodeb"].Pod.Spec.Containers[0].Image);
             await pings.GoesOnAsync();
             Assert.Contains("1 packets received", await a.Cri.ExecAsync(pings.Pod, "ping", "-c", "1", "-W", "5", (await b.Cri.RunPodAsync($"after-{number}")).Address), StringComparison.Ordinal);
@@ -71,15 +71,6 @@ public sealed class ChartTests
         Assert.Contains("executor", (await Assert.ThrowsAsync<Grpc.Core.RpcException>(() => a.Cri.RunPodAsync("too-late"))).Status.Detail, StringComparison.Ordinal);
         var (sent, answered) = await pings.EndAsync();
         Assert.InRange(sent - answered, 0, 1);
-    }
-
-    /// <summary>Step 4 of the quick start: a certificate for the node API, the key for silos alone.</summary>
-    private static void PrepareAsTheGuideSays(ChartCluster cluster, Manifests chart)
-    {
-        using var authority = new Authority("node-api");
-        var (certificate, key) = authority.Issue($"{chart.Single<V1Service>().Metadata.Name}.kube-system.svc");
-        cluster.Server.PutTlsSecret("node-api", certificate, key);
-        cluster.Server.PutConfigMap("node-api-ca", "ca.crt", authority.Pem);
     }
 
     /// <summary>Row 21 of the acceptance list: EC2 refuses the silo's calls, and the cluster says which it is, where people look. Once it may draw addresses the nodes get ready; new
@@ -141,7 +132,7 @@ public sealed class ChartTests
     /// <summary>What the guide has operators ask: `kubectl exec` of `ipam nodes` without an option, and an executor's own status.</summary>
     private static async Task OperatorsAreAnsweredAsync(ChartCluster cluster, Pod pod)
     {
-        var (code, nodes) = await cluster.SilosNode.Kubelet.ExecAsync(cluster.Silo!, "silo", Patience, "/app/silo", "ipam", "nodes");
+        var (code, nodes) = await cluster.SilosNode.Kubelet.ExecAsync(cluster.Silos[cluster.SilosNode.Name], "silo", Patience, "/app/silo", "ipam", "nodes");
         Assert.True(code == 0, nodes);
         Assert.All(cluster.Nodes, node => Assert.Contains(cluster.ObjectOf(node).Spec.ProviderID.Split('/')[^1], nodes, StringComparison.Ordinal));
 
@@ -173,7 +164,7 @@ public sealed class ChartTests
     /// <summary>A real kubelet would end what does not answer.</summary>
     private static async Task LivenessProbesAreAnsweredAsync(ChartCluster cluster)
     {
-        foreach (var (node, pod) in cluster.Nodes.Select(node => (node, cluster.Executors[node.Name])).Append((cluster.SilosNode, cluster.Silo!)))
+        foreach (var (node, pod) in cluster.Nodes.Select(node => (node, cluster.Executors[node.Name])).Append((cluster.SilosNode, cluster.Silos[cluster.SilosNode.Name])))
         {
             var container = Assert.Single(pod.Pod.Spec.Containers);
             Assert.Null(await node.Kubelet.AskAsync(pod, container, container.LivenessProbe));

@@ -22,7 +22,7 @@ internal sealed record ClusterSettings(string Name)
     public Func<EmulatorProcess, Task>? BeforeJoins { get; init; }
 
     /// <summary>CLUSTER_NAME; the silo's access key too, so that the emulator's log tells callers apart.</summary>
-    public string ClusterName => Number == 0 ? "end-to-end" : $"end-to-end-{Number}";
+    public string ClusterName { get => field ?? (Number == 0 ? "end-to-end" : $"end-to-end-{Number}"); init; }
 
     /// <summary>Of the silo's files; with an s, the end of its namespace's name.</summary>
     public string SiloName => Number == 0 ? "silo" : $"silo{Number}";
@@ -61,8 +61,8 @@ internal sealed record ClusterSettings(string Name)
     /// <summary>The executors are containers of the image that scripts/images.sh makes.</summary>
     public bool ExecutorsInContainers { get; init; }
 
-    /// <summary>The first node is also where silos are, and so EC2 is to be reached from it; there is then no instance for silos alone.</summary>
-    public bool SilosOnFirstNode { get; init; }
+    /// <summary>So many of the first nodes are also where silos are, and so EC2 is to be reached from them; 0: there is an instance for silos alone.</summary>
+    public int NodesWithSilos { get; init; }
 
     /// <summary>An instance id that says which node it is.</summary>
     public string InstanceIdOf(int node) => $"i-0a1b2c3d4e5f{6 + Number}{node:x4}";
@@ -83,10 +83,10 @@ internal sealed record ClusterSettings(string Name)
 
     private IEnumerable<InstanceDescription> Instances() =>
     [
-        .. SilosOnFirstNode ? Array.Empty<InstanceDescription>() : [new InstanceDescription { Id = InstanceIdOf(0xffff), Name = SiloName + "s", Type = "m5.large", Subnet = SubnetId, Address = SiloAddress, Role = InstanceRole.Silos }],
+        .. NodesWithSilos > 0 ? Array.Empty<InstanceDescription>() : [new InstanceDescription { Id = InstanceIdOf(0xffff), Name = SiloName + "s", Type = "m5.large", Subnet = SubnetId, Address = SiloAddress, Role = InstanceRole.Silos }],
         .. Nodes.Select((name, index) => new InstanceDescription
         {
-            Id = InstanceIdOf(index), Name = name, Type = InstanceTypes.GetValueOrDefault(name, InstanceType), Subnet = SubnetId, Role = SilosOnFirstNode && index == 0 ? InstanceRole.Silos : InstanceRole.Node,
+            Id = InstanceIdOf(index), Name = name, Type = InstanceTypes.GetValueOrDefault(name, InstanceType), Subnet = SubnetId, Role = index < NodesWithSilos ? InstanceRole.Silos : InstanceRole.Node,
             Tags = new Dictionary<string, string> { [$"kubernetes.io/cluster/{ClusterName}"] = "owned" }, // docs/iam/ec2.json knows nodes by it.
         }),
     ];

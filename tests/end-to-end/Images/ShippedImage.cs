@@ -14,7 +14,7 @@ internal static class ShippedImage
         "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
     ];
 
-    private static readonly Lazy<Task<(int ExitCode, string Said)>> Made = new(MakeAsync);
+    private static readonly Lazy<Task<(int ExitCode, string Said)>> Made = new(() => ScriptAsync("images.sh", new() { ["TAG"] = "test" }));
 
     /// <summary>As the script names it, with the chart's appVersion.</summary>
     public static string NameOf(string image, string tag = "test") => $"docker.io/aws-vpc-cni-distributed/{image}:{tag}";
@@ -24,6 +24,22 @@ internal static class ShippedImage
     {
         var (exitCode, said) = await Made.Value;
         Assert.SkipUnless(exitCode == 0, $"No images: {said.Trim()}");
+    }
+
+    /// <summary>The image of the next build's silo (scripts/next-silo.sh).</summary>
+    /// <returns>Its file's name, as <see cref="ImportAsync"/> takes it.</returns>
+    public static async Task<string> NextSiloAsync(string tag)
+    {
+        await MadeOrSkipAsync();
+        await RunAsync("next-silo.sh", []);
+        await RunAsync("images.sh", new() { ["TAG"] = tag, ["SILO"] = Path.Combine(Repository.Root, "artifacts", "upgrade", "silo", "bin", "Release", "net10.0") });
+        return $"silo-{tag}";
+
+        static async Task RunAsync(string script, Dictionary<string, string> environment)
+        {
+            var (exitCode, said) = await ScriptAsync(script, environment);
+            Assert.True(exitCode == 0, said);
+        }
     }
 
     /// <summary>Puts one into a containerd.</summary>
@@ -46,10 +62,14 @@ internal static class ShippedImage
         .. settings.SelectMany(setting => new[] { "--env", $"{setting.Key}={setting.Value}" }),
     ];
 
-    private static async Task<(int ExitCode, string Said)> MakeAsync()
+    private static async Task<(int ExitCode, string Said)> ScriptAsync(string name, Dictionary<string, string> environment)
     {
-        var start = new ProcessStartInfo(Path.Combine(Repository.Root, "scripts", "images.sh")) { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["TAG"] = "test";
+        var start = new ProcessStartInfo(Path.Combine(Repository.Root, "scripts", name)) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (variable, value) in environment)
+        {
+            start.Environment[variable] = value;
+        }
+
         using var process = Process.Start(start)!;
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(10));
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(deadline.Token), process.StandardError.ReadToEndAsync(deadline.Token));

@@ -169,7 +169,7 @@ internal sealed class Invariants(World world)
                 ? [.. taking.Names.Where(name => now?.Names.Contains(name) != true && Holds(name)).SelectMany(name => name.Addresses)]
                 : now is null ? [.. eni?.Delivered.Select(Ip.From) ?? []] : [];
             var outlives = (world.MadeByHands.Contains(taking.EniId) || eni is { Attachment: null }) && world.Machines.First(one => one.InstanceId == instanceId).IsGone; // Its instance, with all that it has: it is left to hands, or is a leak of ours.
-            if (undone.Length > 0 && !outlives && !undone.All(TakenByHands.Contains))
+            if (undone.Length > 0 && !outlives && !undone.All(address => TakenByHands.Contains(address) || world.AddedByHands.Contains(address)))
             {
                 Fail($"{instanceId}: the stored taking {taking.Id} ({taking.Kind} of {string.Join(", ", undone)} from {taking.EniId}) is gone, and EC2 still shows them there");
             }

@@ -13,6 +13,7 @@ using AwsVpcCni.NodeExecutor.Lease;
 using AwsVpcCni.NodeExecutor.Metrics;
 using AwsVpcCni.NodeExecutor.Status;
 using AwsVpcCni.NodeExecutor.Wiring;
+using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Metrics;
 using AwsVpcCni.Silo.Storage.DynamoDb;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -31,7 +32,9 @@ internal static partial class Exposition
     {
         using var nodes = new NodeMetrics();
         using var store = new StoreMetrics();
-        using var meters = new MeterReadings([nodes, store]);
+        using var tls = new TlsMetrics();
+        using var meters = new MeterReadings([nodes, store, tls]);
+        tls.Follow("orleans", () => DateTime.UnixEpoch);
         nodes.Retired();
         store.Consumed(new TableCall("a row", "addresses", "UpdateItem"), 1);
         store.Failed(new TableCall("a row", "addresses", "UpdateItem"), "Throttled");

@@ -147,5 +147,5 @@ public sealed class NodePoliciesTests
         name, $"uid-{name}", instance, new DateTime(2026, 1, since, 0, 0, 0, DateTimeKind.Utc),
         labels.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(label => label.Split('=')).ToImmutableSortedDictionary(label => label[0], label => label[1], StringComparer.Ordinal), EniConfig: eniConfig);
 
-    private static EniConfig Config(string name, string subnet, params string[] groups) => new() { Metadata = new V1ObjectMeta { Name = name }, Spec = new EniConfigSpec { Subnet = subnet, SecurityGroups = groups } };
+    private static EniConfig Config(string name, string subnet, params string[] groups) => new() { Metadata = new V1ObjectMeta { Name = name }, Spec = new EniConfigSpec(subnet, groups) };
 }
