@@ -299,5 +299,5 @@ public enum IntentKind
 
 /// <summary>What left an interface.</summary>
 /// <param name="At">UTC, the silo's clock.</param>
-/// <param name="MayBeTakenAgain">Its return was sent more than once, or may have been: one that had no answer may come to effect yet.</param>
+/// <param name="MayBeTakenAgain">Its return was sent more than once, or may have been, since a send was not answered, was refused, or an activation began: one of them may come to effect yet.</param>
 public sealed record DepartedBlock([property: JsonPropertyName("address")] Block Block, string EniId, DateTimeOffset At, bool MayBeTakenAgain = false) : DocumentPart;

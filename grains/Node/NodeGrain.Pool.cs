@@ -181,14 +181,15 @@ public sealed partial class NodeGrain
 
         var intents = _doc.Intents.Where(intent => intent.EniId == eni.EniId).ToArray();
         var draw = intents.FirstOrDefault(intent => intent.Drawing > 0);
+        var isHeldBack = draw?.Kind == IntentKind.DrawCounted && MayBeTakenAgain(eni.EniId, now) && _waiters.Any(waiter => HasNothing(waiter.Key)); // Pods need not wait for that where another interface can serve.
         var returning = intents.Where(intent => intent.Kind == IntentKind.Return).Sum(intent => intent.Names.Length);
         return new EniState
         {
             EniId = eni.EniId,
             MayGo = MayGo(eni),
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
-            Room = eni.IsLost || Rests(eni.EniId, now) ? 0 : Math.Max(0, _doc.SlotsOf(eni.EniId, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
-            Drawing = draw is null || IsStopped(draw) ? 0 : draw.Drawing,
+            Room = eni.IsLost || isHeldBack || Rests(eni.EniId, now) ? 0 : Math.Max(0, _doc.SlotsOf(eni.EniId, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
+            Drawing = draw is null || isHeldBack || IsStopped(draw) ? 0 : draw.Drawing,
             DrawingPrefixes = draw?.OfPrefixes ?? false,
             Leaving = eni.Blocks.Count(held => held.AskedBackAt is not null) + returning,
             Subnet = RoomOf(eni.SubnetId, eni.EniId, now),

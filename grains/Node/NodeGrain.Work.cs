@@ -274,8 +274,10 @@ public sealed partial class NodeGrain
     }
 
     /// <summary>EC2 may choose for it what is being returned from the same interface (simulation, seed 19), or what a return that had no answer takes once more (seed 1204).</summary>
-    private bool MayGetWhatGoes(Intent intent, DateTimeOffset now) => intent.Kind == IntentKind.DrawCounted
-        && (_doc.Intents.Any(other => other.Kind == IntentKind.Return && other.EniId == intent.EniId) || _doc.Departed.Any(gone => gone.MayBeTakenAgain && gone.EniId == intent.EniId && now - gone.At < DrawsRest));
+    private bool MayGetWhatGoes(Intent intent, DateTimeOffset now) => intent.Kind == IntentKind.DrawCounted && !IsForLost(intent) && !IsForNobody(intent)
+        && (MayBeTakenAgain(intent.EniId, now) || _doc.Intents.Any(other => other.Kind == IntentKind.Return && other.EniId == intent.EniId));
+
+    private bool MayBeTakenAgain(string eniId, DateTimeOffset now) => _doc.Departed.Any(gone => gone.MayBeTakenAgain && gone.EniId == eniId && IsAhead(gone.At + DrawsRest, now));
 
     /// <summary>Addresses for an interface that hands have taken: it may be on another instance by now.</summary>
     private bool IsForLost(Intent intent) => intent.Kind is IntentKind.Draw or IntentKind.DrawCounted && _doc.Eni(intent.EniId)?.IsLost == true;

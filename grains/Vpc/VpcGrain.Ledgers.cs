@@ -66,7 +66,7 @@ public sealed partial class VpcGrain
             await ReadDoubtfulSubnetsAsync(cancellation); // Pods may wait for them, and a sweep takes its time.
         }
 
-        if (isWhole && await TryAsync(Work.Ledgers, ReadAgainAsync, cancellation))
+        if (isWhole && await IsLatestAsync())
         {
             await LookAfterAsync(swept, cancellation);
             await DeleteLeakedAsync(swept, cancellation);

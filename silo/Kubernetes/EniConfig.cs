@@ -33,6 +33,9 @@ internal sealed record EniConfigSpec(string? Subnet, IReadOnlyList<string> Secur
 {
     /// <summary>Names nothing.</summary>
     public static readonly EniConfigSpec Empty = new(null, []);
+
+    /// <summary>Says something that cannot be read.</summary>
+    public static readonly EniConfigSpec Unread = new("", []);
 }
 
 /// <summary>A cluster whose CRD has no schema stores anything: what cannot be read names nothing, and the other ENIConfigs are read all the same.</summary>
@@ -44,14 +47,15 @@ internal sealed class EniConfigSpecJson : JsonConverter<EniConfigSpec>
         using var read = JsonDocument.ParseValue(ref reader);
         if (read.RootElement is not { ValueKind: JsonValueKind.Object } spec)
         {
-            return EniConfigSpec.Empty;
+            return EniConfigSpec.Unread;
         }
 
         var subnet = spec.TryGetProperty("subnet", out var named) ? named : default;
         var groups = spec.TryGetProperty("securityGroups", out var listed) ? listed : default;
         var areGroups = groups.ValueKind is JsonValueKind.Array ? groups.EnumerateArray().All(group => group.ValueKind is JsonValueKind.String) : groups.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null;
-        return subnet.ValueKind is JsonValueKind.String && areGroups // With other groups than were meant nothing is made.
-            ? new EniConfigSpec(subnet.GetString(), groups.ValueKind is JsonValueKind.Array ? [.. groups.EnumerateArray().Select(group => group.GetString()!)] : []) : EniConfigSpec.Empty;
+        var isSubnet = subnet.ValueKind is JsonValueKind.String or JsonValueKind.Undefined or JsonValueKind.Null;
+        return !isSubnet || !areGroups ? EniConfigSpec.Unread // With other groups than were meant nothing is made.
+            : new EniConfigSpec(subnet.ValueKind is JsonValueKind.String ? subnet.GetString() : null, groups.ValueKind is JsonValueKind.Array ? [.. groups.EnumerateArray().Select(group => group.GetString()!)] : []);
     }
 
     /// <inheritdoc/>

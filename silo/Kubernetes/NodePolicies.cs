@@ -87,7 +87,7 @@ internal sealed class NodePolicies(NodeTable nodes, EniConfigTable configs, IOpt
         return configs.Find(name) is not { } config ? policy with { NetworkFrom = $"ENIConfig {name}, which does not exist," }
             : policy with
             {
-                NetworkFrom = $"ENIConfig {name}", Subnets = string.IsNullOrEmpty(config.Subnet) ? [] : [config.Subnet],
+                NetworkFrom = ReferenceEquals(config, EniConfigSpec.Unread) ? $"ENIConfig {name}, whose spec cannot be read," : $"ENIConfig {name}", Subnets = string.IsNullOrEmpty(config.Subnet) ? [] : [config.Subnet],
                 SecurityGroups = config.SecurityGroups is { Count: > 0 } groups ? [.. groups] : policy.SecurityGroups,
             };
     }

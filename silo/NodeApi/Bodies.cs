@@ -4,7 +4,7 @@ namespace AwsVpcCni.Silo.NodeApi;
 
 /// <summary>What the bodies of a call may be, so that a node which floods fills its own connections and not the silo's memory.</summary>
 /// <param name="MaxRequestBodySize">Bytes.</param>
-/// <param name="AtOnce">From one node; 0: as many as its connections have streams.</param>
+/// <param name="AtOnce">From one node.</param>
 internal sealed record Bodies(long? MaxRequestBodySize, int AtOnce) : IRequestSizeLimitMetadata
 {
     /// <summary>An executor syncs one at a time, and hangs up before it sends the next.</summary>
@@ -14,6 +14,6 @@ internal sealed record Bodies(long? MaxRequestBodySize, int AtOnce) : IRequestSi
     /// 8.5 MB, measured by <c>NodeApiTests</c>.</summary>
     public static readonly Bodies OfSyncs = new(12 << 20, SyncsAtOnce);
 
-    /// <summary>An ADD with each of 1,000 addresses refused has some 70 kB.</summary>
-    public static readonly Bodies OfOtherCalls = new(256 << 10, 0);
+    /// <summary>An ADD with each of 1,000 addresses refused has some 70 kB; an executor has 1,000 ADDs and a release under way at most (<c>NodeLease.MaxAdds</c>).</summary>
+    public static readonly Bodies OfOtherCalls = new(128 << 10, 1100);
 }

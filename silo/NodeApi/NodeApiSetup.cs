@@ -39,9 +39,9 @@ internal static class NodeApiSetup
         services.AddOptions<RateLimiterOptions>().Configure<IOptions<NodeApiOptions>>((limiter, door) =>
         {
             limiter.AddPolicy(PerNode, http => RateLimitPartition.GetTokenBucketLimiter(NodeTokens.InstanceId(http.User), _ => Bucket(door.Value)));
-            limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(http => http.GetEndpoint()?.Metadata.GetMetadata<Bodies>() is { AtOnce: > 0 and var most } && NodeTokens.InstanceId(http.User) is { } instance
-                ? RateLimitPartition.GetConcurrencyLimiter(instance, _ => new ConcurrencyLimiterOptions { PermitLimit = most })
-                : RateLimitPartition.GetNoLimiter(""));
+            limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, (string, int)>(http => http.GetEndpoint()?.Metadata.GetMetadata<Bodies>() is { AtOnce: var most } && NodeTokens.InstanceId(http.User) is { } instance
+                ? RateLimitPartition.GetConcurrencyLimiter((instance, most), _ => new ConcurrencyLimiterOptions { PermitLimit = most })
+                : RateLimitPartition.GetNoLimiter(("", 0)));
         });
         return services;
     }
@@ -96,7 +96,7 @@ internal static class NodeApiSetup
     {
         context.HttpContext.Response.Headers.RetryAfter = 1.ToString(CultureInfo.InvariantCulture);
         return new(Problems.WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "too many calls",
-            $"This node calls more often than NodeApi:CallsPerSecond allows, or {Bodies.SyncsAtOnce} syncs of it are under way. Try again in a second."));
+            $"This node calls more often than NodeApi:CallsPerSecond allows, or {Bodies.SyncsAtOnce} syncs or {Bodies.OfOtherCalls.AtOnce} other calls of it are under way. Try again in a second."));
     }
 
     /// <summary>All rules are in NodeApi's options; the scheme looks for a section of its own all the same.</summary>

@@ -37,7 +37,7 @@ internal static class VpcCniEnvironment
         new("AWS_VPC_K8S_EGRESS_V6_PLUGIN_LOG_FILE", new Support.Ignored("There is no egress plugin.")),
         new("AWS_VPC_K8S_PLUGIN_LOG_FILE", new Support.Ignored("The plugin logs nothing; the executor does.")),
         new("AWS_VPC_K8S_PLUGIN_LOG_LEVEL", new Support.Ignored("The plugin logs nothing; the executor does.")),
-        new("CLUSTER_ENDPOINT", new Support.Ignored("Silos and executors find the Kubernetes API as every pod does; Kubernetes__ApiServer names another address to a silo.")),
+        new("CLUSTER_ENDPOINT", new Support.Ignored("Silos and executors find the Kubernetes API as every pod does; Kubernetes__ApiServer names another address to a silo, AWS_VPC_CNI_API_SERVER to an executor.")),
         new("CLUSTER_NAME", new Support.Taken("Cluster:Name")),
         new("DISABLE_INTROSPECTION", new Support.Ignored("Operators ask `silo ipam` and the HTTP API, which listens on loopback.")),
         new("DISABLE_LEAKED_ENI_CLEANUP", Unless(False, "Give an interface that must stay the tag node.k8s.amazonaws.com/no_manage=true; with DISABLE_NETWORK_RESOURCE_PROVISIONING nothing is deleted.")),

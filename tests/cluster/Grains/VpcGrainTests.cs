@@ -67,6 +67,7 @@ public sealed class VpcGrainTests
 
         world.Time.Shift(world.Settings.Timing.SweepPeriod * 2);
         await UntilAsync(async () => (await Vpc(world).NodesAsync()).Contains("i-0dead"), "the register to be read");
+        await UntilAsync(() => Task.FromResult(world.Ec2.Calls.Any(call => call.StartsWith("DescribeInstances", StringComparison.Ordinal) && call.Contains("i-0dead", StringComparison.Ordinal))), "a look at it");
         Assert.Contains(executor.Node.GetPrimaryKeyString(), await Vpc(world).NodesAsync());
     }
 

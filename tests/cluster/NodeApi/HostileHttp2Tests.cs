@@ -15,7 +15,7 @@ public sealed class HostileHttp2Tests
     private const byte EndStream = 1, EndHeaders = 4;
     private const int MostSent = 32 << 20; // Past this nothing has stopped it.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan Stall = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Stall = TimeSpan.FromSeconds(10);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

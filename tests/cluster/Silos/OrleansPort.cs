@@ -9,9 +9,9 @@ namespace AwsVpcCni.Tests.Cluster.Silos;
 /// <summary>Whether a port of Orleans lets a caller in.</summary>
 internal static class OrleansPort
 {
-    private static readonly TimeSpan GoodConnectionLives = TimeSpan.FromSeconds(1); // One that is refused ends within milliseconds of its handshake.
+    private static readonly TimeSpan GoodConnectionLives = TimeSpan.FromSeconds(2); // One that is refused ends within milliseconds of its handshake.
 
-    /// <summary>Whether it still has the connection a second after the handshake.</summary>
+    /// <summary>Whether it still has the connection two seconds after the handshake.</summary>
     /// <param name="connection">To the port; ends here.</param>
     /// <param name="own">The certificate that is shown, with its key; null: none.</param>
     /// <param name="shown">What must show itself there; null: whatever.</param>

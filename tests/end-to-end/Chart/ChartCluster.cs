@@ -44,7 +44,8 @@ internal sealed class ChartCluster : IAsyncDisposable
     /// <param name="otherSilo">The file of the silo's image under the other tag; null: the same as under the first.</param>
     public static async Task<ChartCluster> StartAsync(string name, ImmutableArray<string> nodes, string otherTag, string? clusterName = null, int silos = 1, string? otherSilo = null)
     {
-        var settings = new ClusterSettings(name) { Nodes = nodes, NodesWithSilos = silos, ClusterName = clusterName! };
+        var settings = new ClusterSettings(name) { Nodes = nodes, NodesWithSilos = silos };
+        settings = clusterName is null ? settings : settings with { ClusterName = clusterName };
         var cluster = new ChartCluster(settings, await WorkFolder.ClaimAsync(name));
         try
         {

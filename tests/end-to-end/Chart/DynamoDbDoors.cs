@@ -27,7 +27,15 @@ internal sealed class DynamoDbDoors : IAsyncDisposable
         var why = Environment.GetEnvironmentVariable("AWS_VPC_CNI_TEST_DYNAMODB") is { Length: > 0 } other ? $"AWS_VPC_CNI_TEST_DYNAMODB is {other}" : await DynamoDbLocalProcess.WhyNotAsync(Repository.Root);
         Assert.SkipWhen(why is not null, $"No DynamoDB Local: {why}");
         var dynamo = await DynamoDbLocalProcess.StartAsync(Repository.Root);
-        return new DynamoDbDoors(dynamo, [.. namespaces.Select(name => NetworkNamespace.Listen(NetworkNamespace.PathOf(name), new IPEndPoint(IPAddress.Loopback, DynamoDbLocalProcess.Port)))]);
+        try
+        {
+            return new DynamoDbDoors(dynamo, [.. namespaces.Select(name => NetworkNamespace.Listen(NetworkNamespace.PathOf(name), new IPEndPoint(IPAddress.Loopback, DynamoDbLocalProcess.Port)))]);
+        }
+        catch
+        {
+            await dynamo.DisposeAsync();
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -22,6 +22,7 @@ internal sealed class Invariants(World world)
     private readonly Dictionary<string, Ip[]> _drawnByCount = new(StringComparer.Ordinal); // By intent.
     private readonly HashSet<string> _ofOlderStores = new(StringComparer.Ordinal); // Takings.
     private readonly HashSet<Ip> _forgotten = [];
+    private readonly HashSet<Ip> _putBack = [];
     private bool _isDirty;
 
     /// <summary>By hand taken from an interface of ours: all that is promised about them is that nobody else's pod gets them while they are wired.</summary>
@@ -152,6 +153,10 @@ internal sealed class Invariants(World world)
         _drawnByCount[intent.Id] = addresses;
     }
 
+    /// <summary>Hands have put these on an interface. Which of them were just being returned, a taking that ends now may have taken before (seed 442).</summary>
+    public void PutByHands(IReadOnlyCollection<Ip> addresses) =>
+        _putBack.UnionWith(addresses.Where(address => _documents.Values.Any(document => document.Intents.Any(intent => intent.Kind == IntentKind.Return && intent.Names.Any(name => name.Contains(address))))));
+
     /// <summary>A stored taking stands until EC2 shows its effect, and its addresses are in nobody's lease. One of a loose interface ends with EC2's first refusal: somebody may have taken it, and
     /// a later sweep finds it again.</summary>
     public void Stored(string instanceId, NodeDocument document)
@@ -169,7 +174,7 @@ internal sealed class Invariants(World world)
                 ? [.. taking.Names.Where(name => now?.Names.Contains(name) != true && Holds(name)).SelectMany(name => name.Addresses)]
                 : now is null ? [.. eni?.Delivered.Select(Ip.From) ?? []] : [];
             var outlives = (world.MadeByHands.Contains(taking.EniId) || eni is { Attachment: null }) && world.Machines.First(one => one.InstanceId == instanceId).IsGone; // Its instance, with all that it has: it is left to hands, or is a leak of ours.
-            if (undone.Length > 0 && !outlives && !undone.All(address => TakenByHands.Contains(address) || world.AddedByHands.Contains(address)))
+            if (undone.Length > 0 && !outlives && !undone.All(address => TakenByHands.Contains(address) || _putBack.Contains(address)))
             {
                 Fail($"{instanceId}: the stored taking {taking.Id} ({taking.Kind} of {string.Join(", ", undone)} from {taking.EniId}) is gone, and EC2 still shows them there");
             }

@@ -235,7 +235,9 @@ internal sealed class Striker(World world)
         {
             try
             {
-                world.AddedByHands.UnionWith(Touched(eni.Prefixes.Count > 0 && _scheduler.Random.Next(2) == 0 ? _hands.AssignPrefix(eni) : _hands.Assign(eni)));
+                Ip[] added = [.. Touched(eni.Prefixes.Count > 0 && _scheduler.Random.Next(2) == 0 ? _hands.AssignPrefix(eni) : _hands.Assign(eni))];
+                world.AddedByHands.UnionWith(added);
+                world.Invariants.PutByHands(added);
             }
             catch (Ec2Exception)
             {
