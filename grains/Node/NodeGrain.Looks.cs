@@ -232,6 +232,9 @@ public sealed partial class NodeGrain
                 Interfaces = [.. document.Interfaces.Append(eni).OrderBy(one => one.DeviceIndex)],
                 ForeignDevices = document.ForeignDevices.Remove(eni.DeviceIndex),
             });
+        // A store that went back may have what made such an interface as not begun yet: sent again it would be answered with that one (simulation, seed 1703).
+        var made = view.Interfaces.Where(eni => found.Any(one => one.EniId == eni.EniId)).Select(eni => eni.Tags.GetValueOrDefault(IntentTag)).ToHashSet();
+        next = next with { Intents = next.Intents.RemoveAll(intent => intent is { Kind: IntentKind.AddInterface, EniId: "" } && made.Contains(intent.Id)) };
         if (await StoreAsync(next with { LeaseVersion = next.LeaseVersion + 1 }))
         {
             LogAbsorbed(InstanceId, found.Sum(eni => eni.Addresses.Length));

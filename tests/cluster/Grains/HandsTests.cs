@@ -1,8 +1,10 @@
+using System.Text.Json;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
@@ -275,6 +277,37 @@ public sealed class HandsTests
 
         Assert.Equal(6, world.Ec2.ByHand(_ => second.Addresses.Count));
         Assert.DoesNotContain(world.Ec2.Calls, call => !call.StartsWith("Describe", StringComparison.Ordinal) && !call.StartsWith("Get", StringComparison.Ordinal));
+    }
+
+    [Fact] // EC2 keeps the intent's id as a token. Simulation, seed 1703.
+    public async Task Where_somebody_else_provisions_an_interface_that_a_store_of_before_says_is_not_made_yet_is_not_made_again()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { Provisions = false, WarmIps = 3 });
+        var id = world.Launch();
+        var (primary, made) = world.Ec2.ByHand(vpc =>
+        {
+            var eni = vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a", SecondaryCount = 3 });
+            (eni.Tags[NodeGrain.ClusterTag], eni.Tags[NodeGrain.NodeTag], eni.Tags[NodeGrain.IntentTag]) = ("test", id, id + "/5.0");
+            vpc.AttachNetworkInterface(eni.Id, id, 1);
+            return (vpc.EnisOf(vpc.FindInstance(id)!).Single(one => one.Attachment!.DeviceIndex == 0), eni);
+        });
+        var document = new NodeDocument
+        {
+            InstanceType = "m5.large", Zone = "eu-west-1a", AddressesPerInterface = 10, MaxInterfaces = 3, Change = 7, LeaseVersion = 3,
+            Interfaces =
+            [
+                new EniDocument { EniId = primary.Id, Mac = primary.Mac, DeviceIndex = 0, NetworkCard = 0, SubnetId = "subnet-a", SubnetCidr = Cidr.Parse("10.0.0.0/24"), PrimaryAddress = Ip.From(primary.Addresses[0]), AttachmentId = primary.Attachment!.Id },
+            ],
+            Intents = [new Intent { Id = id + "/5.0", Kind = IntentKind.AddInterface, EniId = "", SubnetId = "subnet-a", Count = 3, DeviceIndex = 1 }],
+        };
+        world.Documents.Write("node", GrainId.Create("node", id), JsonSerializer.Serialize(document, DocumentJson.Options), null);
+        var executor = await world.JoinAsync(id);
+        await UntilAsync(world, executor, orders => orders is { Lease.Length: 3, Interfaces.Length: 2 }, "what there is");
+
+        world.Settings.Pool = new PoolPolicy { WarmIps = 12 }; // More than one interface has room for.
+        await UntilAsync(world, executor, orders => orders.Lease.Length == 12, "more addresses");
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Create", StringComparison.Ordinal));
+        Assert.Equal([primary.Id, made.Id], (await executor.SyncAsync()).Interfaces.Select(eni => eni.EniId));
     }
 
     [Fact]
