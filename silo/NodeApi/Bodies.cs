@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Http.Metadata;
 
 namespace AwsVpcCni.Silo.NodeApi;
 
-/// <summary>What the bodies of a call may be, so that a node which floods fills its own connections and not the silo's memory.</summary>
+/// <summary>What the bodies of a call may be, and how many of a node are read at once: what one node that floods can hold of the memory of a silo is bounded by it.</summary>
 /// <param name="MaxRequestBodySize">Bytes.</param>
 /// <param name="AtOnce">From one node.</param>
 internal sealed record Bodies(long? MaxRequestBodySize, int AtOnce) : IRequestSizeLimitMetadata
