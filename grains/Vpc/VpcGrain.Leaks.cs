@@ -16,8 +16,8 @@ public sealed partial class VpcGrain
 
     private readonly Dictionary<string, DateTimeOffset> _looseSince = new(StringComparer.Ordinal);
 
-    /// <summary>Made by a node of ours, by its tags, and attached to nothing. What hands want to keep has no_manage.</summary>
-    private bool IsLoose(Ec2Interface eni) => eni is { Attachment: null, Status: "available" } && eni.Tags.GetValueOrDefault(NodeGrain.ClusterTag) == settings.ClusterName
+    /// <summary>Made by a node of the cluster, by its tags, and attached to nothing. What hands want to keep has no_manage.</summary>
+    public static bool IsLoose(Ec2Interface eni, string cluster) => eni is { Attachment: null, Status: "available" } && eni.Tags.GetValueOrDefault(NodeGrain.ClusterTag) == cluster
         && eni.Tags.ContainsKey(NodeGrain.NodeTag) && eni.Tags.ContainsKey(NodeGrain.IntentTag) && eni.Tags.GetValueOrDefault(NodeGrain.NoManageTag) != "true";
 
     /// <summary>By the policy, and by the operators.</summary>
@@ -26,7 +26,7 @@ public sealed partial class VpcGrain
     /// <param name="swept">Of all zones.</param>
     private async Task DeleteLeakedAsync(IReadOnlyCollection<Ec2Interface> swept, CancellationToken cancellation)
     {
-        var (now, loose) = (time.GetUtcNow(), swept.Where(IsLoose).OrderBy(eni => eni.EniId, StringComparer.Ordinal).ToArray());
+        var (now, loose) = (time.GetUtcNow(), swept.Where(eni => IsLoose(eni, settings.ClusterName)).OrderBy(eni => eni.EniId, StringComparer.Ordinal).ToArray());
         foreach (var gone in _looseSince.Keys.Except(loose.Select(eni => eni.EniId)).ToArray())
         {
             _looseSince.Remove(gone);

@@ -37,6 +37,7 @@ internal static class Commands
                 ExportCommand.Create(),
                 ImportCommand.Create(),
                 DoctorCommand.Create(),
+                ReleaseCommand.Create(),
             },
         };
         root.SetAction((_, _) => runSilo());
