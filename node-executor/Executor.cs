@@ -59,6 +59,7 @@ internal static partial class Executor
         var (lease, leftovers, wired) = Restore(store, instanceId, settings.Host.VethPrefix, time, log);
         string[] prefixes = [.. wired.Select(w => w.HostVeth).OfType<string>().Select(VethName.PrefixOf).OfType<string>().Append(settings.Host.VethPrefix).Distinct()];
         var repairs = new Repairs(time, log);
+        wired = [.. wired.Select(one => one.MayLackAlias ? NamedAgain(one, wirer, repairs, time) : one)]; // Before a DEL: it knows a link by its alias.
         var network = new HostNetwork(settings.Host, prefixes, settings.Imds, repairs, time, log);
         network.Start();
         var link = new LeaseLink(api, store, time, new LeaseLinkOptions(), lease, new HostInterfaces(settings.Host.EniMtu, repairs, time, log), log);
@@ -207,7 +208,7 @@ internal static partial class Executor
                 LogLeaseNotUsed(log, warning);
             }
 
-            IReadOnlyList<WiredSandbox> wired = [.. Inventory.Read(KernelDeadline, vethPrefix).OrderByDescending(w => w.Since)]; // Of two links with one address the older is the stale one.
+            IReadOnlyList<WiredSandbox> wired = [.. Inventory.Read(KernelDeadline, vethPrefix, ClaimsOf(content)).OrderByDescending(w => w.Since)]; // Of two links with one address the older is the stale one.
             RefuseForeignPods(wired);
             // Two may have one table, the older of them on its way out; what the file says of an address goes before this anyway.
             var tables = (content.Lease?.Interfaces.Values ?? []).GroupBy(order => PodWiring.TableOf(order.NetworkCard, order.DeviceIndex))
@@ -220,6 +221,18 @@ internal static partial class Executor
         {
             throw new ExecutorStoppedException($"The lease file cannot be read or written: {e.Message} Check the disk of the setting StateDirectory.", e);
         }
+    }
+
+    /// <summary>Of a file of another boot none: its pods are gone.</summary>
+    private static ClaimedPod[] ClaimsOf(LeaseFileContent content) => content is { IsOfThisBoot: true, Lease: { } lease }
+        ? [.. lease.Slots.Where(slot => slot.Value.Hold is not null).Select(slot => new ClaimedPod(slot.Value.Hold!.Sandbox, slot.Value.Hold.Pod, slot.Key))]
+        : [];
+
+    private static WiredSandbox NamedAgain(WiredSandbox wired, Wirer wirer, Repairs repairs, TimeProvider time)
+    {
+        wirer.Name(wired, time.GetUtcNow(), KernelDeadline);
+        repairs.Made(RepairKind.Link, $"set the alias of {wired.HostVeth} ({wired.Sandbox})");
+        return wired with { MayLackAlias = false };
     }
 
     /// <summary>Ours are named before they are routed. A routed link without an owner, named like ours or with rules like ours, is a pod of amazon-vpc-cni-k8s.</summary>

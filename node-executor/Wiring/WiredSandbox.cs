@@ -1,5 +1,6 @@
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Netlink;
 
 namespace AwsVpcCni.NodeExecutor.Wiring;
 
@@ -24,10 +25,18 @@ public sealed record WiredPod(string HostVeth, string HostMac, string PodMac, Sa
 /// <param name="Pod">namespace/name for people, perhaps cut short; empty when the kernel names no owner.</param>
 public sealed record WiredSandbox(SandboxKey? Sandbox, string? HostVeth, Ip? Address, int RouteTable, DateTimeOffset? Since, string Pod)
 {
-    /// <summary>Its wiring has not ended well, so a link of its name without an alias is taken for its own.</summary>
+    /// <summary>Its wiring has not ended well, or others have changed the alias, so a link of its name without one is taken for its own.</summary>
     public bool MayLackAlias { get; init; }
 
     /// <summary>What <see cref="Wirer.Wire"/> has made of a wiring, to undo it later.</summary>
     public static WiredSandbox Of(PodWiring wiring) =>
         new(wiring.Sandbox, wiring.HostVeth, wiring.Address, wiring.RouteTable, wiring.Alias.Since, wiring.Alias.Pod);
+}
+
+/// <summary>A pod that the lease knows, for finding its link when others have changed what that says of its owner.</summary>
+public sealed record ClaimedPod(SandboxKey Sandbox, PodName Pod, Ip Address)
+{
+    /// <summary>The name alone is no proof: another sandbox of the same pod, before or after it, has a link of that name. Nobody is routed without an alias.</summary>
+    internal bool Has(Link link, IReadOnlyList<Route> routes) =>
+        VethName.IsSame(link.Name, VethName.Of(Sandbox, Pod)) && routes.Contains(new Route(Cidr.Single(Address), null, PodWiring.MainTable) { Link = link.Index });
 }

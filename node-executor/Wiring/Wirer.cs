@@ -141,6 +141,27 @@ public sealed class Wirer : IWirer, IDisposable
         }
     }
 
+    /// <summary>Says on a link again whose it is, after others have changed that.</summary>
+    /// <param name="since">Now, UTC.</param>
+    /// <exception cref="WiringException">The kernel refuses. A link that is gone is no error.</exception>
+    public void Name(WiredSandbox wired, DateTimeOffset since, TimeSpan deadline)
+    {
+        var until = Deadline.In(deadline);
+        try
+        {
+            if (Link.Find(_host, wired.HostVeth!, until) is { } link)
+            {
+                var message = new MessageWriter(stackalloc byte[BufferBytes]);
+                Link.SetAlias(ref message, link.Index, new LinkAlias(wired.Sandbox!.Value, wired.Address!.Value, since, wired.Pod).ToString());
+                _host.Execute(message.Written, [$"set the alias of {link.Name}"], until, Errno.ENODEV);
+            }
+        }
+        catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException)
+        {
+            throw new WiringException($"{wired.HostVeth} of {wired.Sandbox} cannot be named: {failed.Message}", isUndone: true, failed);
+        }
+    }
+
     /// <inheritdoc/>
     public IReadOnlyList<WiredSandbox> Read(TimeSpan deadline) => Inventory.Read(deadline, _vethPrefix);
 

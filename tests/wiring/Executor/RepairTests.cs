@@ -142,6 +142,42 @@ public sealed class RepairTests
         Assert.Equal(1, JsonDocument.Parse(output).RootElement.GetProperty("lease").GetProperty("inUse").GetInt32());
     }
 
+    /// <summary>The same while no executor is there to put it back: the next one knows it by the pod's name and route, as its lease has them.</summary>
+    [Theory]
+    [InlineData("", false)]
+    [InlineData("uplink of web-0", false)]
+    [InlineData("uplink of web-0", true)]
+    public async Task A_link_whose_alias_others_have_changed_before_a_start_is_its_pods_still(string alias, bool isWithoutRule)
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await executor.SaysAsync("This node can serve");
+        var before = node.Snapshot();
+        var add = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"));
+        var veth = add.Json.GetProperty("interfaces")[0].GetProperty("name").GetString()!;
+        var wired = Unaliased(Host(node));
+        await executor.KillAsync();
+        node.Ip("link", "set", veth, "alias", alias);
+        if (isWithoutRule)
+        {
+            node.Ip("rule", "delete", "priority", "512", "to", add.Address);
+        }
+
+        executor = await node.RunAsync();
+        Assert.StartsWith($"aws-vpc-cni/1 c1 eth0 {add.Address} ", TestNode.Ip(node.Name, "link", "show", veth)[0].GetProperty("ifalias").GetString(), StringComparison.Ordinal);
+        await executor.SaysAsync("This node can serve");
+        await UntilAsync(wired, () => Unaliased(Host(node)));
+        node.Ping(add.Address);
+        var (_, text, _) = await node.RunToEndAsync("status");
+        Assert.Contains("Link 1 (", text, StringComparison.Ordinal);
+        Assert.NotEqual(add.Address, (await PluginClient.AddAsync(node.Socket, "c2", node.AddPod("p2"), "web-1")).Address);
+        await PluginClient.DelAsync(node.Socket, "c1");
+        await PluginClient.DelAsync(node.Socket, "c2");
+        await node.SettleAsync(before);
+
+        static string Unaliased(string shown) => string.Join('\n', shown.Split('\n').Select(line => line.Split("\\    alias")[0]));
+    }
+
     private static string Node(ExecutorNode node) => string.Join('\n', node.Ip("rule"), Ruleset(node), node.Ip("-o", "link", "show", "ens5"),
         TestNode.Run("nsenter", $"--net={TestNode.Path(node.Name)}", "sysctl", "net.ipv4.conf.ens5.rp_filter"));
 
