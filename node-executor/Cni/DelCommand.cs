@@ -24,20 +24,20 @@ internal sealed partial class DelCommand(Lane lane, LeaseLink link, PodLinks lin
             var had = link.Delete(sandbox, request.Turn);
             return (had, had is null ? null : link.Lease.Slots.GetValueOrDefault(had.Address)?.Hold?.Pod);
         });
-        using var pass = await gate.EnterAsync(sandbox, Deadline, CancellationToken.None);
-        if (held is { } grant && pass is not null)
+        if (held is { } grant && call.IfName != PodVeth.FirstIfName && request.Netns is { } netns)
         {
-            if (call.IfName != PodVeth.FirstIfName && request.Netns is { } netns)
-            {
-                PodRules.TryRemove(netns, grant.Address, KernelDeadline); // The pod may live on, without this network.
-            }
-
-            links.Remove(sandbox, grant.Address); // Without a pass the ADD that still has it sees that its claim is gone, and unwires.
+            PodRules.TryRemove(netns, grant.Address, KernelDeadline); // The pod may live on, without this network.
         }
 
-        if (held is { } ended)
+        var removal = RemoveAsync(sandbox, held?.Address);
+        await time.ForAsync(removal, Deadline, CancellationToken.None);
+        if (held is { } ended && !removal.IsCompleted)
         {
-            LogDeleted(pod, sandbox, ended.Address, ended.EniId, time.MillisecondsSince(began));
+            LogHandedOver(pod, sandbox, ended.Address, ended.EniId, Deadline.TotalSeconds);
+        }
+        else if (held is { } had)
+        {
+            LogDeleted(pod, sandbox, had.Address, had.EniId, time.MillisecondsSince(began));
         }
         else
         {
@@ -47,8 +47,23 @@ internal sealed partial class DelCommand(Lane lane, LeaseLink link, PodLinks lin
         return PluginReply.Nothing;
     }
 
+    /// <summary>At its turn, however late: the DEL does not wait for it longer than its runtime does.</summary>
+    private async Task RemoveAsync(SandboxKey sandbox, Ip? address)
+    {
+        using var pass = await gate.EnterAsync(sandbox, Timeout.InfiniteTimeSpan, CancellationToken.None);
+        // Whoever had it before may have unwired it, as an ADD whose claim is gone does: then the address can be another pod's.
+        if (address is { } left && link.Lease.Slots.GetValueOrDefault(left)?.Hold is { Leaving: true } hold && hold.Sandbox == sandbox)
+        {
+            links.Remove(sandbox, left);
+        }
+    }
+
     [LoggerMessage(EventId = 3231, Level = LogLevel.Information, Message = "DEL {Pod} sandbox {Sandbox}: had {Address} of {EniId}, in {Milliseconds} ms.")]
     private partial void LogDeleted(PodName? pod, SandboxKey sandbox, Ip address, string eniId, double milliseconds);
+
+    [LoggerMessage(EventId = 3233, Level = LogLevel.Warning,
+        Message = "DEL {Pod} sandbox {Sandbox}: had {Address} of {EniId}; another request for it has not ended within {Seconds} s, and its link is removed when that has.")]
+    private partial void LogHandedOver(PodName? pod, SandboxKey sandbox, Ip address, string eniId, double seconds);
 
     [LoggerMessage(EventId = 3232, Level = LogLevel.Information, Message = "DEL sandbox {Sandbox}: had no address, in {Milliseconds} ms.")]
     private partial void LogNothingHeld(SandboxKey sandbox, double milliseconds);
