@@ -56,4 +56,8 @@ internal static class InstanceMetadata
 /// <param name="Mac">As it writes it.</param>
 /// <param name="Address">The node's own.</param>
 /// <param name="VpcCidrs">IPv4; never empty.</param>
-internal sealed record PrimaryFacts(string Mac, Ip Address, ImmutableArray<Cidr> VpcCidrs);
+internal sealed record PrimaryFacts(string Mac, Ip Address, ImmutableArray<Cidr> VpcCidrs)
+{
+    internal static bool IsSame(PrimaryFacts? one, PrimaryFacts? other) =>
+        one is null ? other is null : other is not null && (one.Mac, one.Address) == (other.Mac, other.Address) && one.VpcCidrs.SequenceEqual(other.VpcCidrs);
+}

@@ -7,14 +7,15 @@ using Microsoft.Extensions.Logging;
 namespace AwsVpcCni.NodeExecutor.Wiring;
 
 /// <summary>What the node has once for all its pods: routing rules, a switch of the kernel's, the table of SNAT and marks.</summary>
-/// <remarks>Set at the start and looked at each 30 s, when the VPC's ranges are read anew, and whenever the kernel tells of a change; only what
-/// differs is changed. It stays when the executor ends: traffic of pods does not wait for a restart.</remarks>
+/// <remarks>Set at the start and looked at each 30 s, whenever the kernel tells of a change, and when the VPC's ranges, which are read anew each
+/// 5 s, have changed; only what differs is changed. It stays when the executor ends: traffic of pods does not wait for a restart.</remarks>
 /// <param name="prefixes">How names of pods' links begin: the setting's, and those of pods from a time of another setting.</param>
 internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnlyCollection<string> prefixes, Uri imds, Repairs repairs, TimeProvider time, ILogger log)
 {
     /// <summary>Between two looks.</summary>
     internal static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
 
+    private static readonly TimeSpan AskPeriod = TimeSpan.FromSeconds(5); // Of a new range of the VPC nobody tells us.
     private static readonly TimeSpan FirstPeriod = TimeSpan.FromSeconds(1); // Until the first table of this run is in place: pods may wait for it.
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(10);
 
@@ -66,22 +67,24 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
     /// <summary>Keeps it so until it is stopped; all of it stays then.</summary>
     internal async Task RunAsync(KernelEvents events, CancellationToken stop)
     {
-        var asksAt = TimeSpan.Zero; // By the boot clock.
+        var (asksAt, looksAt) = (TimeSpan.Zero, TimeSpan.Zero); // By the boot clock.
         while (!stop.IsCancellationRequested)
         {
             var (changed, now) = (events.Next, BootClock.Now(time));
-            await LookAsync(asks: now >= asksAt);
-            var period = applied.Length > 0 || !settings.Marks ? Period : FirstPeriod;
-            asksAt = now >= asksAt ? now + period : asksAt;
+            await LookAsync(asks: now >= asksAt, looks: now >= looksAt);
+            var period = !settings.Marks ? Period : applied.Length > 0 ? AskPeriod : FirstPeriod;
+            (asksAt, looksAt) = (now >= asksAt ? now + period : asksAt, now >= looksAt ? now + Period : looksAt);
             await time.ForAsync(changed, asksAt - BootClock.Now(time), stop);
+            looksAt = changed.IsCompleted ? TimeSpan.Zero : looksAt;
         }
     }
 
     /// <summary>One look. What cannot be done is said, and left for the next.</summary>
     /// <param name="asks">Whether the metadata service is asked, too. What others change in the kernel needs no news of it.</param>
-    internal async Task LookAsync(bool asks = true)
+    /// <param name="looks">Whether the kernel is looked at even when there is no news.</param>
+    internal async Task LookAsync(bool asks = true, bool looks = true)
     {
-        var failure = silence = asks ? null : silence;
+        var (failure, before) = (silence = asks ? null : silence, known);
         try
         {
             try
@@ -91,6 +94,11 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
             catch (IOException e)
             {
                 Say(failure = silence = $"The metadata service {imds} does not say what the VPC's ranges are ({e.Message}); {(known is not null ? "what it said last holds" : Readiness.WhenReady.IsCompleted ? "the table of before the start stays" : "no pod starts before it does")}. Check that it is enabled and that its hop limit lets this process through");
+            }
+
+            if (!looks && failure is null && last is { Failure: null } && PrimaryFacts.IsSame(known, before))
+            {
+                return;
             }
 
             await Task.Run(() => Apply(known));
