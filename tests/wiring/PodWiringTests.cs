@@ -47,6 +47,8 @@ public sealed class PodWiringTests(ITestOutputHelper output) : IDisposable
         var host = Ip(_node.Name, "link", "show", wired.HostVeth)[0];
         Assert.Equal(wired.HostMac, Text(host, "address"));
         Assert.Equal(2, Convert.ToByte(wired.HostMac[..2], 16) & 3); // Local, for one receiver.
+        // "Set" in the message that created it, linux/netdevice.h: udev leaves it alone. The pod's end has the kernel's, as there.
+        Assert.Equal("3", Run("ip", "netns", "exec", _node.Name, "cat", $"/sys/class/net/{wired.HostVeth}/addr_assign_type").Trim());
         Assert.Equal(9001, host.GetProperty("mtu").GetInt32());
         Assert.Equal("UP", Text(host, "operstate"));
         Assert.Equal("aws-vpc-cni/1 4b5e eth0 10.0.0.21 1787234520000 default/nginx", Text(host, "ifalias"));
