@@ -42,17 +42,18 @@ public sealed record PodRouting
     /// <summary>Inside the pod; null for the first.</summary>
     internal Rule? RuleOf(Ip address) => Index == 0 ? null : new Rule(FromAddressPriority, address, null, Index);
 
-    /// <summary>For another interface of a pod.</summary>
-    /// <param name="routes">Of the pod's table main.</param>
+    /// <summary>For an interface of a pod. The first one that comes, or eth0 beside another product's, is the default.</summary>
+    /// <param name="ifName">Its name in the pod.</param>
+    /// <param name="routes">Of the pod's table main, before it has any.</param>
     /// <returns>Null when the pod has as many as numbers allow.</returns>
-    internal static PodRouting? For(IReadOnlyCollection<Route> routes)
+    internal static PodRouting? For(string ifName, IReadOnlyCollection<Route> routes)
     {
-        if (!routes.Any(route => route.Destination.Length == 0))
+        var taken = routes.Where(route => route.Destination.Length == 32).Select(route => route.Destination.Base).ToHashSet();
+        if (!taken.Contains(FirstGateway) && (ifName == PodVeth.FirstIfName || !routes.Any(route => route.Destination.Length == 0)))
         {
             return First;
         }
 
-        var taken = routes.Where(route => route.Destination.Length == 32).Select(route => route.Destination.Base).ToHashSet();
         var index = Enumerable.Range(1, MaxIndex).FirstOrDefault(index => !taken.Contains(FirstGateway + index));
         return index == 0 ? null : new PodRouting(index);
     }

@@ -16,6 +16,7 @@ public sealed class Wirer : IWirer, IDisposable
 
     private static readonly TimeSpan UndoTime = TimeSpan.FromSeconds(5); // The kernel takes 20 ms; more only when it is stuck.
 
+    private readonly Lock[] _pods = [.. Enumerable.Range(0, 64).Select(_ => new Lock())]; // By the container's hash: pods that share one wait for some messages of the other.
     private readonly string _vethPrefix;
     private readonly NetlinkSocket _host;
     private readonly LinkRemover _remover;
@@ -204,9 +205,13 @@ public sealed class Wirer : IWirer, IDisposable
             }
 
             SetUpHost(veth, host.Index, until);
-            var routing = veth.Sandbox.IfName == PodVeth.FirstIfName ? PodRouting.First
-                : PodRouting.For(Route.All(pod, PodWiring.MainTable, until)) ?? throw new IOException("the pod has too many interfaces of ours");
-            SetUpPod(veth, pod, inPod.Index, mac, routing, until);
+            PodRouting routing;
+            lock (_pods[(uint)veth.Sandbox.ContainerId.GetHashCode(StringComparison.Ordinal) % (uint)_pods.Length]) // Another interface of the pod reads what this one writes.
+            {
+                routing = PodRouting.For(veth.Sandbox.IfName, Route.All(pod, PodWiring.MainTable, until)) ?? throw new IOException("the pod has too many interfaces of ours");
+                SetUpPod(veth, pod, inPod.Index, mac, routing, until);
+            }
+
             return new VethPair(veth, mac, host.Index, pod, inPod.Mac!.Value, inPod.Index, routing, displaced);
         }
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException or ObjectDisposedException)

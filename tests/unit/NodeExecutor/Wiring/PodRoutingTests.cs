@@ -12,7 +12,7 @@ public sealed class PodRoutingTests
     [Fact]
     public void A_pod_without_a_default_route_gets_one_in_table_main()
     {
-        Assert.Equal(0, PodRouting.For([NextHop(1), NextHop(2)])!.Index);
+        Assert.Equal(0, PodRouting.For("net2", [NextHop(2)])!.Index);
         Assert.Null(PodRouting.First.RuleOf(Ip.Parse("10.0.0.5")));
         Assert.All(PodRouting.First.Routes, route => Assert.Equal(PodWiring.MainTable, route.Table));
     }
@@ -23,18 +23,26 @@ public sealed class PodRoutingTests
     [InlineData(1, 1, 3)] // A network between two has gone.
     public void Another_one_takes_the_first_free_number_for_next_hop_and_table(int index, params int[] taken)
     {
-        var routing = PodRouting.For([Default, .. taken.Select(NextHop)])!;
+        var routing = PodRouting.For("net1", [Default, .. taken.Select(NextHop)])!;
 
         Assert.Equal((index, Ip.Parse("169.254.1.1") + index), (routing.Index, routing.Gateway));
         Assert.Equal(new Rule(1, Ip.Parse("10.0.0.5"), null, index), routing.RuleOf(Ip.Parse("10.0.0.5")));
         Assert.DoesNotContain(routing.Routes, route => route is { Table: PodWiring.MainTable, Via: not null });
     }
 
+    [Theory]
+    [InlineData("eth0", true, false, 0)] // Beside another product's default route.
+    [InlineData("eth0", true, true, 1)] // An interface of ours was there before it: that one is the default.
+    [InlineData("eth0", false, true, 1)]
+    [InlineData("net1", false, true, 1)] // The default is on its way, or was taken away: its next hop is another's all the same.
+    public void A_next_hop_is_never_given_twice(string ifName, bool hasDefault, bool isFirstTaken, int index) =>
+        Assert.Equal(index, PodRouting.For(ifName, [.. hasDefault ? [Default] : Array.Empty<Route>(), .. isFirstTaken ? [NextHop(1)] : Array.Empty<Route>()])!.Index);
+
     [Fact]
     public void The_numbers_end_before_the_kernels_own_tables()
     {
-        Assert.Equal(200, PodRouting.For([Default, .. Enumerable.Range(1, 200).Select(NextHop)])!.Index);
-        Assert.Null(PodRouting.For([Default, .. Enumerable.Range(1, 201).Select(NextHop)]));
+        Assert.Equal(200, PodRouting.For("net1", [Default, .. Enumerable.Range(1, 200).Select(NextHop)])!.Index);
+        Assert.Null(PodRouting.For("net1", [Default, .. Enumerable.Range(1, 201).Select(NextHop)]));
     }
 
     [Theory]
