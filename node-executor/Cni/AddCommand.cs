@@ -3,6 +3,7 @@ using AwsVpcCni.CniProtocol;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Lease;
+using AwsVpcCni.NodeExecutor.Netlink;
 using AwsVpcCni.NodeExecutor.Wiring;
 using Microsoft.Extensions.Logging;
 
@@ -36,14 +37,15 @@ internal sealed partial class AddCommand(
         var left = Deadline - time.GetElapsedTime(began); // One deadline for both waits.
         using var pass = await gate.EnterAsync(sandbox, left > TimeSpan.Zero ? left : TimeSpan.Zero, cancellation)
             ?? throw TooEarly(sandbox, Deadline);
-        var veth = VethOf(sandbox, pod, conf, host);
+        var mac = MacOf(link.Lease, sandbox) ?? MacAddress.NewLocal();
+        var veth = VethOf(sandbox, pod, conf, host) with { HostMac = mac };
         var asked = time.GetTimestamp();
         // Beside the question, so that what needs no address costs no time; not for a pod that will wait.
         var making = link.Lease.HasUnclaimed ? links.MakeAsync(veth, request.Netns) : Task.FromResult<IPodPair?>(null);
         IPodPair? made = null;
         try
         {
-            var outcome = await lane.RunAsync(() => link.AssignAsync(sandbox, pod, conf.Name, request.Turn, time.GetElapsedTime(began), cancellation));
+            var outcome = await lane.RunAsync(() => link.AssignAsync(sandbox, pod, conf.Name, request.Turn, time.GetElapsedTime(began), cancellation, mac.ToString()));
             var claimed = time.GetTimestamp();
             if (outcome is not AddOutcome.Granted(var grant, var number))
             {
@@ -88,6 +90,10 @@ internal sealed partial class AddCommand(
     /// <summary>The table of the interface that an address belongs to.</summary>
     internal static int TableOf(NodeLease lease, string eniId) =>
         lease.Interfaces.GetValueOrDefault(eniId) is { } order ? PodWiring.TableOf(order.NetworkCard, order.DeviceIndex) : PodWiring.MainTable;
+
+    /// <summary>The address of a sandbox's link on the host, as its claim has it; null: it has none, or it was made by an executor that did not keep it.</summary>
+    internal static MacAddress? MacOf(NodeLease lease, SandboxKey sandbox) =>
+        lease.Claims.TryGetValue(sandbox, out var address) && MacAddress.TryParse(lease.Slots[address].Hold?.HostMac ?? "", out var mac) ? mac : null;
 
     private async Task<WiredPod> WireAsync(PodVeth veth, IPodPair? made, Grant grant, long? number, PluginRequest request)
     {

@@ -13,7 +13,7 @@ internal sealed partial class PodRepairs(LeaseLink link, PodLinks links, Sandbox
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
 
-    private readonly Dictionary<SandboxKey, MacAddress> seen = []; // Of pods from before this start: their links' addresses as they were first seen.
+    private readonly Dictionary<SandboxKey, MacAddress> seen = []; // Of pods whose ADD an older executor served: their links' addresses as they were first seen.
     private readonly Repeated failures = new(time);
 
     /// <summary>Looks until it is stopped.</summary>
@@ -90,7 +90,8 @@ internal sealed partial class PodRepairs(LeaseLink link, PodLinks links, Sandbox
 
         var veth = new PodVeth(sandbox, hold.Pod, host.PodMtu, host.VethPrefix).Named(name);
         var wiring = PodWiring.Of(veth, address, AddCommand.TableOf(lease, slot.EniId), time.GetUtcNow());
-        MacAddress? mac = MacAddress.TryParse(links.ResultOf(sandbox)?.HostMac ?? "", out var made) ? made : seen.TryGetValue(sandbox, out var first) ? first : null;
+        MacAddress? mac = MacAddress.TryParse(links.ResultOf(sandbox)?.HostMac ?? "", out var made) ? made
+            : AddCommand.MacOf(lease, sandbox) ?? (seen.TryGetValue(sandbox, out var first) ? first : null);
         if (found.HostEndOf(wiring, mac) is not { } end)
         {
             return []; // Gone with its pod's namespace: that is a sandbox that has vanished.

@@ -45,10 +45,11 @@ public sealed partial class LeaseLink
     /// <param name="turn">Its place in the order in which requests arrived.</param>
     /// <param name="waited">How much of its deadline has gone by.</param>
     /// <param name="cancellation">The runtime has given up. Nothing is left of the ADD then.</param>
+    /// <param name="hostMac">That its link on the host gets; the claim keeps it for the next executor.</param>
     public async Task<AddOutcome> AssignAsync(
-        SandboxKey sandbox, PodName pod, string network, long turn, TimeSpan waited, CancellationToken cancellation)
+        SandboxKey sandbox, PodName pod, string network, long turn, TimeSpan waited, CancellationToken cancellation, string? hostMac = null)
     {
-        (Lease, var start) = Lease.Begin(sandbox, pod, turn, Now, network);
+        (Lease, var start) = Lease.Begin(sandbox, pod, turn, Now, network, hostMac);
         return start switch
         {
             AddStart.Asks(var number) => await AskUntilAsync(new Adding(sandbox, pod, number, []), Now + options.AddDeadline - waited, cancellation),

@@ -19,6 +19,10 @@ public sealed record Hold(SandboxKey Sandbox, PodName Pod, Stamp Stamp, TimeSpan
 {
     /// <summary>The runtime's network that the address was asked for; null when only the kernel knows of it.</summary>
     public string? Network { get; init; }
+
+    /// <summary>The link-layer address of the pod's link on the host, lower case with colons: the pod's neighbour entry names it. Null when only the
+    /// kernel knows, and in lines of executors that did not write it; they pass over it in ours.</summary>
+    public string? HostMac { get; init; }
 }
 
 /// <summary>An ADD that has no address yet. Its number stays the same however often it asks.</summary>
@@ -29,6 +33,9 @@ public sealed record Asking(PodName Pod, long Number, TimeSpan Since, long Turn,
 {
     /// <inheritdoc cref="Hold.Network"/>
     public string? Network { get; init; }
+
+    /// <inheritdoc cref="Hold.HostMac"/>
+    public string? HostMac { get; init; }
 
     /// <summary>What it was told last; null when it has not been told anything.</summary>
     public Reason? Why { get; init; }

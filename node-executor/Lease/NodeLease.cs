@@ -100,7 +100,8 @@ public sealed partial record NodeLease
     /// <summary>An ADD arrives.</summary>
     /// <param name="turn">Its place in the order in which requests arrived.</param>
     /// <param name="network">That the runtime's config names.</param>
-    public (NodeLease Lease, AddStart Start) Begin(SandboxKey sandbox, PodName pod, long turn, TimeSpan now, string? network = null)
+    /// <param name="hostMac">Of <see cref="Hold.HostMac"/>.</param>
+    public (NodeLease Lease, AddStart Start) Begin(SandboxKey sandbox, PodName pod, long turn, TimeSpan now, string? network = null, string? hostMac = null)
     {
         if (Tombstones.TryGetValue(sandbox, out var tombstone) && tombstone.Turn > turn)
         {
@@ -126,7 +127,7 @@ public sealed partial record NodeLease
         var next = this with
         {
             LastNumber = number,
-            Adds = Adds.Add(sandbox, new Asking(pod, number, now, turn, Waits: false) { Network = network }),
+            Adds = Adds.Add(sandbox, new Asking(pod, number, now, turn, Waits: false) { Network = network, HostMac = hostMac }),
         };
         return (next, new AddStart.Asks(number));
     }
@@ -176,7 +177,7 @@ public sealed partial record NodeLease
         }
 
         var slot = Slots[address];
-        var hold = new Hold(sandbox, asking.Pod, new Stamp(Incarnation, number), now, asking.Turn, Leaving: false) { Network = asking.Network };
+        var hold = new Hold(sandbox, asking.Pod, new Stamp(Incarnation, number), now, asking.Turn, Leaving: false) { Network = asking.Network, HostMac = asking.HostMac };
         var next = this with
         {
             Adds = Adds.Remove(sandbox),

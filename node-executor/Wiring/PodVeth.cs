@@ -1,4 +1,5 @@
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.NodeExecutor.Netlink;
 
 namespace AwsVpcCni.NodeExecutor.Wiring;
 
@@ -26,6 +27,9 @@ public sealed record PodVeth
 
     /// <summary>Of both ends, in bytes.</summary>
     public int Mtu { get; }
+
+    /// <summary>The link-layer address that the host end gets; null: a random one when it is made.</summary>
+    internal MacAddress? HostMac { get; init; }
 
     /// <summary>The host end's name.</summary>
     public string HostVeth { get; private init; }

@@ -189,7 +189,7 @@ public sealed class Wirer : IWirer, IDisposable
     /// <exception cref="WiringException">A name is taken, or the kernel refuses; what was made is gone again.</exception>
     private VethPair Make(PodVeth veth, SafeHandle netns, bool mayDisplace, Deadline until)
     {
-        var mac = MacAddress.NewLocal(); // Ours, set at creation: udev gives its own only to a link with a random one of the kernel's.
+        var mac = veth.HostMac ?? MacAddress.NewLocal(); // Ours, set at creation: udev gives its own only to a link with a random one of the kernel's.
         NetlinkSocket? pod = null;
         var isHeld = false;
         try

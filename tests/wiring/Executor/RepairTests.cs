@@ -178,6 +178,26 @@ public sealed class RepairTests
         static string Unaliased(string shown) => string.Join('\n', shown.Split('\n').Select(line => line.Split("\\    alias")[0]));
     }
 
+    /// <summary>The pod's neighbour entry names the one that its ADD gave, and so does the claim.</summary>
+    [Fact]
+    public async Task A_MAC_that_others_have_changed_before_a_start_is_put_back_by_the_next_executor()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await executor.SaysAsync("This node can serve");
+        var add = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("p1"));
+        var host = add.Json.GetProperty("interfaces")[0];
+        var (veth, mac) = (host.GetProperty("name").GetString()!, host.GetProperty("mac").GetString()!);
+        await executor.KillAsync();
+        node.Ip("link", "set", veth, "address", "02:11:22:33:44:55");
+
+        await node.RunAsync();
+        await UntilAsync(mac, () => TestNode.Ip(node.Name, "link", "show", veth)[0].GetProperty("address").GetString()!);
+        node.Ping(add.Address);
+        var (_, text, _) = await node.RunToEndAsync("status");
+        Assert.Contains("Mac 1 (", text, StringComparison.Ordinal);
+    }
+
     private static string Node(ExecutorNode node) => string.Join('\n', node.Ip("rule"), Ruleset(node), node.Ip("-o", "link", "show", "ens5"),
         TestNode.Run("nsenter", $"--net={TestNode.Path(node.Name)}", "sysctl", "net.ipv4.conf.ens5.rp_filter"));
 

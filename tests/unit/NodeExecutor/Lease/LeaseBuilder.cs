@@ -52,7 +52,7 @@ internal static class LeaseBuilder
 
     public static (NodeLease Lease, long Number) Begun(this NodeLease lease, int sandbox, double at = 0, long turn = 0)
     {
-        (lease, var start) = lease.Begin(Sandbox(sandbox), Pod, turn, At(at), "aws-cni");
+        (lease, var start) = lease.Begin(Sandbox(sandbox), Pod, turn, At(at), "aws-cni", "02:00:00:00:00:0a");
         return (lease, ((AddStart.Asks)start).Number);
     }
 
