@@ -9,6 +9,9 @@ internal static unsafe class Executor
     /// <summary>Variables that a request can hold: the specification has 8 of them. IOV_MAX would be 1024.</summary>
     public const int MaxVariables = 128;
 
+    /// <summary>Between two looks for an executor that is not there.</summary>
+    public const int PauseMilliseconds = 200;
+
     /// <summary>What was being done when it failed, and errno then; 0: the executor closed the connection, or its reply was no reply.</summary>
     public static Step Failed;
     public static int FailedErrno;
@@ -56,7 +59,8 @@ internal static unsafe class Executor
 
     /// <param name="path">NUL-terminated.</param>
     /// <param name="seconds">Bound of each wait: for room in the executor's queue, and for its answer.</param>
-    public static bool Connect(byte* path, int length, int seconds)
+    /// <param name="pauses">After which it is tried again where nobody listens.</param>
+    public static bool Connect(byte* path, int length, int seconds, int pauses)
     {
         Failed = Step.Connecting;
         fixed (UnixAddress* to = &address)
@@ -85,11 +89,19 @@ internal static unsafe class Executor
 
             while (connect(socket, to, (uint)sizeof(UnixAddress)) != 0)
             {
-                if (Errno != EINTR)
+                if (Errno == EINTR)
                 {
-                    FailedErrno = Errno;
+                    continue;
+                }
+
+                FailedErrno = Errno;
+                if (FailedErrno is not (ENOENT or ECONNREFUSED) || pauses-- == 0)
+                {
                     return false;
                 }
+
+                var pause = new TimeSpec { Nanoseconds = PauseMilliseconds * 1_000_000L };
+                _ = nanosleep(&pause, null); // A signal may shorten it: their number is the bound.
             }
 
             return true;

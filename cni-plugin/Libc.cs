@@ -5,8 +5,8 @@ namespace AwsVpcCni.CniPlugin;
 /// <summary>The C library's functions, called straight: no marshalling, no transition of the garbage collector. Names and numbers are the C headers', x86-64 Linux.</summary>
 internal static unsafe partial class Libc
 {
-    public const int EINTR = 4, EAGAIN = 11, ENAMETOOLONG = 36;
-    public const int O_RDONLY = 0, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
+    public const int ENOENT = 2, EINTR = 4, EAGAIN = 11, ENAMETOOLONG = 36, ECONNREFUSED = 111;
+    public const int O_RDONLY = 0, O_WRONLY = 1, O_CREAT = 0x40, O_EXCL = 0x80, O_NONBLOCK = 0x800, O_DIRECTORY = 0x10000, O_CLOEXEC = 0x80000;
     public const int AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000;
     public const int SOL_SOCKET = 1, SO_RCVTIMEO = 20, SO_SNDTIMEO = 21, SCM_RIGHTS = 1, MSG_NOSIGNAL = 0x4000;
 
@@ -18,6 +18,12 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc"), SuppressGCTransition]
     public static partial int open(byte* path, int flags, int mode);
+
+    [LibraryImport("libc"), SuppressGCTransition]
+    public static partial nint getdents64(int fd, byte* buffer, nint count);
+
+    [LibraryImport("libc"), SuppressGCTransition]
+    public static partial int nanosleep(TimeSpec* wanted, TimeSpec* left);
 
     [LibraryImport("libc"), SuppressGCTransition]
     public static partial int socket(int family, int type, int protocol);
@@ -50,6 +56,13 @@ internal static unsafe partial class Libc
     {
         public long Seconds;
         public long Microseconds;
+    }
+
+    /// <summary>struct timespec.</summary>
+    public struct TimeSpec
+    {
+        public long Seconds;
+        public long Nanoseconds;
     }
 
     /// <summary>struct iovec.</summary>

@@ -103,9 +103,9 @@ internal static unsafe class Output
         AddNumber(Executor.FailedErrno);
         Add(Executor.FailedErrno switch
         {
-            2 => " (there is no such socket)"u8,
+            ENOENT => " (there is no such socket)"u8,
             ENAMETOOLONG => " (AWS_VPC_CNI_SOCKET is longer than 107 bytes)"u8,
-            111 => " (nobody listens)"u8,
+            ECONNREFUSED => " (nobody listens)"u8,
             _ => ""u8,
         });
     }

@@ -23,6 +23,9 @@ internal static unsafe class Program
     // The executor's own deadlines are 200 s and 20 s; kubelet gives up at 240 s. The rest goes to the way there and back.
     private const int AddSeconds = 210, OtherSeconds = 25;
 
+    // An executor that is replaced must not make the node unready: for 10 s a STATUS looks for the next one. Both together are the others' 25 s.
+    private const int StatusSeconds = 15, StatusPauses = 10_000 / Executor.PauseMilliseconds;
+
     private enum Command
     {
         Unknown,
@@ -43,7 +46,7 @@ internal static unsafe class Program
     {
         _ = argumentCount;
         _ = arguments;
-        byte* commandText = null, netns = null, socketPath = null;
+        byte* commandText = null, netns = null, socketPath = null, containerId = null, ifName = null;
         for (var variable = environment; *variable != null; variable++)
         {
             if (ValueOf(*variable, "AWS_VPC_CNI_SOCKET="u8) is var path && path != null && *path != 0)
@@ -63,6 +66,8 @@ internal static unsafe class Program
 
             commandText = commandText != null ? commandText : ValueOf(*variable, "CNI_COMMAND="u8);
             netns = netns != null ? netns : ValueOf(*variable, "CNI_NETNS="u8);
+            containerId = containerId != null ? containerId : ValueOf(*variable, "CNI_CONTAINERID="u8);
+            ifName = ifName != null ? ifName : ValueOf(*variable, "CNI_IFNAME="u8);
         }
 
         if (commandText == null || *commandText == 0)
@@ -75,11 +80,11 @@ internal static unsafe class Program
         {
             Command.Unknown => Output.Error("4"u8, "CNI_COMMAND is none of ADD, DEL, CHECK, GC, STATUS, VERSION"u8),
             Command.Version => Output.Put(Stdout, """{"cniVersion":"1.1.0","supportedVersions":["0.3.1","0.4.0","1.0.0","1.1.0"]}"""u8),
-            var command => PassOn(command, netns, socketPath),
+            var command => PassOn(command, netns, socketPath, containerId, ifName),
         };
     }
 
-    private static int PassOn(Command command, byte* netns, byte* socketPath)
+    private static int PassOn(Command command, byte* netns, byte* socketPath, byte* containerId, byte* ifName)
     {
         if (socketPath == null)
         {
@@ -105,18 +110,24 @@ internal static unsafe class Program
             return Output.Error("6"u8, "the network configuration on stdin is larger than 1 MiB"u8);
         }
 
-        if (Executor.Connect(socketPath, Length(socketPath), command is Command.Add ? AddSeconds : OtherSeconds)
+        var patience = command is Command.Add ? AddSeconds : command is Command.Status ? StatusSeconds : OtherSeconds;
+        if (Executor.Connect(socketPath, Length(socketPath), patience, command is Command.Status ? StatusPauses : 0)
             && Executor.Send(netns, stdinLength)
             && Executor.Receive(out var exitCode, out var body, out var bodyLength))
         {
             return Output.Put(Stdout, body, bodyLength) == 0 ? exitCode : 1;
         }
 
-        // What a DEL would take away goes with the pod's namespace, and an executor cleans up when it starts.
-        // An error would only keep the runtime from removing the sandbox.
+        if (command is Command.Del)
+        {
+            // What a DEL would take away goes with the pod's namespace. Where something keeps that, the executor finds the mark.
+            // An error would only keep the runtime from removing the sandbox.
+            EndedMark.Leave(socketPath, containerId, ifName, stdinLength);
+            return 0;
+        }
+
         return command switch
         {
-            Command.Del => 0,
             Command.Status => Output.NoExecutor("50"u8, socketPath),
             _ => Output.NoExecutor("11"u8, socketPath),
         };

@@ -68,6 +68,10 @@ public sealed record CniCall(CniCommand Command, string ContainerId, string Netn
         return new CniCall(command, containerId, netns, ifName, args);
     }
 
+    internal static bool IsContainerId(string text) => text.Length <= MaxContainerIdLength && Names.IsId(text);
+
+    internal static bool IsIfName(string text) => text.Length is > 0 and <= MaxIfNameLength && Names.IsLink(text);
+
     private static CniCommand ParseCommand(string text) => text switch
     {
         "ADD" => CniCommand.Add,
@@ -138,7 +142,7 @@ public sealed record CniCall(CniCommand Command, string ContainerId, string Netn
             throw Invalid($"CNI_IFNAME={name} has {name.Length} characters; Linux allows {MaxIfNameLength}");
         }
 
-        if (name is "." or ".." || !name.All(c => c is > ' ' and < '\x7f' and not ('/' or ':' or '%')))
+        if (!Names.IsLink(name))
         {
             throw Invalid($"CNI_IFNAME={name} is no name of a link: printable ASCII without space, '/', ':' and '%', and not '.' or '..'");
         }

@@ -10,7 +10,7 @@ internal sealed class FakeExecutor : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("avc-plugin-");
-    private readonly Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    private Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
 
     public FakeExecutor()
     {
@@ -19,6 +19,28 @@ internal sealed class FakeExecutor : IDisposable
     }
 
     public string SocketPath => Path.Combine(folder.FullName, "executor.sock");
+
+    /// <summary>Where nobody listens until <see cref="ListenLater"/>.</summary>
+    public string LaterSocketPath => Path.Combine(folder.FullName, "later.sock");
+
+    /// <summary>Where DELs that find nobody leave their marks.</summary>
+    public DirectoryInfo Marks => new(Path.Combine(folder.FullName, EndedMark.Folder));
+
+    public DirectoryInfo MakeMarks()
+    {
+        Marks.Create();
+        return Marks;
+    }
+
+    /// <summary>From now on it listens there, and no more at <see cref="SocketPath"/>.</summary>
+    public void ListenLater()
+    {
+        listener.Dispose();
+        File.Delete(LaterSocketPath);
+        listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(LaterSocketPath));
+        listener.Listen(8);
+    }
 
     public bool HasCaller => listener.Poll(0, SelectMode.SelectRead);
 

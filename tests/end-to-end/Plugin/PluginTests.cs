@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
@@ -143,24 +144,135 @@ public sealed class PluginTests : IDisposable
     [Theory]
     [InlineData("CHECK", 11)]
     [InlineData("GC", 11)]
-    [InlineData("STATUS", 50)] // The specification's word for "no ADD can be served now".
+    [InlineData("STATUS", 50)] // After 10 s, and the specification's word for "no ADD can be served now".
     public async Task Without_a_socket_the_other_commands_fail(string command, int code) =>
         AssertError(await RunAsync(["CNI_COMMAND=" + command, "AWS_VPC_CNI_SOCKET=/nowhere/executor.sock"], Config), code, "/nowhere/executor.sock");
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)] // One that was killed leaves its socket's file, where nobody listens.
+    public async Task A_STATUS_while_the_executor_is_replaced_is_answered_by_the_next_one(bool isLeft)
+    {
+        if (isLeft)
+        {
+            Leave(executor.LaterSocketPath);
+        }
+
+        using var plugin = await PluginProcess.StartAsync([.. Variables("STATUS"), "AWS_VPC_CNI_SOCKET=" + executor.LaterSocketPath], Config);
+        await Task.Delay(TimeSpan.FromSeconds(2.5), TimeProvider.System, TestContext.Current.CancellationToken);
+        executor.ListenLater();
+        var serving = executor.ServeAsync(c => c.Send(Frame.WriteReply(0, "served"u8)));
+
+        var result = await plugin.ResultAsync();
+        Assert.Equal((0, "served"), (result.ExitCode, Encoding.UTF8.GetString(result.Stdout)));
+        Assert.Equal(Config, (await serving).Stdin);
+    }
+
+    [Theory]
+    [InlineData("STATUS", 9, 20)]
+    [InlineData("ADD", 0, 5)] // The runtime tries it again by itself.
+    [InlineData("DEL", 0, 5)]
+    public async Task Only_a_STATUS_waits_for_an_executor_and_that_for_10_s(string command, int least, int most)
+    {
+        Leave(executor.LaterSocketPath);
+        var began = Stopwatch.GetTimestamp();
+
+        var result = await RunAsync([.. Variables(command), "AWS_VPC_CNI_SOCKET=" + executor.LaterSocketPath], Config);
+
+        Assert.InRange(Stopwatch.GetElapsedTime(began).TotalSeconds, least, most);
+        Assert.Equal(command is "DEL" ? 0 : 1, result.ExitCode);
+        if (command is "STATUS")
+        {
+            AssertError(result, 50, "nobody listens");
+        }
+    }
+
+    [Theory]
+    [InlineData("c-1", "eth0", "c-1:eth0")]
+    [InlineData("0.A_b-", "net1@x", "0.A_b-:net1@x")]
+    [InlineData("../c", "eth0", null)]
+    [InlineData(".c", "eth0", null)]
+    [InlineData("c:eth0", "eth0", null)]
+    [InlineData("", "eth0", null)]
+    [InlineData("c", "", null)]
+    [InlineData("c", "..", null)]
+    [InlineData("c", ".", null)]
+    [InlineData("c", "a/b", null)]
+    [InlineData("c", "sixteen-letters.", null)]
+    [InlineData("c", "fifteen-letters", "c:fifteen-letters")]
+    public async Task A_DEL_that_finds_no_executor_leaves_a_mark_whose_name_cannot_be_confused(string containerId, string ifName, string? mark)
+    {
+        var ended = executor.MakeMarks();
+        string[] variables = ["CNI_COMMAND=DEL", "CNI_CONTAINERID=" + containerId, "CNI_NETNS=", "CNI_IFNAME=" + ifName, "AWS_VPC_CNI_SOCKET=" + executor.LaterSocketPath];
+
+        for (var n = 0; n < 2; n++)
+        {
+            AssertUnanswered("DEL", await RunAsync(variables, Config), "");
+        }
+
+        Assert.Equal(mark is null ? [] : [mark], Names(ended));
+        Assert.Equal((containerId, ifName) is var sandbox && mark is not null ? sandbox : null, EndedMark.TryParse($"{containerId}:{ifName}"));
+        Assert.All(ended.EnumerateFiles(), file => Assert.Equal((0L, UnixFileMode.UserRead | UnixFileMode.UserWrite), (file.Length, file.UnixFileMode)));
+    }
+
+    [Theory]
+    [InlineData(128, 1)]
+    [InlineData(129, 0)]
+    public async Task A_marks_container_id_is_as_long_as_an_executor_takes_it(int length, int marks)
+    {
+        var ended = executor.MakeMarks();
+        await RunAsync(["CNI_COMMAND=DEL", "CNI_CONTAINERID=" + new string('c', length), "CNI_IFNAME=eth0", "AWS_VPC_CNI_SOCKET=" + executor.LaterSocketPath], Config);
+        Assert.Equal(marks, Names(ended).Length);
+    }
+
+    [Fact]
+    public async Task A_DEL_whose_answer_does_not_come_leaves_a_mark_and_one_that_is_answered_none()
+    {
+        var ended = executor.MakeMarks();
+        var (result, _) = await ExchangeAsync(Variables("DEL"), Config, c => c.Send(Frame.WriteReply(0, [])));
+        Assert.Equal((0, 0), (result.ExitCode, Names(ended).Length));
+
+        (result, _) = await ExchangeAsync(Variables("DEL"), Config, _ => { });
+        Assert.Equal(0, result.ExitCode);
+        Assert.Equal(["c-1:eth0"], Names(ended));
+    }
+
+    [Fact]
+    public async Task Without_the_executors_folder_no_mark_is_left()
+    {
+        AssertUnanswered("DEL", await RunAsync([.. Variables("DEL"), "AWS_VPC_CNI_SOCKET=" + executor.LaterSocketPath], Config), "");
+        Assert.False(executor.Marks.Exists);
+    }
+
+    [Theory]
+    [InlineData("", EndedMark.Most / 2)]
+    [InlineData(""","prevResult":{"ips":[]}""", EndedMark.Most)]
+    public async Task Marks_are_bounded_and_the_last_half_is_for_sandboxes_whose_ADD_has_succeeded(string keys, int most)
+    {
+        var ended = executor.MakeMarks();
+        foreach (var n in Enumerable.Range(0, most - 1))
+        {
+            File.Create(Path.Combine(ended.FullName, $"{n}:eth0")).Dispose();
+        }
+
+        foreach (var n in new[] { 1, 2 })
+        {
+            var config = Encoding.UTF8.GetBytes($$"""{"cniVersion":"1.0.0","name":"aws-cni","type":"aws-vpc-cni"{{keys}}}""");
+            AssertUnanswered("DEL", await RunAsync(["CNI_COMMAND=DEL", $"CNI_CONTAINERID=new-{n}", "CNI_IFNAME=eth0", "AWS_VPC_CNI_SOCKET=" + executor.LaterSocketPath], config), "");
+        }
+
+        Assert.Equal(["new-1:eth0"], Names(ended).Where(name => name.StartsWith("new", StringComparison.Ordinal)));
+        Assert.Equal(most, Names(ended).Length);
+    }
 
     [Theory]
     [InlineData("ADD")]
     [InlineData("DEL")]
     public async Task A_socket_that_a_dead_executor_left_is_no_executor(string command)
     {
-        var path = Path.Combine(Path.GetDirectoryName(executor.SocketPath)!, "left.sock");
-        using (var dead = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
-        {
-            // Bound under another name: .NET takes its file away when it closes.
-            dead.Bind(new UnixDomainSocketEndPoint(path + ".bound"));
-            File.Move(path + ".bound", path);
-        }
+        Leave(executor.LaterSocketPath);
 
-        AssertUnanswered(command, await RunAsync(["CNI_COMMAND=" + command, "AWS_VPC_CNI_SOCKET=" + path], Config), "nobody listens");
+        AssertUnanswered(command, await RunAsync(["CNI_COMMAND=" + command, "AWS_VPC_CNI_SOCKET=" + executor.LaterSocketPath], Config), "nobody listens");
     }
 
     [Theory]
@@ -273,6 +385,15 @@ public sealed class PluginTests : IDisposable
     [InlineData("CNI_COMMAND=AD", "none of ADD")]
     public async Task A_call_without_a_command_is_refused(string variable, string said) =>
         AssertError(await RunAsync([variable, "AWS_VPC_CNI_SOCKET=/nowhere"], []), 4, said);
+
+    private static void Leave(string path)
+    {
+        using var dead = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        dead.Bind(new UnixDomainSocketEndPoint(path + ".bound")); // Under another name: .NET takes its file away when it closes.
+        File.Move(path + ".bound", path);
+    }
+
+    private static string[] Names(DirectoryInfo folder) => [.. folder.EnumerateFileSystemInfos().Select(file => file.Name)];
 
     private static string[] Variables(string command) =>
         ["CNI_COMMAND=" + command, "CNI_CONTAINERID=c-1", "CNI_NETNS=/proc/self/ns/net", "CNI_IFNAME=eth0"];
