@@ -77,20 +77,22 @@ internal static partial class Executor
         }
 
         var gate = new SandboxGate(time);
+        var ended = new EndedSandboxes(EndedMarks.Open(settings.Socket, time, log), lane, link, links, gate, time, log);
         var requests = new RequestCounts();
         var commands = new CniCommands(
-            new AddCommand(lane, link, links, gate, network.Readiness, settings.Host, time, log), new DelCommand(lane, link, links, gate, time, log),
+            new AddCommand(lane, link, links, gate, network.Readiness, settings.Host, time, log, ended), new DelCommand(lane, link, links, gate, time, log),
             new CheckCommand(link, gate, settings.Host, log), new GcCommand(lane, link, links, gate, time, log), new StatusCommand(lane, link, network.Readiness, time), requests, time, log);
         var status = new StatusReport(lane, link, links, network, repairs, time);
         using var socket = PluginSocket.Listen(settings.Socket, time, log, (request, cancellation) =>
             StatusReport.IsAsked(request) ? status.ReplyAsync() : commands.ServeAsync(request, cancellation));
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        LogStarted(log, instanceId, lease.Incarnation, lease.Slots.Count, lease.Claims.Count);
+        await ended.CarryOutAllAsync(); // Behind the socket, which no other executor has then, and before an ADD is served or a silo hears of a claim.
+        LogStarted(log, instanceId, lease.Incarnation, lease.Slots.Count, link.Lease.Claims.Count);
         Task[] parts =
         [
             socket.RunAsync(StopGrace, end.Token),
             lane.RunAsync(() => link.RunAsync(end.Token)),
-            new VanishedSandboxes(wirer, lane, link, links, gate, () => events.Next, time, log).RunAsync(end.Token),
+            new VanishedSandboxes(wirer, lane, link, links, gate, () => events.Next, time, log, ended).RunAsync(end.Token),
             new PodRepairs(link, links, gate, settings.Host, repairs, time, log).RunAsync(events, end.Token),
             network.RunAsync(events, end.Token),
             lane.RunAsync(() => link.ListenAsync(() => events.Next, end.Token)),

@@ -10,8 +10,9 @@ using Microsoft.Extensions.Logging;
 namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>ADD: an address from the lease, claimed, then wired, then told. What fails on the way is undone before the error is told.</summary>
+/// <param name="ended">Null where no plugin leaves marks.</param>
 internal sealed partial class AddCommand(
-    Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, NetworkReadiness network, HostNetworkSettings host, TimeProvider time, ILogger log)
+    Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, NetworkReadiness network, HostNetworkSettings host, TimeProvider time, ILogger log, EndedSandboxes? ended = null)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(200);
 
@@ -37,6 +38,11 @@ internal sealed partial class AddCommand(
         var left = Deadline - time.GetElapsedTime(began); // One deadline for both waits.
         using var pass = await gate.EnterAsync(sandbox, left > TimeSpan.Zero ? left : TimeSpan.Zero, cancellation)
             ?? throw TooEarly(sandbox, Deadline);
+        if (ended is not null)
+        {
+            await ended.BeforeAddAsync(sandbox);
+        }
+
         var mac = MacOf(link.Lease, sandbox) ?? MacAddress.NewLocal();
         var veth = VethOf(sandbox, pod, conf, host) with { HostMac = mac };
         var asked = time.GetTimestamp();

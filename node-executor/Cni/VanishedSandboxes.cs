@@ -8,7 +8,9 @@ namespace AwsVpcCni.NodeExecutor.Cni;
 
 /// <summary>Finds sandboxes that are gone without a DEL: a link goes with its pod's namespace, and a DEL that finds no executor succeeds all the same.</summary>
 /// <param name="changes">Whose task ends when the kernel's links have changed; taken before a look.</param>
-internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, Func<Task> changes, TimeProvider time, ILogger log)
+/// <param name="ended">Null where no plugin leaves marks.</param>
+internal sealed partial class VanishedSandboxes(
+    IWirer wirer, Lane lane, LeaseLink link, PodLinks links, SandboxGate gate, Func<Task> changes, TimeProvider time, ILogger log, EndedSandboxes? ended = null)
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(5);
@@ -21,6 +23,11 @@ internal sealed partial class VanishedSandboxes(IWirer wirer, Lane lane, LeaseLi
         while (!stop.IsCancellationRequested)
         {
             var changed = changes();
+            if (ended is not null)
+            {
+                await ended.CarryOutAllAsync();
+            }
+
             await LookAsync();
             await time.ForAsync(changed, Period, stop);
         }

@@ -85,6 +85,15 @@ public sealed partial class LeaseLink
     /// <returns>False when its claim has ended meanwhile.</returns>
     public bool Vanish(SandboxKey sandbox, Ip address) => TellEnd(sandbox, Lease.Vanish(sandbox, address));
 
+    /// <summary>A DEL that had found no executor. ADDs that wait now are later, so it leaves no tombstone.</summary>
+    /// <returns>What its link has, or had; null when there is nothing to take away.</returns>
+    internal LateEnd DeleteLate(SandboxKey sandbox)
+    {
+        var held = Lease.HeldBy(sandbox);
+        var isEndedNow = held is { } grant && Vanish(sandbox, grant.Address);
+        return new LateEnd(held, isEndedNow, !isUnwritten); // A write that succeeds writes all of before, too.
+    }
+
     /// <summary>The runtime has no such sandbox any more.</summary>
     /// <returns>Whether it had the address, or its link has it still.</returns>
     public bool Collect(SandboxKey sandbox, Ip address) => Vanish(sandbox, address) || Lease.HeldBy(sandbox)?.Address == address;
@@ -191,6 +200,11 @@ public sealed partial class LeaseLink
 
     [LoggerMessage(EventId = 3102, Level = LogLevel.Error, Message = "{Failure}")]
     private partial void LogNotWritten(string failure);
+
+    /// <param name="Had">Null when there was nothing.</param>
+    /// <param name="IsEndedNow">The claim was there until now.</param>
+    /// <param name="IsWritten">The lease file knows it.</param>
+    internal readonly record struct LateEnd(Grant? Had, bool IsEndedNow, bool IsWritten);
 
     /// <param name="Offered">Addresses that it has refused.</param>
     private sealed record Adding(SandboxKey Sandbox, PodName Pod, long Number, HashSet<Ip> Offered);

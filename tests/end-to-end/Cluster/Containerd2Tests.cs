@@ -8,7 +8,7 @@ namespace AwsVpcCni.Tests.EndToEnd.Cluster;
 /// <summary>The same under containerd 2, with a list of 1.1.0: the runtime asks for STATUS, and kubelet hears what it says.</summary>
 public sealed class Containerd2Tests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
 
     [Fact]
     public async Task Pods_come_and_go_and_the_node_is_ready_while_STATUS_is_good()
@@ -24,6 +24,17 @@ public sealed class Containerd2Tests
         var (one, two) = (await node.Cri.RunPodAsync("one"), await node.Cri.RunPodAsync("two"));
         Assert.Contains("2 packets received", await node.Cri.ExecAsync(one, "ping", "-c", "2", "-W", "5", two.Address), StringComparison.Ordinal);
 
+        using (var served = new CancellationTokenSource())
+        {
+            var asking = WhyEverNotReadyAsync(node, served.Token);
+            await node.KillExecutorAsync();
+            await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System, TestContext.Current.CancellationToken); // The next one's image is drawn.
+            node.StartExecutor();
+            await node.ServableAsync();
+            await served.CancelAsync();
+            Assert.Null(await asking); // F10: an executor that is replaced takes no node out of service.
+        }
+
         await node.StopExecutorAsync();
         await Eventually.HoldsAsync("the runtime to say what the plugin's STATUS says", Patience, async c =>
             await node.Cri.WhyNotReadyAsync(network: true, c) is { } why && why.Contains("no answer from the node executor", StringComparison.Ordinal) ? null : "it says that the network is ready");
@@ -34,5 +45,21 @@ public sealed class Containerd2Tests
         await node.Cri.StopAndRemoveAsync(two);
         await Eventually.HoldsAsync("nothing of the pods to be left", Patience, async _ =>
             string.Join('\n', [.. (await node.SnapshotAsync()).LeftOverSince(before), .. await Rows.AssignedAsync(cluster.Silo)]) is { Length: > 0 } left ? left : null);
+    }
+
+    /// <summary>Asks as kubelet does, until it is told to end: the first reason that it hears; null for none.</summary>
+    private static async Task<string?> WhyEverNotReadyAsync(ClusterNode node, CancellationToken end)
+    {
+        while (!end.IsCancellationRequested)
+        {
+            if (await node.Cri.WhyNotReadyAsync(network: true, TestContext.Current.CancellationToken) is { } why)
+            {
+                return why;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, CancellationToken.None);
+        }
+
+        return null;
     }
 }
