@@ -41,11 +41,20 @@ public sealed record SubnetDocument : DocumentPart
     /// <summary>How much is left; kept, since it ends later than it begins.</summary>
     public SubnetLevel Level { get; init; }
 
-    /// <summary>Changes that a sweep may not have seen yet, or that a late message of before could undo: the last of each address.</summary>
+    /// <summary>As a silo of before wrote what now is in <see cref="Changes"/>: a record for each address.</summary>
     public ImmutableArray<RecentChange> Recent { get; init; } = [];
+
+    /// <summary>See <see cref="RecentChanges"/>.</summary>
+    public ImmutableArray<LedgerChange> Changes { get; init; } = [];
+
+    /// <summary>See <see cref="RecentChanges.Dropped"/>.</summary>
+    public long DroppedChange { get; init; }
 
     /// <summary>What nodes are about to take over, counted as ours.</summary>
     public ImmutableArray<TakenOver> TakenOver { get; init; } = [];
+
+    /// <summary>With these.</summary>
+    public SubnetDocument With(RecentChanges changes) => this with { Recent = [], Changes = changes.All, DroppedChange = changes.Dropped };
 }
 
 /// <summary>How much of a subnet was used until now, with what was set aside. A document of its own: it is written each half hour, and the ledger with each EC2 change.</summary>
@@ -67,7 +76,7 @@ public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArra
 /// <param name="NodeChange">The number of its document's last write before.</param>
 public sealed record TakenOver(Ip Address, string NodeId, long NodeChange) : DocumentPart;
 
-/// <summary>An address that was drawn or returned by us.</summary>
+/// <summary>An address that was drawn or returned by us, as a silo of before wrote it: read, and not written any more.</summary>
 /// <param name="Change">The ledger's change number.</param>
 /// <param name="Used">True when drawn.</param>
 /// <param name="NodeId">Who has said so.</param>

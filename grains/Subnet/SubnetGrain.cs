@@ -22,7 +22,6 @@ public sealed partial class SubnetGrain(
     ILogger<SubnetGrain> logger) : IGrainBase, ISubnetGrain
 {
     private const int LargestHoldersShown = 3;
-    private static readonly TimeSpan MessagesTake = TimeSpan.FromMinutes(2); // At most: an answer is waited for 30 s, and what was sent twice comes a moment later.
 
     private static readonly TimeSpan NodesTell = TimeSpan.FromMinutes(10); // Each node says each half minute what it holds; a silo that ends takes its nodes' grains with it for a minute or two.
 
@@ -178,7 +177,7 @@ public sealed partial class SubnetGrain(
 
             // When nobody knows who has them now, the node's own draw of before must not stand against another's.
             var next = isFree ? Changed(doc, addresses, nodeId, change, used: false)
-                : doc with { Change = doc.Change + 1, Recent = doc.Recent.RemoveAll(one => one.NodeId == nodeId && addresses.Contains(one.Address)) };
+                : (doc with { Change = doc.Change + 1 }).With(RecentChanges.Of(doc).Without(nodeId, addresses));
             var used = Map(subnet.Cidr, doc.Used);
             var others = _shares.Where(one => one.Key != nodeId).SelectMany(one => one.Value.Held).ToHashSet(); // A pod may still have what its node has lost.
             await StoreAsync(next with
@@ -283,20 +282,26 @@ public sealed partial class SubnetGrain(
         _lastUsed = sweep.Used;
         _areRangesAsked |= sweep.AreRangesAsked;
         var cidr = sweep.Subnet.Cidr;
-        var later = doc.Recent.Where(one => one.Change > sweep.StartedChange).ToImmutableArray();
-        var used = SubnetMap.Empty(cidr).With(sweep.Used.Select(one => one.Address))
-            .With(later.Where(one => one.Used).Select(one => one.Address)).Without(later.Where(one => !one.Used).Select(one => one.Address));
         var now = time.GetUtcNow();
-        ImmutableArray<RecentChange> recent = [.. doc.Recent.Where(one => one.Change > sweep.StartedChange || (now - one.At).Duration() < MessagesTake)];
+        var recent = RecentChanges.Of(doc);
+        var later = recent.Since(sweep.StartedChange);
+        var used = SubnetMap.Empty(cidr).With(sweep.Used.Select(one => one.Address)).With(Of(later, areReturns: false)).Without(Of(later, areReturns: true));
+        recent = recent.Seen(sweep.StartedChange, now);
         var ours = Map(cidr, doc.Ours);
-        if ((now - _since).Duration() > NodesTell)
+        if (sweep.StartedChange < recent.Dropped)
+        {
+            // What it may not have seen is not on record any more. The next one has seen it.
+            LogNotBelieved(SubnetId, sweep.StartedChange, recent.Dropped);
+            used = Map(cidr, doc.Used);
+        }
+        else if ((now - _since).Duration() > NodesTell)
         {
             // What no node says that it holds, and EC2 does not show, was lost on the way: a return whose message did not come, say.
-            ours = ours.And(used.With(_shares.Values.SelectMany(share => share.Held)).With(recent.Where(one => one.Used).Select(one => one.Address)));
+            ours = ours.And(used.With(_shares.Values.SelectMany(share => share.Held)).With(Of(recent.All, areReturns: false)));
         }
 
-        var next = doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Recent = recent, Ranges = sweep.Ranges ?? doc.Ranges };
-        var isNews = !IsSame(doc.Subnet, sweep.Subnet) || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length != next.Recent.Length || doc.Ranges is null != next.Ranges is null || !doc.Reserved.SequenceEqual(next.Reserved);
+        var next = (doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Ranges = sweep.Ranges ?? doc.Ranges }).With(recent);
+        var isNews = !IsSame(doc.Subnet, sweep.Subnet) || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length > 0 || doc.Changes.Length != next.Changes.Length || doc.Ranges is null != next.Ranges is null || !doc.Reserved.SequenceEqual(next.Reserved);
         if (isNews)
         {
             await StoreAsync(next);
@@ -407,27 +412,15 @@ public sealed partial class SubnetGrain(
 
     private static SubnetMap KeptBy(SubnetDocument doc, Func<ReservedRange, bool> by) => doc.Reserved.Where(by).Aggregate(SubnetMap.Empty(doc.Subnet!.Cidr), (map, range) => map.With(range.Cidr));
 
-    private SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool used) => doc with
-    {
-        Change = doc.Change + 1,
-        Recent = [.. doc.Recent.Where(one => !addresses.Contains(one.Address)), .. addresses.Select(address => new RecentChange(address, doc.Change + 1, used, nodeId, change, time.GetUtcNow()))],
-    };
+    private SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool used) =>
+        (doc with { Change = doc.Change + 1 }).With(RecentChanges.Of(doc).With(
+            new LedgerChange(doc.Change + 1, !used, nodeId, change, time.GetUtcNow().ToUnixTimeMilliseconds(), LedgerChange.Joined(addresses))));
+
+    private static IEnumerable<Ip> Of(ImmutableArray<LedgerChange> changes, bool areReturns) => Addresses(changes.Where(one => one.IsReturn == areReturns).SelectMany(one => one.Blocks));
 
     private bool IsLately(DateTimeOffset? refusal, DateTimeOffset now) => refusal is { } then && (now - then).Duration() < settings.Timing.SweepPeriod;
 
-    /// <summary>Without those of which the ledger has heard something later: a message that came late, or twice, must not bring back what
-    /// was returned since, nor take away what another node has drawn since.</summary>
-    private static ImmutableArray<Ip> NotLate(SubnetDocument doc, IEnumerable<Ip> addresses, string nodeId, long change)
-    {
-        // Once through what is recent, and not once for each address: after many joins it is thousands, and a node tells its share with each change.
-        var news = addresses.ToHashSet();
-        foreach (var late in doc.Recent.Where(one => one.NodeId == nodeId ? change <= one.NodeChange : one.Used))
-        {
-            news.Remove(late.Address);
-        }
-
-        return [.. addresses.Where(news.Contains)];
-    }
+    private static ImmutableArray<Ip> NotLate(SubnetDocument doc, IEnumerable<Ip> addresses, string nodeId, long change) => RecentChanges.Of(doc).NotLate(addresses, nodeId, change);
 
     private void ReadMe() => grains.GetGrain<IVpcGrain>(settings.VpcId).ReadSubnetAsync(SubnetId).Ignore();
 
@@ -457,6 +450,9 @@ public sealed partial class SubnetGrain(
 
     [LoggerMessage(EventId = 2202, Level = LogLevel.Warning, Message = "{SubnetId}: EC2 has no {What} more, it told {NodeId}; so long no node asks it again. Reading the subnet again.")]
     private partial void LogNoRoom(string subnetId, string nodeId, string what);
+
+    [LoggerMessage(EventId = 2205, Level = LogLevel.Information, Message = "{SubnetId}: a look that began at change {Started} changes nothing: so much has been drawn and returned that it is on record only from change {Dropped} on. The next look shows it.")]
+    private partial void LogNotBelieved(string subnetId, long started, long dropped);
 
     [LoggerMessage(EventId = 2201, Level = LogLevel.Warning, Message = "{SubnetId}: this activation ends: {Why}")]
     private partial void LogLost(string subnetId, string why);

@@ -63,7 +63,7 @@ internal sealed class Ledgers(World world)
 
             if (ours.Contains(offset) != wasOurs.Contains(offset) && ours.Contains(offset) == isUsed && Holder(address) is var holder && holder is not null == isUsed)
             {
-                _settled[address] = (isUsed, holder, document.Recent.Any(one => one.Address == address && one.Change == document.Change) ? document.Change : 0);
+                _settled[address] = (isUsed, holder, document.Changes.Any(one => one.Change == document.Change && one.Has(address)) ? document.Change : 0);
             }
         }
     }
