@@ -16,6 +16,7 @@ internal sealed class Fleet : IAsyncDisposable
 
     private const string SubnetId = "subnet-0123456789abcdef0";
 
+    private readonly DynamoDbLocal _dynamo;
     private readonly Ec2Process _ec2;
     private readonly HttpClient _http;
     private readonly CancellationTokenSource _stop = new();
@@ -23,9 +24,10 @@ internal sealed class Fleet : IAsyncDisposable
     private Task<VpcState>? _look;
     private long _lookedAt;
     private Task _watching = Task.CompletedTask;
+    private Queue<Func<FleetNode>> _later = [];
 
     private Fleet(DynamoDbLocal dynamo, DynamoDbStore store, DynamoDbProxy way, SiloProcesses silos, Ec2Process ec2) =>
-        (Store, Way, Silos, _ec2, _http, Books) = (store, way, silos, ec2, dynamo.Http(), new Books(store, ec2));
+        (_dynamo, Store, Way, Silos, _ec2, _http, Books) = (dynamo, store, way, silos, ec2, dynamo.Http(), new Books(store, ec2));
 
     public DynamoDbStore Store { get; }
 
@@ -47,9 +49,10 @@ internal sealed class Fleet : IAsyncDisposable
     /// <param name="settings">Over those of all silos.</param>
     /// <param name="own">Over those, of one silo.</param>
     /// <param name="hasEdge">The next number is an edge, and the nodes know no other door.</param>
+    /// <param name="later">So many instances more, whose executors start when <see cref="JoinAsync(int, Func{FleetNode, Task}, CancellationToken)"/> says so.</param>
     public static async Task<Fleet> StartAsync(
         DynamoDbLocal dynamo, int nodes, CancellationToken cancellation, int silosCount = SiloCount, IReadOnlyDictionary<string, string>? settings = null,
-        Action<SiloProcesses>? own = null, bool hasEdge = false)
+        Action<SiloProcesses>? own = null, bool hasEdge = false, int later = 0)
     {
         var store = new DynamoDbStore(dynamo);
         var way = store.OpenWay();
@@ -68,7 +71,7 @@ internal sealed class Fleet : IAsyncDisposable
             silos.Own[silosCount + 1] = new() { ["Storage__ServiceUrl"] = store.EdgeWay.Url };
         }
 
-        string[] ids = [.. Enumerable.Range(1, nodes).Select(number => $"i-{number:x17}")];
+        string[] ids = [.. Enumerable.Range(1, nodes + later).Select(number => $"i-{number:x17}")];
         Ec2Process ec2;
         try
         {
@@ -95,7 +98,7 @@ internal sealed class Fleet : IAsyncDisposable
                 await silos.ReadyAsync(silosCount + 1, cancellation);
             }
 
-            await fleet.JoinAsync(dynamo, ids, hasEdge ? [silosCount + 1] : [.. Enumerable.Range(1, silosCount)], cancellation);
+            await fleet.JoinAsync(ids, nodes, hasEdge ? [silosCount + 1] : [.. Enumerable.Range(1, silosCount)], cancellation);
             return fleet;
         }
         catch
@@ -117,14 +120,23 @@ internal sealed class Fleet : IAsyncDisposable
         await Task.WhenAll(Nodes.Select(node => node.DisposeAsync().AsTask())); // Whatever one of them throws, the rest ends too.
     }
 
-    private async Task JoinAsync(DynamoDbLocal dynamo, string[] ids, int[] doors, CancellationToken cancellation)
+    private async Task JoinAsync(string[] ids, int first, int[] doors, CancellationToken cancellation)
     {
         var tokens = ids.ToDictionary(id => id, Silos.TokenOf);
         Calls = new Calls(_http, id => tokens[id]);
-        Nodes = [.. ids.Select((id, index) => new FleetNode(
-            id, dynamo, Silos, [.. doors.Select((_, n) => SiloProcesses.DoorOf(doors[(index + n) % doors.Length]))], IsAttachedAsync(id), Register))];
-        await Task.WhenAll(Nodes.Select(node => node.ServableAsync(cancellation))).WaitAsync(SiloProcesses.Patience, cancellation);
+        _later = new Queue<Func<FleetNode>>(ids.Select((id, index) => new Func<FleetNode>(() => new FleetNode(
+            id, _dynamo, Silos, [.. doors.Select((_, n) => SiloProcesses.DoorOf(doors[(index + n) % doors.Length]))], IsAttachedAsync(id), Register))));
+        await JoinAsync(first, node => node.ServableAsync(cancellation), cancellation);
         _watching = Task.Run(WatchAsync, CancellationToken.None);
+    }
+
+    /// <summary>Starts the executors of the next instances, all at once, and awaits this of each.</summary>
+    public async Task<IReadOnlyList<FleetNode>> JoinAsync(int count, Func<FleetNode, Task> joined, CancellationToken cancellation)
+    {
+        FleetNode[] nodes = [.. Enumerable.Range(0, count).Select(_ => _later.Dequeue()())];
+        Nodes = [.. Nodes, .. nodes];
+        await Task.WhenAll(nodes.Select(joined)).WaitAsync(SiloProcesses.Patience, cancellation);
+        return nodes;
     }
 
     /// <summary>By the policy API of this silo or edge each node gets two addresses more than any of them has.</summary>
