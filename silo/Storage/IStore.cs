@@ -9,7 +9,7 @@ internal interface IStore
     /// <exception cref="StoreException">What is not in order, and what to do.</exception>
     Task OpenAsync(CancellationToken cancellation);
 
-    /// <summary>Takes a write as durable as any other, which leaves nothing behind that a reader could find.</summary>
+    /// <summary>Takes what pods need of each of its parts, writes among it, which leaves nothing behind that a reader could find.</summary>
     /// <exception cref="StoreException">Why it does not.</exception>
     Task ProbeAsync(CancellationToken cancellation);
 }

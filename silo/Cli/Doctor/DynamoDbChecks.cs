@@ -1,6 +1,4 @@
 using System.Runtime.CompilerServices;
-using Amazon.DynamoDBv2;
-using Amazon.DynamoDBv2.Model;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage.DynamoDb;
@@ -12,7 +10,6 @@ namespace AwsVpcCni.Silo.Cli.Doctor;
 internal sealed class DynamoDbChecks(Sender sender, Tables tables, IOptions<StorageOptions> options, IOptions<SiloNetworkOptions> network)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
-    private static readonly AttributeValue Nobody = new("aws-vpc-cni-doctor");
 
     /// <summary>A line for each table, and for each action on it.</summary>
     public async IAsyncEnumerable<Finding> LookAsync([EnumeratorCancellation] CancellationToken cancellation)
@@ -59,35 +56,9 @@ internal sealed class DynamoDbChecks(Sender sender, Tables tables, IOptions<Stor
 
     private async Task<Finding> TryAsync(TableKeys table, string action, CancellationToken cancellation)
     {
-        var key = new Dictionary<string, AttributeValue> { [table.Hash] = Nobody, [table.Range] = Nobody };
-        // Of no item both is true.
-        var never = $"attribute_exists({table.Hash}) AND attribute_not_exists({table.Hash})";
-        var call = new TableCall($"try {action}", table.Table, action);
         try
         {
-            await (action switch
-            {
-                "Query" => SendAsync((sdk, ends) => sdk.QueryAsync(
-                    new QueryRequest
-                    {
-                        TableName = table.Table, KeyConditionExpression = "#hash = :nobody", ExpressionAttributeNames = new() { ["#hash"] = table.Hash },
-                        ExpressionAttributeValues = new() { [":nobody"] = Nobody }, ConsistentRead = true,
-                    }, ends)),
-                "GetItem" => SendAsync((sdk, ends) => sdk.GetItemAsync(new GetItemRequest { TableName = table.Table, Key = key, ConsistentRead = true }, ends)),
-                "PutItem" => SendAsync((sdk, ends) => sdk.PutItemAsync(new PutItemRequest { TableName = table.Table, Item = key, ConditionExpression = never }, ends)),
-                "UpdateItem" => SendAsync((sdk, ends) => sdk.UpdateItemAsync(
-                    new UpdateItemRequest
-                    {
-                        TableName = table.Table, Key = key, ConditionExpression = never, UpdateExpression = "SET doctor = :nobody", ExpressionAttributeValues = new() { [":nobody"] = Nobody },
-                    }, ends)),
-                "DescribeTimeToLive" => SendAsync((sdk, ends) => sdk.DescribeTimeToLiveAsync(table.Table, ends)),
-                "DeleteItem" => SendAsync((sdk, ends) => sdk.DeleteItemAsync(new DeleteItemRequest { TableName = table.Table, Key = key, ConditionExpression = never }, ends)),
-                _ => throw new InvalidOperationException($"No way to try {action}."),
-            });
-        }
-        catch (ConditionalCheckFailedException)
-        {
-            // Allowed, and without effect.
+            await Trial.SendAsync(sender, table, action, "aws-vpc-cni-doctor", Deadline, cancellation);
         }
         catch (StoreException e)
         {
@@ -95,9 +66,6 @@ internal sealed class DynamoDbChecks(Sender sender, Tables tables, IOptions<Stor
         }
 
         return new Finding(Name(action, table), Outcome.Ok, "allowed");
-
-        Task SendAsync<TAnswer>(Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send)
-            where TAnswer : Amazon.Runtime.AmazonWebServiceResponse => sender.SendAsync(call, Deadline, send, cancellation);
     }
 
     private static string Name(string action, TableKeys table) => $"dynamodb:{action} {table.Table}";

@@ -23,17 +23,22 @@ internal sealed class ImportMark(Sender sender, IOptions<StorageOptions> options
     private static Dictionary<string, AttributeValue> Key => new() { [GrainStorage.HashKey] = new(HashValue), [GrainStorage.RangeKey] = new("unfinished") };
 
     /// <summary>Of the import that is not at its end; null: there is none.</summary>
-    public async Task<string?> ReadAsync(CancellationToken cancellation)
+    public Task<string?> ReadAsync(CancellationToken cancellation) => ReadAsync(Deadline, cancellation);
+
+    private async Task<string?> ReadAsync(TimeSpan deadline, CancellationToken cancellation)
     {
         var request = new GetItemRequest { TableName = _table, Key = Key, ConsistentRead = true, ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL };
-        var answer = await SendAsync("look for an unfinished import", "GetItem", (sdk, ends) => sdk.GetItemAsync(request, ends), cancellation);
+        var answer = await sender.SendAsync(new TableCall("look for an unfinished import", _table, "GetItem"), deadline, (sdk, ends) => sdk.GetItemAsync(request, ends), cancellation);
         return answer.Item?.GetValueOrDefault(ImportId)?.S;
     }
 
     /// <exception cref="StoreException">There is an unfinished import.</exception>
-    public async Task RefuseUnfinishedAsync(CancellationToken cancellation)
+    public Task RefuseUnfinishedAsync(CancellationToken cancellation) => RefuseUnfinishedAsync(Deadline, cancellation);
+
+    /// <exception cref="StoreException">There is an unfinished import, or it is not known.</exception>
+    public async Task RefuseUnfinishedAsync(TimeSpan deadline, CancellationToken cancellation)
     {
-        if (await ReadAsync(cancellation) is not null)
+        if (await ReadAsync(deadline, cancellation) is not null)
         {
             throw new StoreException($"Table {_table} holds a part of an import that was interrupted. Run the same `ipam import` again: it goes on, and may be run as often as it takes. Or delete the tables.");
         }

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using Amazon.DynamoDBv2;
 using Amazon.DynamoDBv2.Model;
-using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.Options;
 using Microsoft.Extensions.Options;
@@ -23,7 +22,7 @@ internal sealed record TableKeys(string Table, string Hash, string Range, string
 internal sealed record TableLook(string Table, string? State, string? Keys, string? Billing, string? Expires, string? Wrong, bool IsMissing = false);
 
 /// <summary>The tables are there, with the keys that we use; else they are made where that is allowed.</summary>
-internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMark mark, IOptions<StorageOptions> options, TimeProvider time, ILogger<Tables> log) : IStore
+internal sealed partial class Tables(Sender sender, ImportMark mark, IOptions<StorageOptions> options, TimeProvider time, ILogger<Tables> log) : IStore
 {
     /// <summary>Where items should expire and do not.</summary>
     public const string Grows = "off: it only grows";
@@ -32,8 +31,6 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ActiveDeadline = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LookPeriod = TimeSpan.FromSeconds(1);
-
-    private static readonly Ip NoAddress = Ip.Parse("0.0.0.0");
 
     /// <summary>Those of rows, of their history, and of documents.</summary>
     public ImmutableArray<TableKeys> OfStore =>
@@ -54,12 +51,39 @@ internal sealed partial class Tables(Sender sender, IAddressBook book, ImportMar
             await OpenAsync(table, cancellation);
         }
 
-        await mark.RefuseUnfinishedAsync(cancellation);
+        // A silo that may not use them would take grains from those that may.
+        await TryAsync(CallDeadline, CallDeadline, cancellation);
     }
 
     /// <inheritdoc/>
-    /// <remarks>A delete of a row that nobody writes is a write for DynamoDB: it needs the table, the right to change it, and capacity.</remarks>
-    public Task ProbeAsync(CancellationToken cancellation) => book.TryRemoveAsync("readiness-probe", NoAddress, cancellation);
+    /// <remarks>Each table that pods need: without documents no grain starts, without the history no DEL is recorded. A write that changes nothing
+    /// needs the table, the right to change it, and capacity, as any other does.</remarks>
+    public Task ProbeAsync(CancellationToken cancellation) => TryAsync(options.Value.AttemptDeadline, options.Value.DocumentDeadline, cancellation);
+
+    /// <exception cref="StoreException">What is not in order in any of them.</exception>
+    private async Task TryAsync(TimeSpan ofRows, TimeSpan ofDocuments, CancellationToken cancellation)
+    {
+        var (rows, history, documents) = (OfStore[0], OfStore[1], OfStore[2]);
+        Task[] tries = [OneAsync(rows, "DeleteItem", ofRows), OneAsync(history, "PutItem", ofRows), DocumentsAsync()];
+        await Task.WhenAll(tries).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (tries.FirstOrDefault(one => one.IsCanceled || one.Exception?.InnerException is not (null or StoreException)) is { } other)
+        {
+            await other; // The caller has given up, or it is none of the store's.
+        }
+
+        if (tries.Select(one => one.Exception?.InnerException).OfType<StoreException>().ToList() is [var first, ..] wrong)
+        {
+            throw new StoreException(string.Join(" Also: ", wrong.Select(one => one.Message)), first.InnerException ?? first);
+        }
+
+        async Task DocumentsAsync()
+        {
+            await mark.RefuseUnfinishedAsync(ofDocuments, cancellation);
+            await OneAsync(documents, "UpdateItem", ofDocuments);
+        }
+
+        Task OneAsync(TableKeys table, string action, TimeSpan deadline) => Trial.SendAsync(sender, table, action, "aws-vpc-cni-probe", deadline, cancellation);
+    }
 
     /// <summary>The same for one table.</summary>
     /// <exception cref="StoreException">What is not in order, and what to do.</exception>

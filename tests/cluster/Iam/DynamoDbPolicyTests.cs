@@ -112,9 +112,7 @@ public sealed class DynamoDbPolicyTests(DynamoDbLocal dynamo) : IAsyncLifetime
     [Fact]
     public async Task Without_the_grant_to_make_tables_the_silo_starts_on_those_that_are_there()
     {
-        var copy = Repository.PolicyWithout(Repository.DynamoDbPolicy, "MakeTables");
-        var way = _store.OpenWay(copy);
-        File.Delete(copy);
+        var way = OpenWayWithout("MakeTables");
 
         var error = await Assert.ThrowsAsync<StoreException>(() => _store.Tables(way).OpenAsync(Cancellation));
         Assert.StartsWith(
@@ -126,19 +124,40 @@ public sealed class DynamoDbPolicyTests(DynamoDbLocal dynamo) : IAsyncLifetime
         Assert.Empty(await _store.Book(way).ReadNodeAsync("i-1", Cancellation));
     }
 
-    [Theory]
-    [InlineData("LetHistoryExpire")]
-    [InlineData("History")] // Nor does it see then whether it expires.
-    public async Task Without_the_grant_to_let_the_history_expire_the_silo_starts(string statement)
+    [Fact]
+    public async Task Without_the_grant_to_let_the_history_expire_the_silo_starts()
     {
-        var copy = Repository.PolicyWithout(Repository.DynamoDbPolicy, statement);
-        var way = _store.OpenWay(copy);
-        File.Delete(copy);
+        var way = OpenWayWithout("LetHistoryExpire");
 
         await _store.Tables(way).OpenAsync(Cancellation);
 
         Assert.Equal(["AccessDeniedException"], way.Refusals);
         Assert.Null((await _store.Sdk.DescribeTimeToLiveAsync(_store.Settings.HistoryTable, Cancellation)).TimeToLiveDescription?.AttributeName);
         Assert.Contains("the silo's role may not dynamodb:", (await Assert.ThrowsAsync<StoreException>(() => _store.Tables(way).CreateAsync(_store.Tables().OfStore[1], Cancellation))).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Rows", "DeleteItem", 0)]
+    [InlineData("History", "PutItem", 1)]
+    [InlineData("Documents", "GetItem", 2)]
+    public async Task Without_the_grant_to_use_one_table_the_silo_does_not_start_and_one_that_runs_is_not_ready(string statement, string action, int table)
+    {
+        await _store.OpenAsync();
+        var tables = _store.Tables(OpenWayWithout(statement));
+        var said = $"the silo's role may not dynamodb:{action} on table {_store.Tables().OfStore[table].Table} (AccessDeniedException: ";
+
+        var atStart = await Assert.ThrowsAsync<StoreException>(() => tables.OpenAsync(Cancellation));
+        var later = await Assert.ThrowsAsync<StoreException>(() => tables.ProbeAsync(Cancellation));
+
+        Assert.All([atStart, later], error => Assert.Contains(said, error.Message, StringComparison.Ordinal));
+        Assert.DoesNotContain(" Also: ", later.Message, StringComparison.Ordinal);
+    }
+
+    private DynamoDbProxy OpenWayWithout(string statement)
+    {
+        var copy = Repository.PolicyWithout(Repository.DynamoDbPolicy, statement);
+        var way = _store.OpenWay(copy);
+        File.Delete(copy);
+        return way;
     }
 }

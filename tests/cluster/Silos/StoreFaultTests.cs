@@ -74,9 +74,54 @@ public sealed class StoreFaultTests(DynamoDbLocal dynamo)
     }
 
     [Theory]
+    [InlineData("addresses", "DeleteItem", false)]
+    [InlineData("history", "PutItem", false)]
+    [InlineData("grains", "GetItem", false)]
+    [InlineData("history", "PutItem", true)]
+    [InlineData("grains", "GetItem", true)]
+    public async Task While_one_table_is_missing_or_not_granted_the_silo_is_not_ready_says_which_and_comes_back_by_itself(string which, string action, bool isDeleted)
+    {
+        await using var fleet = await Fleet.StartAsync(dynamo, 2, Cancellation, silosCount: 1, Settings);
+        string[] tables = [fleet.Store.Settings.AddressTable, fleet.Store.Settings.HistoryTable, fleet.Store.Settings.GrainTable];
+        var table = tables.Single(one => one.EndsWith(which, StringComparison.Ordinal));
+        using var http = dynamo.Http();
+        var stays = await AddAllAsync(fleet);
+        if (isDeleted)
+        {
+            await fleet.Store.Sdk.DeleteTableAsync(table, Cancellation);
+        }
+        else
+        {
+            fleet.Way.Always = call => call.Parts.Any(part => part.Table == table) ? StoreFault.Refused("AccessDeniedException") : null;
+        }
+
+        await SaysAsync(
+            fleet, http, 1,
+            isDeleted ? $"DynamoDB has no table {table} here. `silo ipam tables create` makes it" : $"the silo's role may not dynamodb:{action} on table {table} (AccessDeniedException: as the test wished). Grant it");
+        var (_, words) = await SiloProcesses.ReadinessSaidAsync(http, 1, Cancellation);
+        Assert.All(tables.Except([table]), other => Assert.DoesNotContain(other, words, StringComparison.Ordinal));
+        await DeleteAsync(await AddAllAsync(fleet));
+
+        if (isDeleted)
+        {
+            var made = await new Ipam(dynamo, fleet.Store.Settings).RunAsync("tables", "create");
+            Assert.True(made.ExitCode == 0, made.Errors);
+        }
+
+        fleet.Way.Always = _ => null;
+        await fleet.Silos.ReadyAsync(1, Cancellation);
+        await fleet.Silos.UntilAsync("ADDs to be answered again", () => AnsweredAsync(fleet, $"{nameof(AssignReply.Offered)} "), Cancellation);
+        await fleet.RaiseAsync(1, Cancellation); // So that documents are written: else nobody notices that they were lost.
+        await DeleteAsync(stays[..1]);
+        await fleet.Books.AllAgreesAsync(fleet.Nodes, Cancellation);
+        Assert.Empty(fleet.Register.Wrong);
+    }
+
+    [Theory]
     [InlineData("NoTable", "DynamoDB has no table {addresses} here, and Storage:CreateTables is false. Make it with the hash key node (S) and the range key address (S) (`silo ipam tables create` does)")]
     [InlineData("NoMembershipTable", "DynamoDB has no table {silos} here, and Storage:CreateTables is false.")]
     [InlineData("NotGranted", "look for table {addresses}: the silo's role may not dynamodb:DescribeTable on table {addresses} (AccessDeniedException: User: arn:aws:iam::123456789012:user/test is not authorized to perform: dynamodb:DescribeTable on resource: ")]
+    [InlineData("HistoryNotGranted", "try PutItem: the silo's role may not dynamodb:PutItem on table {history} (AccessDeniedException: User: arn:aws:iam::123456789012:user/test is not authorized to perform: dynamodb:PutItem on resource: ")]
     [InlineData("Credentials", "look for table {addresses}: dynamodb:DescribeTable on table {addresses}: no credentials that DynamoDB takes (UnrecognizedClientException: The security token included in the request is invalid.). Give the silo a role, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; check its clock.")]
     [InlineData("SlowClock", "look for table {addresses}: dynamodb:DescribeTable on table {addresses}: no credentials that DynamoDB takes (InvalidSignatureException: Signature expired: ")]
     [InlineData("FastClock", "look for table {addresses}: dynamodb:DescribeTable on table {addresses}: no credentials that DynamoDB takes (InvalidSignatureException: Signature not yet current: ")]
@@ -100,8 +145,8 @@ public sealed class StoreFaultTests(DynamoDbLocal dynamo)
                 await store.OpenAsync();
                 silos.Own[1] = new() { ["Storage__CreateTables"] = "false" };
                 break;
-            case "NotGranted":
-                var copy = Repository.PolicyWithout(Repository.DynamoDbPolicy, "LookForTables");
+            case "NotGranted" or "HistoryNotGranted":
+                var copy = Repository.PolicyWithout(Repository.DynamoDbPolicy, fault == "NotGranted" ? "LookForTables" : "History");
                 silos.Own[1] = new() { ["Storage__ServiceUrl"] = store.OpenWay(copy).Url };
                 File.Delete(copy);
                 break;
@@ -120,7 +165,8 @@ public sealed class StoreFaultTests(DynamoDbLocal dynamo)
 
         Assert.Equal(1, await silos.EndAsync(1, Cancellation));
         Assert.StartsWith(
-            "silo: " + said.Replace("{addresses}", store.Settings.AddressTable, StringComparison.Ordinal).Replace("{silos}", store.Settings.MembershipTable, StringComparison.Ordinal),
+            "silo: " + said.Replace("{addresses}", store.Settings.AddressTable, StringComparison.Ordinal).Replace("{history}", store.Settings.HistoryTable, StringComparison.Ordinal)
+                .Replace("{silos}", store.Settings.MembershipTable, StringComparison.Ordinal),
             (await File.ReadAllLinesAsync(silos.LogOf(1), Cancellation))[^1], StringComparison.Ordinal);
     }
 

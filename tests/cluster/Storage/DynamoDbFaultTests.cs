@@ -174,6 +174,8 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
         await _store.Tables().ProbeAsync(Cancellation);
 
         Assert.Equal(1, (await _store.Sdk.ScanAsync(new ScanRequest(_store.Settings.AddressTable), Cancellation)).Count);
+        Assert.Equal(0, (await _store.Sdk.ScanAsync(new ScanRequest(_store.Settings.HistoryTable), Cancellation)).Count);
+        Assert.Equal(0, (await _store.Sdk.ScanAsync(new ScanRequest(_store.Settings.GrainTable), Cancellation)).Count);
         Assert.Equal("PAY_PER_REQUEST", (await _store.Sdk.DescribeTableAsync(_store.Settings.AddressTable, Cancellation)).Table.BillingModeSummary.BillingMode.Value);
     }
 
@@ -229,7 +231,8 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
         var later = await Assert.ThrowsAsync<StoreException>(() => _store.Book(Way).TryAssignAsync(Row(), Cancellation));
         Assert.Contains($"DynamoDB has no table {_store.Settings.AddressTable} here", later.Message, StringComparison.Ordinal);
         Assert.Equal(1, Way.Sends);
-        await Assert.ThrowsAsync<StoreException>(() => _store.Tables().ProbeAsync(Cancellation)); // So the silo is not ready.
+        var probe = await Assert.ThrowsAsync<StoreException>(() => _store.Tables().ProbeAsync(Cancellation)); // So the silo is not ready.
+        Assert.All(_store.Tables().OfStore, table => Assert.Contains($"DynamoDB has no table {table.Table} here", probe.Message, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -103,7 +103,7 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     public async ValueTask OpenAsync() => await Tables().OpenAsync(TestContext.Current.CancellationToken);
 
     public Tables Tables(DynamoDbProxy? way = null) =>
-        new(Sender(way), Book(way), new ImportMark(Sender(way), Options), Options, TimeProvider.System, NullLogger<Tables>.Instance);
+        new(Sender(way), new ImportMark(Sender(way), Options), Options, TimeProvider.System, NullLogger<Tables>.Instance);
 
     public AddressBook Book(DynamoDbProxy? way = null) => Book(Sender(way));
 
