@@ -17,6 +17,9 @@ internal enum DynamoFault
     /// <summary>Not executed; the next one may be.</summary>
     Throttled,
 
+    /// <summary>Not executed, since another transaction was at the same items; the next one may be.</summary>
+    Conflict,
+
     /// <summary>No whole answer: it may have been executed.</summary>
     EffectUnknown,
 
@@ -37,6 +40,11 @@ internal enum DynamoFault
 /// <remarks>Codes: the DynamoDB API's "Error handling", and "Common errors".</remarks>
 internal static class DynamoFaults
 {
+    // Why a part of a transaction was not done: the DynamoDB API's "TransactWriteItems".
+    private const string ThrottledPart = "ThrottlingError";
+    private const string ThroughputOfPart = "ProvisionedThroughputExceeded";
+    private const string ConflictOfPart = "TransactionConflict";
+
     /// <summary>Whether it is an answer and no failure: a condition of the caller's does not hold.</summary>
     public static bool IsLostCondition(Exception thrown) => thrown is ConditionalCheckFailedException
         || (thrown is TransactionCanceledException { CancellationReasons: { } reasons } && reasons.Any(reason => reason.Code == "ConditionalCheckFailed"));
@@ -44,8 +52,8 @@ internal static class DynamoFaults
     /// <summary>What the SDK threw.</summary>
     public static DynamoFault Of(Exception thrown) => thrown switch
     {
-        // Another transaction was at the same items, or one of them is throttled.
-        TransactionCanceledException => DynamoFault.Throttled,
+        TransactionCanceledException { CancellationReasons: { Count: > 0 } reasons } => Of(reasons),
+        TransactionCanceledException => DynamoFault.Conflict, // It does not say why; it was not executed.
         AmazonServiceException e => Of(e.ErrorCode ?? "", e.StatusCode),
         // Before it sends. The SDK has no type of its own for it, and throws this one for an answer with a wrong checksum too.
         AmazonClientException e when e.Message.Contains("credential", StringComparison.OrdinalIgnoreCase) => DynamoFault.Credentials,
@@ -58,7 +66,8 @@ internal static class DynamoFaults
     public static DynamoFault Of(string code, HttpStatusCode status) => code switch
     {
         "ThrottlingException" or "ProvisionedThroughputExceededException" or "RequestLimitExceeded" or "LimitExceededException" or
-            "TransactionConflictException" or "TransactionInProgressException" => DynamoFault.Throttled,
+            ThrottledPart or ThroughputOfPart => DynamoFault.Throttled,
+        "TransactionConflictException" or "TransactionInProgressException" or ConflictOfPart => DynamoFault.Conflict,
         "ResourceNotFoundException" => DynamoFault.NoTable,
         "AccessDeniedException" or "AccessDenied" => DynamoFault.NotAuthorized,
         "UnrecognizedClientException" or "InvalidClientTokenId" or "InvalidSignatureException" or "SignatureDoesNotMatch" or "IncompleteSignatureException" or
@@ -70,8 +79,18 @@ internal static class DynamoFaults
         _ => DynamoFault.Refused,
     };
 
+    /// <summary>A cancelled transaction's, of which nothing was executed: what cannot pass stands before what may.</summary>
+    private static DynamoFault Of(List<CancellationReason> reasons)
+    {
+        // Others: ValidationError, ItemCollectionSizeLimitExceeded, and what is not known.
+        var codes = reasons.Select(reason => reason.Code).Where(code => code is not (null or "None")).ToHashSet();
+        return codes.Any(code => code is not (ThrottledPart or ThroughputOfPart or ConflictOfPart)) ? DynamoFault.Refused
+            : codes.Any(code => code is ThrottledPart or ThroughputOfPart) ? DynamoFault.Throttled
+            : DynamoFault.Conflict;
+    }
+
     /// <summary>Whether the same call again may do better at once.</summary>
-    public static bool MayPass(DynamoFault fault) => fault is DynamoFault.Throttled or DynamoFault.EffectUnknown;
+    public static bool MayPass(DynamoFault fault) => fault is DynamoFault.Throttled or DynamoFault.Conflict or DynamoFault.EffectUnknown;
 
     /// <summary>For the caller, when nothing is tried any more.</summary>
     public static StoreException Translate(TableCall call, DynamoFault fault, int sends, Exception thrown) => new(
@@ -79,6 +98,8 @@ internal static class DynamoFaults
         {
             DynamoFault.Throttled =>
                 $"DynamoDB throttles table {call.Table} ({sends} sends; {Said(thrown)}). Try again; if it goes on, raise the table's capacity or its on-demand maximum.",
+            DynamoFault.Conflict =>
+                $"not done: another transaction is at the same items of table {call.Table} ({sends} sends; {Said(thrown)}). Try again; if it goes on, see who else writes to the table.",
             DynamoFault.EffectUnknown =>
                 $"not known to have happened: no whole answer from DynamoDB for table {call.Table} ({sends} sends; {Said(thrown)}). Try again; if it goes on, check the way to it (Storage:Region, Storage:ServiceUrl, a VPC endpoint).",
             DynamoFault.NoTable =>
@@ -92,5 +113,10 @@ internal static class DynamoFaults
         thrown);
 
     /// <summary>DynamoDB's own words, or the way's.</summary>
-    public static string Said(Exception thrown) => thrown is AmazonServiceException { ErrorCode: { Length: > 0 } code } ? $"{code}: {thrown.Message}" : thrown.Message;
+    public static string Said(Exception thrown) => thrown switch
+    {
+        TransactionCanceledException { CancellationReasons: { } reasons } e => string.Join("; ", reasons.Select(reason => reason.Message).Where(message => !string.IsNullOrEmpty(message)).Prepend($"{e.ErrorCode}: {e.Message}")),
+        AmazonServiceException { ErrorCode: { Length: > 0 } code } => $"{code}: {thrown.Message}",
+        _ => thrown.Message,
+    };
 }

@@ -96,6 +96,28 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_write_that_meets_another_transaction_was_not_executed_and_is_sent_again()
+    {
+        await _store.Membership().InitializeMembershipTable(true);
+        var membership = _store.Membership(Way);
+        var version = (await membership.ReadAll()).Version;
+        var before = Way.Sends;
+
+        Way.Next(StoreFault.Cancelled("None", "TransactionConflict"));
+        Assert.True(await membership.InsertRow(MembershipTableTests.Entry(1), version.Next()));
+        Assert.False(await membership.InsertRow(MembershipTableTests.Entry(2), version.Next())); // The version has gone on: an answer, and sent once.
+        Assert.Equal(before + 3, Way.Sends);
+        Assert.Single((await _store.Membership().ReadAll()).Members);
+
+        before = Way.Sends;
+        Way.Next(StoreFault.Refused("TransactionConflictException"));
+        Assert.Null(await _store.Book(Way).TryAssignAsync(Row(), Cancellation));
+        Way.Next(StoreFault.Refused("TransactionConflictException"));
+        await _store.Documents(Way).WriteStateAsync("document", Grain, new GrainState<Document>(new Document(7)));
+        Assert.Equal((before + 4, 7), (Way.Sends, (await ReadAsync()).State!.Count));
+    }
+
+    [Fact]
     public async Task All_pages_of_a_node_are_read()
     {
         var rows = Enumerable.Range(1, 7).Select(number => Row() with { Address = Ip.Parse($"10.0.0.{number}"), Stamp = new Stamp(1, number) }).ToList();

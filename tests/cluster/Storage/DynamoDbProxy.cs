@@ -104,7 +104,7 @@ internal sealed class DynamoDbProxy : IAsyncDisposable
                 return;
             }
 
-            answer ??= Answer.Of(fault!.Code!, fault.Message, fault.Status);
+            answer ??= Answer.Of(fault!.Code!, fault.Message, fault.Status, fault.Reasons);
             http.Response.StatusCode = (int)answer.Status;
             foreach (var (name, value) in answer.Headers)
             {
@@ -174,9 +174,17 @@ internal sealed class DynamoDbProxy : IAsyncDisposable
 
     private sealed record Answer(HttpStatusCode Status, IReadOnlyList<(string Name, string Value)> Headers, byte[] Body)
     {
-        public static Answer Of(string code, string message, HttpStatusCode status) => new(
-            status, [("Content-Type", "application/x-amz-json-1.0")],
-            JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string> { ["__type"] = $"com.amazon.coral.service#{code}", ["message"] = message }));
+        public static Answer Of(string code, string message, HttpStatusCode status, IReadOnlyList<string>? reasons = null)
+        {
+            var body = new Dictionary<string, object> { ["__type"] = $"com.amazon.coral.service#{code}", ["message"] = message };
+            if (reasons is not null)
+            {
+                body["CancellationReasons"] = reasons.Select(reason => reason == "None"
+                    ? new Dictionary<string, string> { ["Code"] = reason } : new() { ["Code"] = reason, ["Message"] = $"{reason}, as the test wished" }).ToArray();
+            }
+
+            return new Answer(status, [("Content-Type", "application/x-amz-json-1.0")], JsonSerializer.SerializeToUtf8Bytes(body));
+        }
     }
 }
 
@@ -208,8 +216,20 @@ internal sealed record StoreFault
 
     public HttpStatusCode Status { get; private init; } = HttpStatusCode.BadRequest;
 
+    /// <summary>Of a cancelled transaction.</summary>
+    public IReadOnlyList<string>? Reasons { get; private init; }
+
     /// <summary>DynamoDB refuses it.</summary>
     public static StoreFault Refused(string code, HttpStatusCode status = HttpStatusCode.BadRequest) => new() { Code = code, Status = status };
+
+    /// <summary>DynamoDB cancels a transaction.</summary>
+    /// <param name="reasons">A code for each of its parts, in their order: <c>None</c> for one that could have been done.</param>
+    public static StoreFault Cancelled(params string[] reasons) => new()
+    {
+        Code = "TransactionCanceledException",
+        Message = $"Transaction cancelled, please refer cancellation reasons for specific reasons [{string.Join(", ", reasons)}]",
+        Reasons = reasons,
+    };
 
     /// <summary>It goes through later, unless the client has given up by then.</summary>
     public static StoreFault Late(TimeSpan delay) => new() { Delay = delay };

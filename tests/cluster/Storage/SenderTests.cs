@@ -1,5 +1,6 @@
 using System.Net;
 using Amazon.DynamoDBv2;
+using Amazon.DynamoDBv2.Model;
 using Amazon.Runtime;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Grains.Storage;
@@ -47,6 +48,7 @@ public sealed class SenderTests : IAsyncDisposable
     [InlineData("ThrottlingException", 400, "DynamoDB throttles table addresses (3 sends; ThrottlingException: as the test wished).")]
     [InlineData("ProvisionedThroughputExceededException", 400, "DynamoDB throttles table addresses (3 sends")]
     [InlineData("RequestLimitExceeded", 400, "DynamoDB throttles table addresses (3 sends")]
+    [InlineData("TransactionConflictException", 400, "another transaction is at the same items of table addresses (3 sends; TransactionConflictException: ")]
     [InlineData("InternalServerError", 500, "not known to have happened: no whole answer from DynamoDB for table addresses (3 sends")]
     [InlineData("ServiceUnavailable", 503, "not known to have happened: no whole answer from DynamoDB for table addresses (3 sends")]
     [InlineData(null, 0, "not known to have happened: no whole answer from DynamoDB for table addresses (3 sends; ")]
@@ -61,6 +63,36 @@ public sealed class SenderTests : IAsyncDisposable
 
         Assert.Contains(said, error.Message, StringComparison.Ordinal);
         Assert.Equal(3, _way.Sends);
+    }
+
+    [Theory] // Reasons: the DynamoDB API's TransactWriteItems.
+    [InlineData("None,TransactionConflict", 3, "another transaction is at the same items of table silos (3 sends; TransactionCanceledException: ")]
+    [InlineData("ThrottlingError,None", 3, "DynamoDB throttles table silos (3 sends; TransactionCanceledException: ")]
+    [InlineData("TransactionConflict,ProvisionedThroughputExceeded", 3, "DynamoDB throttles table silos (3 sends; TransactionCanceledException: ")]
+    [InlineData("ValidationError,TransactionConflict", 1, "DynamoDB refused dynamodb:PutItem on table silos (TransactionCanceledException: ")]
+    [InlineData("None,ItemCollectionSizeLimitExceeded", 1, "DynamoDB refused dynamodb:PutItem on table silos (TransactionCanceledException: ")]
+    [InlineData("None,WhatIsNotKnown", 1, "; WhatIsNotKnown, as the test wished).")]
+    public async Task A_cancelled_transaction_is_sent_again_only_where_each_of_its_reasons_may_pass(string reasons, int sends, string said)
+    {
+        for (var send = 1; send <= 4; send++)
+        {
+            _way.Next(StoreFault.Cancelled(reasons.Split(',')));
+        }
+
+        var error = await Assert.ThrowsAsync<StoreException>(JoinAsync);
+
+        Assert.Contains(said, error.Message, StringComparison.Ordinal);
+        Assert.Equal(sends, _way.Sends);
+    }
+
+    [Fact]
+    public async Task A_transaction_whose_condition_fails_is_an_answer_whatever_else_was_in_its_way()
+    {
+        _way.Next(StoreFault.Cancelled("TransactionConflict", "ConditionalCheckFailed"));
+
+        await Assert.ThrowsAsync<TransactionCanceledException>(JoinAsync);
+
+        Assert.Equal(1, _way.Sends);
     }
 
     [Fact]
@@ -123,6 +155,14 @@ public sealed class SenderTests : IAsyncDisposable
     {
         var options = Microsoft.Extensions.Options.Options.Create(Settings);
         return new AddressBook(sender, new AddressHistory(sender, options, _time), options);
+    }
+
+    private async Task JoinAsync()
+    {
+        using var sender = new Sender(Client, _metrics, _time, new Jitter(0));
+        var request = new TransactWriteItemsRequest { TransactItems = [new() { Put = new() { TableName = "silos", Item = [] } }, new() { Put = new() { TableName = "silos", Item = [] } }] };
+        await sender.SendAsync(
+            new TableCall("join", "silos", "PutItem"), Settings.DocumentDeadline, (sdk, ends) => sdk.TransactWriteItemsAsync(request, ends), TestContext.Current.CancellationToken);
     }
 
     private Task<bool> RemoveAsync(double jitter = 0) => RemoveUntilAsync(TestContext.Current.CancellationToken, jitter);
