@@ -19,7 +19,8 @@ internal sealed partial class Sender(Func<IAmazonDynamoDB> connect, StoreMetrics
 
     private readonly ILogger _log = log ?? NullLogger<Sender>.Instance;
     private readonly Lock _randomLock = new();
-    private IAmazonDynamoDB? _sdk;
+    private readonly Lock _sdkLock = new();
+    private Task<IAmazonDynamoDB>? _sdk;
 
     /// <summary>Sends it.</summary>
     /// <param name="deadline">For all sends and the waits between them.</param>
@@ -38,9 +39,8 @@ internal sealed partial class Sender(Func<IAmazonDynamoDB> connect, StoreMetrics
         {
             try
             {
-                // Looking for credentials may block for seconds, which a grain's turn must not.
-                _sdk ??= await Task.Run(connect, ends.Token).WaitAsync(ends.Token);
-                var answer = await send(_sdk, ends.Token).WaitAsync(ends.Token); // Not every wait inside the SDK heeds the token.
+                var sdk = await ConnectAsync().WaitAsync(ends.Token);
+                var answer = await send(sdk, ends.Token).WaitAsync(ends.Token); // Not every wait inside the SDK heeds the token.
                 metrics.Consumed(call, CapacityOf(answer));
                 return answer;
             }
@@ -77,7 +77,23 @@ internal sealed partial class Sender(Func<IAmazonDynamoDB> connect, StoreMetrics
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _sdk?.Dispose();
+    public void Dispose()
+    {
+        lock (_sdkLock)
+        {
+            _sdk?.ContinueWith(
+                made => made.Result.Dispose(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
+    }
+
+    /// <summary>One client for all calls; one that could not be made is tried again. Looking for credentials may block for seconds, which a grain's turn must not.</summary>
+    private Task<IAmazonDynamoDB> ConnectAsync()
+    {
+        lock (_sdkLock)
+        {
+            return _sdk is { IsFaulted: false } ? _sdk : _sdk = Task.Run(connect);
+        }
+    }
 
     private TimeSpan Jitter(TimeSpan deadline, int sends)
     {

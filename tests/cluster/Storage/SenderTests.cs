@@ -96,6 +96,27 @@ public sealed class SenderTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Calls_at_once_have_one_client()
+    {
+        var made = 0;
+        using var go = new ManualResetEventSlim();
+        using var sender = new Sender(
+            () =>
+            {
+                Interlocked.Increment(ref made);
+                go.Wait(TestContext.Current.CancellationToken);
+                return Client();
+            }, _metrics, _time, new Jitter(0));
+        _way.Always = _ => StoreFault.Refused("ConditionalCheckFailedException");
+        Task[] calls = [.. Enumerable.Range(1, 4).Select(_ => Book(sender).TryRemoveAsync("i-1", Ip.Parse("10.0.0.9"), TestContext.Current.CancellationToken))];
+
+        go.Set();
+        await Task.WhenAll(calls);
+
+        Assert.Equal((1, 4), (made, _way.Sends));
+    }
+
+    [Fact]
     public async Task The_waits_between_sends_do_not_go_beyond_the_deadline()
     {
         _way.Next(StoreFault.Refused("ThrottlingException")).Next(StoreFault.Refused("ThrottlingException"));
