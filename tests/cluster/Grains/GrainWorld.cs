@@ -26,7 +26,7 @@ public sealed class GrainWorld : IAsyncDisposable
     private int _views; // That nodes have taken in.
 
     private GrainWorld(PoolPolicy policy, string cidr, string secondZone, double budgetShare) =>
-        (Settings, Ec2) = (new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }) { BudgetShare = budgetShare }, new ModelEc2(new Vpc(new VpcDescription
+        (Book, Settings, Ec2) = (new MemoryAddressBook(Time.GetUtcNow), new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }) { BudgetShare = budgetShare }, new ModelEc2(new Vpc(new VpcDescription
         {
             VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
             Subnets =
@@ -43,7 +43,7 @@ public sealed class GrainWorld : IAsyncDisposable
 
     public NodeMetrics Metrics { get; } = new();
 
-    public MemoryAddressBook Book { get; } = new();
+    public MemoryAddressBook Book { get; }
 
     public MemoryDocuments Documents { get; } = new();
 

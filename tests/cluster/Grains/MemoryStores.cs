@@ -8,8 +8,11 @@ using Orleans.Storage;
 namespace AwsVpcCni.Tests.Cluster.Grains;
 
 /// <summary>Who holds an address, in memory. Outlives grains, not the process.</summary>
-public sealed class MemoryAddressBook : IAddressBook
+/// <param name="now">By which the history gets too old.</param>
+public sealed class MemoryAddressBook(Func<DateTimeOffset> now) : IAddressBook
 {
+    private static readonly TimeSpan HistoryKept = TimeSpan.FromDays(30); // As Storage:HistoryKept by default.
+
     private readonly Lock _lock = new();
     private readonly SortedDictionary<(string NodeId, Ip Address), AddressRow> _rows = [];
     private readonly SortedDictionary<(Ip Address, DateTimeOffset Since), AddressRow> _history = [];
@@ -99,7 +102,8 @@ public sealed class MemoryAddressBook : IAddressBook
     {
         lock (_lock)
         {
-            return Task.FromResult<ImmutableArray<AddressRow>>([.. _history.Values.Where(row => row.Address == address && row.Released >= from && row.Since <= to)]);
+            var kept = now() - HistoryKept;
+            return Task.FromResult<ImmutableArray<AddressRow>>([.. _history.Values.Where(row => row.Address == address && row.Released >= (from > kept ? from : kept) && row.Since <= to)]);
         }
     }
 

@@ -1,6 +1,7 @@
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Options;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Cluster.Storage;
@@ -164,6 +165,7 @@ public abstract class AddressBookContract
     {
         const int Takers = 8, Turns = 5;
         var (holders, most, turns, numbers) = (0, 0, 0, 0L);
+        Lock mostLock = new();
         async Task TakeTurnsAsync(string container)
         {
             for (var turn = 0; turn < Turns;)
@@ -175,7 +177,11 @@ public abstract class AddressBookContract
                     continue;
                 }
 
-                most = Math.Max(most, Interlocked.Increment(ref holders));
+                lock (mostLock)
+                {
+                    most = Math.Max(most, Interlocked.Increment(ref holders));
+                }
+
                 Assert.Equal(container, Assert.Single(await Book.ReadNodeAsync(Node, Cancellation)).Sandbox.ContainerId);
                 Interlocked.Decrement(ref holders);
                 Assert.True(await ReleaseAsync(container, Interlocked.Increment(ref numbers), Noon));
@@ -222,6 +228,21 @@ public abstract class AddressBookContract
         var lost = Row(Ip.Parse("10.0.0.10"), "b", 1) with { Since = Today, Released = Today.AddMinutes(1) };
         Assert.False(await Book.TryReleaseAsync(lost, Cancellation));
         Assert.Equal([lost], await Book.ReadHistoryAsync(lost.Address, Today, Today.AddHours(1), Cancellation));
+    }
+
+    [Fact]
+    public async Task What_has_ended_too_long_ago_is_told_no_more()
+    {
+        var kept = new StorageOptions().HistoryKept;
+        var tooOld = Row(Address, "a", 1) with { Since = Today - kept - TimeSpan.FromDays(2), Released = Today - kept - TimeSpan.FromDays(1) };
+        var old = Row(Address, "b", 2) with { Since = tooOld.Released.Value.AddMinutes(1), Released = Today - kept + TimeSpan.FromDays(2) }; // Its end counts.
+        foreach (var ended in new[] { tooOld, old })
+        {
+            await Book.TryReleaseAsync(ended, Cancellation);
+        }
+
+        Assert.Equal([old], await Book.ReadHistoryAsync(Address, DateTimeOffset.MinValue, DateTimeOffset.MaxValue, Cancellation));
+        Assert.Empty(await Reopen().ReadHistoryAsync(Address, tooOld.Since, tooOld.Released.Value, Cancellation));
     }
 
     [Fact]

@@ -46,6 +46,37 @@ public sealed class DynamoDbGrainStorageTests(DynamoDbLocal dynamo) : GrainStora
         await _store.Sdk.DeleteTableAsync(_store.Settings.GrainTable, TestContext.Current.CancellationToken);
         await _store.OpenAsync();
     });
+
+    [Fact]
+    public async Task A_document_of_Orleans_own_provider_is_written_over_once_and_not_after_a_write_of_ours()
+    {
+        var grain = GrainId.Create("node", "i-1");
+        await _store.Sdk.PutItemAsync(
+            _store.Settings.GrainTable, new()
+            {
+                ["GrainReference"] = new($"aws-vpc-cni_{grain}"), ["GrainType"] = new("document"), ["ETag"] = new() { N = "3" }, ["GrainState"] = new() { B = new MemoryStream("[7]"u8.ToArray()) },
+            }, TestContext.Current.CancellationToken);
+        var (first, second) = (new GrainState<List<int>>(), new GrainState<List<int>>());
+        await Storage.ReadStateAsync("document", grain, first);
+        await Storage.ReadStateAsync("document", grain, second);
+        Assert.Equal(("3", 7), (second.ETag, Assert.Single(second.State!)));
+
+        await Storage.WriteStateAsync("document", grain, first);
+        Assert.StartsWith("4 ", first.ETag, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<InconsistentStateException>(() => Storage.WriteStateAsync("document", grain, second));
+
+        // The number of then has come again, with a write of ours.
+        await _store.Sdk.DeleteItemAsync(_store.Settings.GrainTable, new() { ["GrainReference"] = new($"aws-vpc-cni_{grain}"), ["GrainType"] = new("document") }, TestContext.Current.CancellationToken);
+        var anew = new GrainState<List<int>>([8]);
+        while (anew.ETag?.StartsWith("3 ", StringComparison.Ordinal) is not true)
+        {
+            await Storage.WriteStateAsync("document", grain, anew);
+        }
+
+        await Assert.ThrowsAsync<InconsistentStateException>(() => Storage.WriteStateAsync("document", grain, second));
+        await Assert.ThrowsAsync<InconsistentStateException>(() => Storage.ClearStateAsync("document", grain, second));
+        await Storage.WriteStateAsync("document", grain, anew);
+    }
 }
 
 /// <summary>Tables of a test's own.</summary>

@@ -8,7 +8,7 @@ namespace AwsVpcCni.Tests.Cluster.Storage;
 /// <summary>The stores of the simulation and of the grains' tests do what a real one does.</summary>
 public sealed class MemoryAddressBookTests : AddressBookContract
 {
-    private readonly MemoryAddressBook _book = new();
+    private readonly MemoryAddressBook _book = new(TimeProvider.System.GetUtcNow);
 
     private protected override IAddressBook Book => _book;
 

@@ -17,7 +17,7 @@ internal sealed class SimStore(Scheduler scheduler, Swarm faults)
 
     public MemoryDocuments Documents { get; } = new();
 
-    public MemoryAddressBook Book { get; } = new();
+    public MemoryAddressBook Book { get; } = new(() => WallClock.Begin + scheduler.Now);
 
     /// <summary>Told of each document as it is written, and of the request that has done it, if that is known.</summary>
     public Action<string, object, IInvokable?>? Written { get; set; }
