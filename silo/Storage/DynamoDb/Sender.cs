@@ -46,6 +46,7 @@ internal sealed partial class Sender(Func<IAmazonDynamoDB> connect, StoreMetrics
             }
             catch (Exception e) when (DynamoFaults.IsLostCondition(e))
             {
+                metrics.LostCondition(call);
                 throw;
             }
             catch (Exception e) when (!ends.IsCancellationRequested)

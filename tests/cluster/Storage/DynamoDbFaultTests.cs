@@ -118,6 +118,22 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_write_whose_condition_does_not_hold_is_charged_and_counted()
+    {
+        Assert.Null(await _store.Book().TryAssignAsync(Row(), Cancellation));
+        var lost = _store.CountLostConditions(out var listener);
+        using (listener)
+        {
+            Assert.NotNull(await _store.Book().TryAssignAsync(Row() with { Sandbox = new SandboxKey("b", "eth0") }, Cancellation));
+            Assert.False(await _store.Book().TryRemoveAsync(Node, Address, Cancellation));
+            Assert.True(await ReleaseAsync(_store.Book()));
+            await Assert.ThrowsAsync<InconsistentStateException>(() => _store.Documents().WriteStateAsync("document", Grain, new GrainState<Document>(new Document(1)) { ETag = "7 x" }));
+        }
+
+        Assert.Equal(new() { ["PutItem"] = 1, ["DeleteItem"] = 1, ["UpdateItem"] = 1 }, lost);
+    }
+
+    [Fact]
     public async Task All_pages_of_a_node_are_read()
     {
         var rows = Enumerable.Range(1, 7).Select(number => Row() with { Address = Ip.Parse($"10.0.0.{number}"), Stamp = new Stamp(1, number) }).ToList();

@@ -163,26 +163,34 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     public AmazonDynamoDBClient Sdk => _sdk;
 
     /// <summary>Capacity units that the store's parts have been charged from now on, by operation.</summary>
-    public Dictionary<string, double> CountCapacity(out MeterListener listener)
+    public Dictionary<string, double> CountCapacity(out MeterListener listener) => Count(StoreMetrics.Capacity, out listener);
+
+    /// <summary>Writes whose condition did not hold, from now on, by operation.</summary>
+    public Dictionary<string, double> CountLostConditions(out MeterListener listener) => Count(StoreMetrics.LostConditions, out listener);
+
+    private Dictionary<string, double> Count(string counter, out MeterListener listener)
     {
         var units = new Dictionary<string, double>();
         listener = new MeterListener
         {
             InstrumentPublished = (instrument, self) =>
             {
-                if (instrument.Meter.Scope == Metrics && instrument.Name == StoreMetrics.Capacity)
+                if (instrument.Meter.Scope == Metrics && instrument.Name == counter)
                 {
                     self.EnableMeasurementEvents(instrument);
                 }
             },
         };
-        listener.SetMeasurementEventCallback<double>((_, value, tags, _) =>
+        listener.SetMeasurementEventCallback<double>((_, value, tags, _) => Add(value, tags));
+        listener.SetMeasurementEventCallback<long>((_, value, tags, _) => Add(value, tags));
+        listener.Start();
+        return units;
+
+        void Add(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
             var operation = (string)tags.ToArray().Single(tag => tag.Key == "operation").Value!;
             units[operation] = units.GetValueOrDefault(operation) + value;
-        });
-        listener.Start();
-        return units;
+        }
     }
 
     /// <summary>The history's table anew, as somebody else makes it: nothing in it expires.</summary>

@@ -38,6 +38,7 @@ internal static partial class Exposition
         nodes.Retired();
         store.Consumed(new TableCall("a row", "addresses", "UpdateItem"), 1);
         store.Failed(new TableCall("a row", "addresses", "UpdateItem"), "Throttled");
+        store.LostCondition(new TableCall("a row", "addresses", "PutItem"));
         var now = DateTimeOffset.UnixEpoch;
         var subnet = new SubnetSummary(
             "subnet-1", "eu-west-1a", Cidr.Parse("10.0.0.0/24"), 256, 100, 90, 60, 20, 10, 5, 7, 146, ImmutableSortedDictionary<string, int>.Empty, now, 8, new DryTime(TimeSpan.FromHours(2), TimeSpan.FromHours(9), null));
