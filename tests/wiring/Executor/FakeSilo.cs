@@ -47,8 +47,10 @@ internal sealed class FakeSilo : IAsyncDisposable
     /// <summary>Ordered beside the first interface; null for none.</summary>
     public InterfaceOrder? Second { get; set; }
 
-    /// <summary>Leased on the second interface. While there is one, every new sandbox is offered the first.</summary>
+    /// <summary>Leased on the second interface. While there is one, and <see cref="OffersSecond"/>, every new sandbox is offered the first.</summary>
     public ImmutableArray<Ip> OnSecond { get; set; } = [];
+
+    public bool OffersSecond { get; set; } = true;
 
     public ImmutableArray<Ip> GiveUp { get; set; } = [];
 
@@ -137,7 +139,7 @@ internal sealed class FakeSilo : IAsyncDisposable
                     return new AssignReply.NotYet(new Reason(ReasonCode.SubnetEmpty, "subnet-1 is empty"));
                 }
 
-                rows[request.Sandbox.ToString()] = address = OnSecond.IsEmpty ? Lease[next++] : OnSecond[0];
+                rows[request.Sandbox.ToString()] = address = OnSecond.IsEmpty || !OffersSecond ? Lease[next++] : OnSecond[0];
             }
 
             return new AssignReply.Offered(address, EniOf(address));

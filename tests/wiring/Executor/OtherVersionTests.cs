@@ -48,6 +48,6 @@ public sealed class OtherVersionTests
     }
 
     /// <summary>As the lease file has it: CRC-32C, a blank, JSON.</summary>
-    private static string Line(string json) =>
+    internal static string Line(string json) =>
         string.Create(CultureInfo.InvariantCulture, $"{~Encoding.UTF8.GetBytes(json).Aggregate(uint.MaxValue, BitOperations.Crc32C):x8} {json}\n");
 }
