@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
-using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Nftables;
 using AwsVpcCni.VpcEmulator.Fabric;
@@ -11,7 +10,6 @@ namespace AwsVpcCni.Tests.Wiring.Executor;
 /// <summary>The machine starts anew: its disk has all of before, its kernel nothing.</summary>
 public sealed partial class RebootTests
 {
-    private static readonly InterfaceOrder Second = new("eni-b", "02:00:0a:00:00:3c", 1, 0, Ip.Parse("10.0.0.60"), Cidr.Parse("10.0.0.0/24"));
     private static readonly TimeSpan Cooldown = TimeSpan.FromSeconds(5);
 
     [Fact]
@@ -19,9 +17,9 @@ public sealed partial class RebootTests
     {
         await using var node = await ExecutorNode.StartAsync();
         node.Silo.Policy = new NodePolicy((int)Cooldown.TotalSeconds, 0);
-        node.Silo.Second = Second;
-        Attach(node);
-        var both = BothAsync(node);
+        node.Silo.Second = SecondInterfaceTests.Second;
+        SecondInterfaceTests.Attach(node);
+        var both = SecondInterfaceTests.BothAsync(node);
         var executor = await node.RunAsync();
         await both;
         await executor.SaysAsync("This node can serve");
@@ -43,7 +41,7 @@ public sealed partial class RebootTests
         lines[0] = OtherVersionTests.Line(BootId().Replace(lines[0][9..], "\"bootId\":\"another\"")).TrimEnd();
         await File.WriteAllTextAsync(node.LeaseFile, string.Concat(lines.Select(line => line + "\n")), TestContext.Current.CancellationToken);
         var report = node.Silo.ReportAsync(_ => true);
-        both = BothAsync(node);
+        both = SecondInterfaceTests.BothAsync(node);
         var began = Stopwatch.GetTimestamp();
         executor = await node.RunAsync();
 
@@ -66,15 +64,11 @@ public sealed partial class RebootTests
         await node.SettleAsync(_ => Laid(node) == laid);
     }
 
-    private static void Attach(ExecutorNode node) => node.Ip("link", "add", "ens6", "address", Second.Mac, "type", "veth", "peer", "name", "ens6peer");
-
-    private static Task<NodeReport> BothAsync(ExecutorNode node) => node.Silo.ReportAsync(report => report.InterfacesSetUp.SequenceEqual([ExecutorNode.EniId, Second.EniId]));
-
     private static async Task<PluginAnswer> AddAsync(ExecutorNode node, string container, string pod, bool isOnSecond)
     {
         if (isOnSecond && node.Silo.OnSecond.IsEmpty)
         {
-            (node.Silo.OnSecond, node.Silo.Version) = ([Ip.Parse("10.0.0.61")], 2);
+            (node.Silo.OnSecond, node.Silo.Version) = ([SecondInterfaceTests.OnSecond], 2);
         }
 
         node.Silo.OffersSecond = isOnSecond;
@@ -93,7 +87,7 @@ public sealed partial class RebootTests
         node.Ip("rule", "add", "priority", "32766", "lookup", "main");
         node.Ip("rule", "add", "priority", "32767", "lookup", "default");
         node.Ip("link", "add", "ens5", "address", node.Silo.Mac, "type", "veth", "peer", "name", "ens5peer");
-        Attach(node);
+        SecondInterfaceTests.Attach(node);
         Assert.Equal("", node.Ip("route", "show", "table", "all", "type", "unicast"));
     }
 

@@ -8,12 +8,12 @@ namespace AwsVpcCni.Tests.Wiring.Executor;
 public sealed class SecondInterfaceTests
 {
     private const string OwnRule = "32765:\tfrom 10.0.0.60 lookup 2";
-    private static readonly InterfaceOrder Second = new("eni-b", "02:00:0a:00:00:3c", 1, 0, Ip.Parse("10.0.0.60"), Cidr.Parse("10.0.0.0/24"));
-    private static readonly Ip OnSecond = Ip.Parse("10.0.0.61");
+    internal static readonly InterfaceOrder Second = new("eni-b", "02:00:0a:00:00:3c", 1, 0, Ip.Parse("10.0.0.60"), Cidr.Parse("10.0.0.0/24"));
+    internal static readonly Ip OnSecond = Ip.Parse("10.0.0.61");
 
-    private static void Attach(ExecutorNode node) => node.Ip("link", "add", "ens6", "address", Second.Mac, "type", "veth", "peer", "name", "ens6peer");
+    internal static void Attach(ExecutorNode node) => node.Ip("link", "add", "ens6", "address", Second.Mac, "type", "veth", "peer", "name", "ens6peer");
 
-    private static Task<NodeReport> BothAsync(ExecutorNode node) => node.Silo.ReportAsync(report => report.InterfacesSetUp.SequenceEqual([ExecutorNode.EniId, "eni-b"]));
+    internal static Task<NodeReport> BothAsync(ExecutorNode node) => node.Silo.ReportAsync(report => report.InterfacesSetUp.SequenceEqual([ExecutorNode.EniId, "eni-b"]));
 
     private static Task<NodeReport> OnlyFirstAsync(ExecutorNode node) => node.Silo.ReportAsync(report => report.InterfacesSetUp.SequenceEqual([ExecutorNode.EniId]));
 
