@@ -1,4 +1,6 @@
 using System.Net;
+using AwsVpcCni.Tests.Wiring.Chain;
+using AwsVpcCni.Tests.Wiring.Executor;
 using AwsVpcCni.Tests.Wiring.Fabric;
 using Xunit;
 
@@ -7,7 +9,7 @@ namespace AwsVpcCni.Tests.Wiring.Snat;
 /// <summary>Beside rules as kube-proxy makes them, by each program that makes such: they stay, and both sides' work is done.</summary>
 public sealed class NodePortTests
 {
-    private const int NodePort = 30080;
+    private const int NodePort = 30080, HostPort = 8080;
     private static readonly IPAddress ClusterIp = IPAddress.Parse("172.20.0.10");
 
     public static TheoryData<string> Makers => ["nft", "iptables-nft", "iptables-legacy"];
@@ -41,6 +43,71 @@ public sealed class NodePortTests
                 await RemoveServiceAsync(vpc, maker);
             }
         }
+    }
+
+    /// <summary>externalTrafficPolicy Cluster: it sees the address of the interface by which node a sends the packet on.</summary>
+    [Theory]
+    [MemberData(nameof(Makers))]
+    public async Task A_node_port_leads_to_a_pod_of_another_node(string maker)
+    {
+        await using var vpc = await SnatVpc.StartAsync(new());
+        await vpc.AddPodsOfBAsync(new());
+        foreach (var pod in (string[])[SnatVpc.FirstOfB, SnatVpc.SecondOfB])
+        {
+            await AddServiceAsync(vpc, maker, SnatVpc.AddressOf(pod), isCluster: true);
+            foreach (var protocol in (string[])["tcp", "udp"])
+            {
+                foreach (var client in (string[])["internet", "peer", "b", "a", SnatVpc.First, SnatVpc.Second])
+                {
+                    var expected = client == SnatVpc.Second ? SnatVpc.NodeOnSecond : SnatVpc.Node;
+                    var seen = await EchoServer.AskAsync(vpc.Vpc.PathOf(client), protocol, SnatVpc.Node, NodePort);
+                    Assert.True(seen == expected.ToString(), $"{maker}, {protocol} from {client} to {pod}: it sees {seen ?? "nothing"}, not {expected}");
+                }
+            }
+
+            await RemoveServiceAsync(vpc, maker);
+        }
+
+        await vpc.AssertNothingWasDroppedAsync();
+    }
+
+    [Fact]
+    public async Task A_host_port_leads_to_a_pod_on_either_interface_and_the_answer_leaves_as_the_question_came()
+    {
+        var portmap = Path.Combine(CniChain.DebianPlugins, "portmap");
+        Assert.SkipUnless(File.Exists(portmap), $"{portmap} is not there: apt-get install containernetworking-plugins");
+        await using var vpc = await SnatVpc.StartAsync(new());
+        foreach (var pod in (string[])[SnatVpc.First, SnatVpc.Second])
+        {
+            await PortmapAsync("ADD");
+            foreach (var protocol in (string[])["tcp", "udp"])
+            {
+                foreach (var (client, address) in ((string, IPAddress)[])[("internet", SnatVpc.Internet), ("peer", SnatVpc.Peer), ("b", TestVpc.AddressOfB)])
+                {
+                    var seen = await EchoServer.AskAsync(vpc.Vpc.PathOf(client), protocol, SnatVpc.Node, HostPort);
+                    Assert.True(seen == address.ToString(), $"{protocol} from {client} to {pod}: it sees {seen ?? "nothing"}, not {address}");
+                }
+            }
+
+            await PortmapAsync("DEL");
+            Assert.Null(await EchoServer.AskAsync(vpc.Vpc.PathOf("b"), "tcp", SnatVpc.Node, HostPort, expected: false));
+
+            // As a runtime runs it behind our plugin.
+            async Task PortmapAsync(string command)
+            {
+                var answer = await CniChain.RunAsync(["/usr/bin/nsenter", $"--net={vpc.Vpc.PathOf("a")}", portmap], PluginClient.Environment(command, pod, vpc.Vpc.PathOf(pod), pod), $$"""
+                    {
+                      "cniVersion": "1.0.0", "name": "aws-cni", "type": "portmap", "snat": true,
+                      "runtimeConfig": {"portMappings": [
+                        {"hostPort":{{HostPort}},"containerPort":{{EchoServer.Port}},"protocol":"tcp"}, {"hostPort":{{HostPort}},"containerPort":{{EchoServer.Port}},"protocol":"udp"}]},
+                      "prevResult": {"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"{{vpc.Vpc.PathOf(pod)}}"}],"ips":[{"address":"{{SnatVpc.AddressOf(pod)}}/32","interface":0}]}
+                    }
+                    """);
+                Assert.True(answer.ExitCode == 0, answer.Output);
+            }
+        }
+
+        await vpc.AssertNothingWasDroppedAsync();
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using AwsVpcCni.Tests.Wiring.Fabric;
 using AwsVpcCni.VpcEmulator.Fabric;
 using Xunit;
 
@@ -25,6 +26,20 @@ public sealed class PodTrafficTests
     {
         await using var vpc = await StartAsync();
         await vpc.AssertSourcesAsync(Pairs.Select(pair => (pair.From, pair.To, SnatVpc.AddressOf(pair.To), SnatVpc.AddressOf(pair.From))));
+    }
+
+    /// <summary>Each pod of node a with its own node and with the other one.</summary>
+    [Fact]
+    public async Task Pods_and_nodes_reach_each_other_by_TCP_UDP_and_ICMP_with_their_own_addresses()
+    {
+        await using var vpc = await SnatVpc.StartAsync(new());
+        await vpc.ListenAsync("a");
+        var pairs =
+            from pod in (string[])[SnatVpc.First, SnatVpc.Second]
+            from node in ((string Name, IPAddress Address)[])[("a", SnatVpc.Node), ("b", TestVpc.AddressOfB)]
+            select (Pod: pod, Node: node);
+        await vpc.AssertSourcesAsync(pairs.Select(pair => (pair.Pod, pair.Node.Name, pair.Node.Address, SnatVpc.AddressOf(pair.Pod))));
+        await vpc.AssertSourcesAsync(pairs.Select(pair => (pair.Node.Name, pair.Pod, SnatVpc.AddressOf(pair.Pod), pair.Node.Address)));
     }
 
     [Fact]

@@ -29,6 +29,9 @@ internal sealed class SnatVpc : IAsyncDisposable
     private static readonly InterfaceOrder SecondOfNodeA = new("eni-a1", "02:00:0a:09:00:28", 1, 0, Ip.Parse("10.9.0.40"), Cidr.Parse("10.9.0.0/24"));
     private static readonly InterfaceOrder SecondOfNodeB = SecondOfNodeA with { EniId = "eni-b1", Mac = "02:00:0a:09:00:32", PrimaryAddress = Ip.Parse("10.9.0.50") };
 
+    /// <summary>Node a's own address on the second interface.</summary>
+    public static readonly IPAddress NodeOnSecond = SecondOfNodeA.PrimaryAddress.ToIPAddress();
+
     private readonly List<EchoServer> servers = [];
     private HostNetwork? network;
 
@@ -173,7 +176,8 @@ internal sealed class SnatVpc : IAsyncDisposable
         await ListenAsync(first, second);
     }
 
-    private async Task ListenAsync(params string[] names)
+    /// <summary>Has them answer, and count who pings them.</summary>
+    public async Task ListenAsync(params string[] names)
     {
         foreach (var name in names)
         {
