@@ -22,10 +22,10 @@ internal sealed partial record AddressBooks
         var (claims, leased) = ReadLease(Path.Combine(node.StateFolder, "lease"));
         var books = new AddressBooks
         {
-            Links = [.. links.Values.Select(alias => alias.Length > 3 ? new Entry(alias[3], alias[1]) : new Entry("no address", NoOwner))],
+            Links = [.. links.Values.Select(alias => alias.Length > 3 ? new Entry(alias[3], CniCallOnNode.HolderOf(alias[1], alias[2])) : new Entry("no address", NoOwner))],
             Routes = [.. (await IpAsync(node.NetnsName, "-4 route show table main"))
                 .Where(route => !Text(route, "dst").Contains('/', StringComparison.Ordinal) && links.ContainsKey(Text(route, "dev")))
-                .Select(route => new Entry(Text(route, "dst"), links[Text(route, "dev")] is { Length: > 3 } alias ? alias[1] : NoOwner))],
+                .Select(route => new Entry(Text(route, "dst"), links[Text(route, "dev")] is { Length: > 3 } alias ? CniCallOnNode.HolderOf(alias[1], alias[2]) : NoOwner))],
             Rules = [.. (await IpAsync(node.NetnsName, "-4 rule show")).Select(RuleOf).OfType<Entry>()],
             Claims = claims,
             Leased = leased,
@@ -49,12 +49,12 @@ internal sealed partial record AddressBooks
     private static async Task<ImmutableArray<Entry>> ReadPodsAsync(IReadOnlyCollection<CniCallOnNode> sandboxes)
     {
         var shown = await Shell.RunAsync(
-            "sh", ["-c", "for netns; do ip -n $netns -o -4 address show scope global | sed \"s/^/$netns /\"; done", "sh", .. sandboxes.Select(sandbox => sandbox.Netns)]);
-        var containers = sandboxes.ToDictionary(sandbox => sandbox.Netns, sandbox => sandbox.ContainerId, StringComparer.Ordinal);
+            "sh", ["-c", "for netns; do ip -n $netns -o -4 address show scope global | sed \"s/^/$netns /\"; done", "sh", .. sandboxes.Select(sandbox => sandbox.Netns).Distinct()]);
+        var containers = sandboxes.DistinctBy(sandbox => sandbox.Netns).ToDictionary(sandbox => sandbox.Netns, sandbox => sandbox.ContainerId, StringComparer.Ordinal);
 
         // NETNS 2: eth0 inet ADDRESS/32 ...
         return [.. shown.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-            .Select(words => new Entry(words[4].Split('/')[0], containers[words[0]]))];
+            .Select(words => new Entry(words[4].Split('/')[0], CniCallOnNode.HolderOf(containers[words[0]], words[2])))];
     }
 
     /// <summary>The lease file as a reader of its own sees it: a snapshot, then what has happened since.</summary>
@@ -78,7 +78,7 @@ internal sealed partial record AddressBooks
                 case "claimed":
                     Hold(line["hold"]);
                     break;
-                case "ended" when line["ending"]!["address"] is { } address && holders.GetValueOrDefault((string)address!) == Container(line["ending"]!):
+                case "ended" when line["ending"]!["address"] is { } address && holders.GetValueOrDefault((string)address!) == Holder(line["ending"]!):
                     leaving.Add((string)address!);
                     break;
                 case "freed" when leaving.Remove(Text(line, "ip")):
@@ -90,7 +90,7 @@ internal sealed partial record AddressBooks
             {
                 if (hold is not null)
                 {
-                    holders[Text(line, "ip")] = Container(hold);
+                    holders[Text(line, "ip")] = Holder(hold);
                     _ = (bool)hold["leaving"]! ? leaving.Add(Text(line, "ip")) : leaving.Remove(Text(line, "ip"));
                 }
             }
@@ -98,7 +98,7 @@ internal sealed partial record AddressBooks
 
         return ([.. holders.Select(held => new Entry(held.Key, held.Value + (leaving.Contains(held.Key) ? " (leaving)" : "")))], leased.ToImmutable());
 
-        static string Container(JsonNode of) => Text(of["sandbox"]!, "containerId");
+        static string Holder(JsonNode of) => CniCallOnNode.HolderOf(Text(of["sandbox"]!, "containerId"), Text(of["sandbox"]!, "ifName"));
     }
 
     /// <summary>An interface's secondary addresses, and all 16 of each prefix.</summary>

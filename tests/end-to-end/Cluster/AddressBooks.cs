@@ -4,7 +4,7 @@ using System.Globalization;
 namespace AwsVpcCni.Tests.EndToEnd.Cluster;
 
 /// <summary>Who holds which address of a node, by each that keeps account of it, laid side by side address by address.</summary>
-/// <remarks>A holder is a container id. <c>AddressBooks.Reading.cs</c> reads them. Not seen: what rests, since resting is nobody's.</remarks>
+/// <remarks>A holder is a container id, with the interface behind it if that is not eth0. <c>AddressBooks.Reading.cs</c> reads them. Not seen: what rests, since resting is nobody's.</remarks>
 internal sealed partial record AddressBooks
 {
     /// <summary>Addresses in the pods' namespaces.</summary>

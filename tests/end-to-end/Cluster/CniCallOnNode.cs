@@ -11,14 +11,31 @@ internal sealed class CniCallOnNode : IAsyncDisposable
 
     private readonly ClusterNode node;
 
-    private CniCallOnNode(ClusterNode node, string netns) => (this.node, Netns) = (node, netns);
+    private CniCallOnNode(ClusterNode node, string netns, string podName) => (this.node, Netns, PodName) = (node, netns, podName);
 
     /// <summary>The sandbox's namespace, as `ip netns` knows it.</summary>
     public string Netns { get; }
 
-    public string ContainerId { get; } = "e2e" + Guid.CreateVersion7(TimeProvider.System.GetUtcNow()).ToString("N");
+    public string ContainerId { get; private init; } = "e2e" + Guid.CreateVersion7(TimeProvider.System.GetUtcNow()).ToString("N");
 
-    public static async Task<CniCallOnNode> StartAsync(ClusterNode node, string name) => new(node, await node.AddSandboxNamespaceAsync(name));
+    public string PodName { get; }
+
+    public string IfName { get; private init; } = "eth0";
+
+    /// <summary>As books of addresses name it: the container, and the interface behind it if that is not its first.</summary>
+    public string Holder => HolderOf(ContainerId, IfName);
+
+    /// <param name="podName">Null: the namespace's.</param>
+    public static async Task<CniCallOnNode> StartAsync(ClusterNode node, string name, string? podName = null)
+    {
+        var netns = await node.AddSandboxNamespaceAsync(name);
+        return new CniCallOnNode(node, netns, podName ?? netns);
+    }
+
+    public static string HolderOf(string containerId, string ifName) => ifName == "eth0" ? containerId : $"{containerId}/{ifName}";
+
+    /// <summary>The same sandbox, called for another network of it, as Multus does.</summary>
+    public CniCallOnNode SecondNetwork() => new(node, Netns, PodName) { ContainerId = ContainerId, IfName = "net1" };
 
     public Task<PluginResult> AddAsync(string config = Config) => CallAsync("ADD", config);
 
@@ -37,12 +54,19 @@ internal sealed class CniCallOnNode : IAsyncDisposable
     {
         string[] usual =
         [
-            $"CNI_COMMAND={command}", $"CNI_CONTAINERID={ContainerId}", $"CNI_NETNS=/run/netns/{Netns}", "CNI_IFNAME=eth0", "CNI_PATH=/opt/cni/bin",
-            $"CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={Netns}", $"AWS_VPC_CNI_SOCKET={node.Socket}",
+            $"CNI_COMMAND={command}", $"CNI_CONTAINERID={ContainerId}", $"CNI_NETNS=/run/netns/{Netns}", $"CNI_IFNAME={IfName}", "CNI_PATH=/opt/cni/bin",
+            $"CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={PodName}", $"AWS_VPC_CNI_SOCKET={node.Socket}",
         ];
         var environment = usual.Where(variable => !changed.Any(other => other.Split('=')[0] == variable.Split('=')[0])).Concat(changed);
         return PluginProcess.Start(environment, "/usr/bin/nsenter", "--net=" + node.Netns);
     }
 
-    public async ValueTask DisposeAsync() => await Shell.RunAsync("ip", "netns", "delete", Netns);
+    /// <summary>Of a second network: nothing, the namespace is the first one's.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (IfName == "eth0")
+        {
+            await Shell.RunAsync("ip", "netns", "delete", Netns);
+        }
+    }
 }

@@ -21,6 +21,7 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
     private readonly ConcurrentDictionary<string, CniCallOnNode> sandboxes = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, string> addresses = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, string> results = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, byte> unfinished = new(StringComparer.Ordinal); // Pods that nobody takes yet.
     private readonly ConcurrentBag<CniCallOnNode> pinned = [];
     private int addsInFlight, delsInFlight, ended;
     private (int Ended, Action Act) awaited = (-1, static () => { });
@@ -38,16 +39,14 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
     /// <summary>What the runtime was told: pods whose ADD has succeeded and whose DEL has not been asked for.</summary>
     public ImmutableArray<AddressBooks.Entry> Told => [.. addresses.Select(pod => new AddressBooks.Entry(pod.Value, pod.Key)).OrderBy(pod => pod.Holder, StringComparer.Ordinal)];
 
+    /// <summary>Of <see cref="Told"/> without second networks.</summary>
+    public int Pods => addresses.Keys.Count(IsFirst);
+
     /// <summary>Makes namespaces, in which <see cref="AddAsync"/> then starts pods.</summary>
     public async Task<ImmutableArray<CniCallOnNode>> MakeSandboxesAsync(string prefix, int count)
     {
         var made = await Task.WhenAll(Enumerable.Range(0, count).Select(pod => CniCallOnNode.StartAsync(node, $"{prefix}{pod}")));
-        foreach (var sandbox in made)
-        {
-            sandboxes[sandbox.ContainerId] = sandbox;
-        }
-
-        return [.. made];
+        return [.. made.Select(Known)];
     }
 
     /// <summary>An ADD; one that fails is cleaned up after.</summary>
@@ -60,10 +59,10 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
         using var said = JsonDocument.Parse(added.Stdout);
         if (added.ExitCode == 0)
         {
-            results[sandbox.ContainerId] = said.RootElement.GetRawText();
+            results[sandbox.Holder] = said.RootElement.GetRawText();
             var address = said.RootElement.GetProperty("ips")[0].GetProperty("address").GetString()!.Split('/')[0];
             NetworkNamespace.Run(node.Netns, () => Greet(address));
-            addresses[sandbox.ContainerId] = address;
+            addresses[sandbox.Holder] = address;
             return null;
         }
 
@@ -72,17 +71,59 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
         return error;
     }
 
-    /// <summary>A pod to stop, which nobody else gets; null when there are not more than <paramref name="survivors"/>.</summary>
-    public string? TakeOld(int survivors) => addresses.Count <= survivors ? null : addresses.Keys.FirstOrDefault(pod => addresses.TryRemove(pod, out _));
+    /// <summary>A pod with a second network. When that fails the pod goes, as with Multus.</summary>
+    /// <returns>As of <see cref="AddAsync"/>.</returns>
+    public async Task<string?> AddWithSecondNetworkAsync(CniCallOnNode sandbox)
+    {
+        unfinished[sandbox.Holder] = 0;
+        var said = await AddAsync(sandbox, Task.CompletedTask);
+        if (said is null && (said = await AddAsync(Known(sandbox.SecondNetwork()), Task.CompletedTask)) is not null)
+        {
+            await DelAsync(sandbox.ContainerId, Task.CompletedTask);
+        }
 
-    /// <summary>Stops the pod of a container.</summary>
+        unfinished.TryRemove(sandbox.Holder, out _);
+        return said;
+    }
+
+    /// <summary>A pod of the name of one that is there and whose DEL comes only afterwards.</summary>
+    /// <returns>As of <see cref="AddAsync"/>.</returns>
+    public async Task<string?> AddInPlaceOfAsync(string older, string name)
+    {
+        Forget(older);
+        var said = await AddAsync(Known(await CniCallOnNode.StartAsync(node, name, sandboxes[older].PodName)), Task.CompletedTask);
+        await DelAsync(older, Task.CompletedTask);
+        return said;
+    }
+
+    /// <summary>An ADD that the kernel refuses when half of it is done: the pod forbids the way to its next hop.</summary>
+    public async Task AddInVainAsync(string name)
+    {
+        var sandbox = Known(await CniCallOnNode.StartAsync(node, name));
+        await Shell.RunAsync("ip", "-n", sandbox.Netns, "rule", "add", "priority", "1", "to", "169.254.1.1", "prohibit");
+        Assert.NotNull(await AddAsync(sandbox, Task.CompletedTask));
+    }
+
+    /// <summary>A pod to stop, which nobody else gets; null when there are not more than <paramref name="survivors"/>.</summary>
+    public string? TakeOld(int survivors) =>
+        addresses.Keys.Where(pod => IsFirst(pod) && !unfinished.ContainsKey(pod)).ToArray() is var pods && pods.Length <= survivors ? null : pods.FirstOrDefault(pod => addresses.TryRemove(pod, out _));
+
+    /// <summary>Stops the pod of a container, its second network first.</summary>
     /// <param name="gate">As for an ADD.</param>
     public async Task DelAsync(string containerId, Task gate)
     {
-        addresses.TryRemove(containerId, out _);
-        results.TryRemove(containerId, out _);
+        var second = sandboxes.GetValueOrDefault(sandboxes[containerId].SecondNetwork().Holder);
+        Forget(containerId);
+        if (second is not null)
+        {
+            Forget(second.Holder);
+            await StopAsync(second, gate);
+        }
+
         await StopAsync(sandboxes[containerId], gate);
     }
+
+    public Task DelAllAsync() => Task.WhenAll(addresses.Keys.Where(IsFirst).Select(pod => DelAsync(pod, Task.CompletedTask)));
 
     /// <summary>New pods come while as many old ones go, all at once.</summary>
     /// <param name="survivors">Old ones that stay.</param>
@@ -90,7 +131,7 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
     /// <returns>What was said against ADDs.</returns>
     public async Task<string[]> TurnOverAsync(string name, Random random, int count, int survivors, Func<Action, Task> during)
     {
-        var old = Told.ToArray();
+        var old = Told.Where(pod => IsFirst(pod.Holder)).ToArray();
         random.Shuffle(old);
         var coming = await MakeSandboxesAsync(name + "p", count);
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -117,7 +158,7 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
     /// <summary>A GC: the runtime lists the pods that it was told of.</summary>
     public async Task CollectAsync()
     {
-        var attachments = string.Join(',', addresses.Keys.Select(container => $$"""{"containerID":"{{container}}","ifname":"eth0"}"""));
+        var attachments = string.Join(',', addresses.Keys.Select(holder => sandboxes[holder]).Select(sandbox => $$"""{"containerID":"{{sandbox.ContainerId}}","ifname":"{{sandbox.IfName}}"}"""));
         await using var caller = await CniCallOnNode.StartAsync(node, "gc");
         var collected = await caller.CallAsync("GC", $$"""{"cniVersion":"1.1.0","name":"aws-cni","type":"aws-vpc-cni","cni.dev/valid-attachments":[{{attachments}}]}""");
         Assert.True(collected.ExitCode == 0, Encoding.UTF8.GetString(collected.Stdout));
@@ -141,9 +182,9 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
 
     private async Task StopAsync(CniCallOnNode sandbox, Task gate)
     {
-        await Eventually.HoldsAsync($"a DEL of {sandbox.ContainerId} to succeed", DelPatience, async _ =>
+        await Eventually.HoldsAsync($"a DEL of {sandbox.Holder} to succeed", DelPatience, async _ =>
             await CallAsync(sandbox, "DEL", gate) is { ExitCode: not 0 } failed ? Encoding.UTF8.GetString(failed.Stdout) : null);
-        if (isPinned?.Invoke() is true)
+        if (IsFirst(sandbox.Holder) && isPinned?.Invoke() is true)
         {
             pinned.Add(sandbox);
             return;
@@ -154,7 +195,7 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
 
     private async Task EndAsync(CniCallOnNode sandbox)
     {
-        sandboxes.TryRemove(sandbox.ContainerId, out _);
+        sandboxes.TryRemove(sandbox.Holder, out _);
         await sandbox.DisposeAsync();
     }
 
@@ -177,6 +218,16 @@ internal sealed class PodTurnover(ClusterNode node, Func<bool>? isPinned = null)
             }
         }
     }
+
+    private CniCallOnNode Known(CniCallOnNode sandbox) => sandboxes[sandbox.Holder] = sandbox;
+
+    private void Forget(string holder)
+    {
+        addresses.TryRemove(holder, out _);
+        results.TryRemove(holder, out _);
+    }
+
+    private static bool IsFirst(string holder) => !holder.Contains('/', StringComparison.Ordinal);
 
     private ref int Counter(string command) => ref command == "ADD" ? ref addsInFlight : ref delsInFlight;
 }

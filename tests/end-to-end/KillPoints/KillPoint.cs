@@ -1,14 +1,34 @@
 namespace AwsVpcCni.Tests.EndToEnd.KillPoints;
 
+/// <summary>What pods do while an executor is killed, beside coming and going.</summary>
+internal enum KillLoad
+{
+    Pods,
+
+    /// <summary>Each has a second network, as Multus asks for it, and loses it again.</summary>
+    SecondNetworks,
+
+    /// <summary>Each has the name of one that is there, and whose DEL comes afterwards.</summary>
+    SameNames,
+
+    /// <summary>Each ADD is refused by the kernel when half of it is done.</summary>
+    InVain,
+}
+
 /// <summary>Where an executor is killed.</summary>
 /// <param name="Site">A system call by what it does: one of <see cref="All"/>.</param>
 /// <param name="IsAfter">When the call is done and nobody has heard of it; otherwise before the kernel has begun it.</param>
 internal sealed record KillPoint(string Site, bool IsAfter)
 {
     /// <summary>What ADD and DEL do outside of the executor's process, and what follows by itself: the report, the lease's next
-    /// version, the look at the node that the kernel's events cause. Messages to the kernel are told by their types, in one call's order;
-    /// what is one interface's and another's alike is here for the first one only: no second rule, no table of a secondary interface.</summary>
+    /// version, the look at the node that the kernel's events cause. Messages to the kernel are told by their types, in one call's order,
+    /// and where two places of our code send the same by what came before.</summary>
     public static string[] Sites { get; } =
+    [
+        .. OfPods, .. OfSecondNetworks, .. OfSameNames, .. OfAddsInVain,
+    ];
+
+    private static string[] OfPods =>
     [
         // The plugin asks, and is answered.
         "accept4 plugin", "recvmsg plugin", "sendto plugin", "close plugin",
@@ -28,6 +48,7 @@ internal sealed record KillPoint(string Site, bool IsAfter)
         // The claim, and what makes the address the pod's.
         "openat store lease", "pwrite64 store lease: claimed",
         "sendto netlink host: SETLINK+NEWROUTE+NEWRULE", "recvfrom netlink host: answers to SETLINK+NEWROUTE+NEWRULE",
+        "sendto netlink host: SETLINK+NEWROUTE+NEWRULE+NEWRULE", "recvfrom netlink host: answers to SETLINK+NEWROUTE+NEWRULE+NEWRULE", // Of a secondary interface.
         "sendto netlink pod: NEWADDR", "recvfrom netlink pod: answers to NEWADDR",
 
         // DEL: the claim's end, rules and route, then the link, then the rest of the address begins.
@@ -51,14 +72,41 @@ internal sealed record KillPoint(string Site, bool IsAfter)
         "sendto netfilter: NFTABLES", "recvmsg netfilter",
     ];
 
-    /// <summary>Calls that need not come in an ADD or a DEL: HTTP/2's own, and those of a connection's begin and end.</summary>
-    public static string[] AtTimes { get; } = ["sendto silo", "connect nobody", "connect silo", "shutdown silo", "close silo"];
+    private static string[] OfSecondNetworks =>
+    [
+        "sendto netlink pod: GETROUTES", "recvfrom netlink pod: answers to GETROUTES",
+        "sendto netlink pod: SETLINK+NEWROUTE+NEWROUTE+NEWROUTE+NEWNEIGH", "recvfrom netlink pod: answers to SETLINK+NEWROUTE+NEWROUTE+NEWROUTE+NEWNEIGH",
+        "sendto netlink pod: DELRULE before the new one", "recvfrom netlink pod: answers to DELRULE before the new one",
+        "sendto netlink pod: NEWRULE", "recvfrom netlink pod: answers to NEWRULE",
+        "sendto netlink pod: DELRULE", "recvfrom netlink pod: answers to DELRULE",
+    ];
+
+    private static string[] OfSameNames =>
+    [
+        "sendto netlink host: DELLINK of one of the same name", "recvfrom netlink host: answers to DELLINK of one of the same name",
+        "sendto netlink host: DELRULE+DELRULE+DELRULE", "recvfrom netlink host: answers to DELRULE+DELRULE+DELRULE",
+    ];
+
+    private static string[] OfAddsInVain => ["sendto netlink host: DELLINK to undo", "recvfrom netlink host: answers to DELLINK to undo"];
+
+    /// <summary>Calls that need not come in an ADD or a DEL: HTTP/2's own, those of a connection's begin and end, and an interface's that comes or goes.</summary>
+    public static string[] AtTimes { get; } =
+    [
+        "sendto silo", "connect nobody", "connect silo", "shutdown silo", "close silo",
+        "sendto netlink host: GETADDRS", "recvfrom netlink host: answers to GETADDRS",
+        "sendto netlink host: SETLINK+NEWADDR+NEWROUTE+NEWROUTE+NEWRULE", "recvfrom netlink host: answers to SETLINK+NEWADDR+NEWROUTE+NEWROUTE+NEWRULE",
+        "sendto netlink host: DELRULE+DELROUTE+DELROUTE", "recvfrom netlink host: answers to DELRULE+DELROUTE+DELROUTE",
+    ];
 
     /// <summary>Both sides of each call.</summary>
     public static KillPoint[] All { get; } = [.. Sites.SelectMany(site => new[] { new KillPoint(site, false), new KillPoint(site, true) })];
 
     /// <summary>The call and what it is made on, without its content.</summary>
     public string Kind => Site.Split(':')[0];
+
+    /// <summary>What must be going on, so that the call comes.</summary>
+    public KillLoad Load => OfSecondNetworks.Contains(Site) ? KillLoad.SecondNetworks : OfSameNames.Contains(Site) ? KillLoad.SameNames
+        : OfAddsInVain.Contains(Site) ? KillLoad.InVain : KillLoad.Pods;
 
     public override string ToString() => (IsAfter ? "after " : "before ") + Site;
 }

@@ -11,13 +11,13 @@ namespace AwsVpcCni.Tests.EndToEnd.KillPoints;
 /// <remarks>In each run at a call of every kind and some more; at all of them with KILL_POINTS=all (`make kill-points`), at some with words of their names.</remarks>
 public sealed class KillPointTests
 {
-    private const int Runtimes = 5, Survivors = 5, MostNth = 3, Some = 44, Load = 10;
+    private const int Runtimes = 5, Survivors = 5, MostNth = 3, Some = 44, Load = 10, OnFirst = 3;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Fact]
     public async Task Every_call_that_ADD_and_DEL_make_is_a_kill_point_and_every_kill_point_is_a_call()
     {
-        await using var cluster = await TestCluster.StartAsync(Settings("avcpoints"));
+        await using var cluster = await TestCluster.StartAsync(Settings("avcpoints", "t3.small", warmIps: 1)); // Three interfaces with three addresses for pods each, and not all of them leased.
         var node = cluster.Nodes[0];
         var pods = new PodTurnover(node);
         await using var traced = await TracedExecutor.StartAsync(cluster, node);
@@ -25,7 +25,12 @@ public sealed class KillPointTests
         var round = 0;
         await Eventually.HoldsAsync("every kill point to be seen", Patience, async _ =>
         {
-            await pods.TurnOverAsync($"r{++round}", random, 1, 1, Go); // One stays: with no pod there is less to look at.
+            await pods.TurnOverAsync($"r{++round}", random, 1, OnFirst, Go); // The first interface is full with those that stay.
+            foreach (var load in Enum.GetValues<KillLoad>())
+            {
+                Assert.Null(await TurnOverAsync(pods, $"r{round}l{load:D}", load, OnFirst));
+            }
+
             await CrashRoundsTests.AgreeAsync(cluster, pods);
             return KillPoint.Sites.Except(traced.Calls).ToArray() is { Length: > 0 } missing ? string.Join('\n', missing) : null;
         });
@@ -37,7 +42,7 @@ public sealed class KillPointTests
     public async Task Killed_at_any_call_of_ADD_or_DEL_under_load_it_loses_doubles_and_leaves_nothing()
     {
         var random = new Random(Seed.Value);
-        await using var cluster = await TestCluster.StartAsync(Settings("avckillpoints"));
+        await using var cluster = await TestCluster.StartAsync(Settings("avckillpoints", "m5.xlarge", warmIps: 12)); // Interfaces of 14 addresses for pods: those in use, free and cooling are always of two of them.
         var node = cluster.Nodes[0];
         var pods = new PodTurnover(node, () => random.Next(2) == 0);
         var points = Chosen(random);
@@ -59,30 +64,30 @@ public sealed class KillPointTests
 
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{points.Length} kills in {clock.Elapsed.TotalSeconds:0} s; {failed} ADDs were under way and failed by them"));
         Assert.True(points.Length < Load || failed >= points.Length, $"Only {failed} ADDs were under way in {points.Length} kills: that is no load.");
-        await Task.WhenAll(pods.Told.Select(pod => pods.DelAsync(pod.Holder, Task.CompletedTask)));
+        await pods.DelAllAsync();
         await CrashRoundsTests.AgreeAsync(cluster, pods);
         await pods.UnpinAsync();
         var (exitCode, output) = await cluster.CheckCallsAsync();
         Assert.True(exitCode == 0, output);
     }
 
-    private static ClusterSettings Settings(string name) => new(name)
+    private static ClusterSettings Settings(string name, string instanceType, int warmIps) => new(name)
     {
         Nodes = ["nodea"],
-        InstanceType = "m5.24xlarge",
+        InstanceType = instanceType,
         SubnetCidr = "10.20.0.0/22",
         Silo = ImmutableDictionary<string, string>.Empty
-            .Add("Pool__WarmIps", "12").Add("Pool__Cooldown", "00:00:01").Add("Pool__PreferredRest", "00:00:02"),
+            .Add("Pool__WarmIps", warmIps.ToString(CultureInfo.InvariantCulture)).Add("Pool__Cooldown", "00:00:01").Add("Pool__PreferredRest", "00:00:02"),
     };
 
-    /// <summary>In any order: one of every kind and some more, or those whose names have what KILL_POINTS says.</summary>
+    /// <summary>In any order: one of every kind under every load that has it and some more, or those whose names have what KILL_POINTS says.</summary>
     private static KillPoint[] Chosen(Random random)
     {
         var all = KillPoint.All.ToArray();
         random.Shuffle(all);
         return Environment.GetEnvironmentVariable("KILL_POINTS") switch
         {
-            null or "" => [.. all.DistinctBy(point => point.Kind).Union(all).Take(Some)],
+            null or "" => [.. all.DistinctBy(point => (point.Kind, point.Load)).Union(all).Take(Some)],
             "all" => all,
             var words => [.. all.Where(point => point.ToString().Contains(words, StringComparison.Ordinal))],
         };
@@ -118,7 +123,7 @@ public sealed class KillPointTests
         var refused = (await Task.WhenAll(runtimes)).Sum();
 
         // As kubelet does: another sandbox for a pod that got none, as long as the node is to have so many. Now nothing is in its way.
-        var again = await pods.MakeSandboxesAsync(name + "again", Math.Clamp((2 * Survivors) - pods.Told.Length, 0, refused));
+        var again = await pods.MakeSandboxesAsync(name + "again", Math.Clamp((2 * Survivors) - pods.Pods, 0, refused));
         Assert.Empty((await Task.WhenAll(again.Select(sandbox => pods.AddAsync(sandbox, Task.CompletedTask)))).OfType<string>());
 
         // Of a DEL that came while no executor ran the kernel tells when the namespace goes, and the runtime's list before that.
@@ -135,17 +140,7 @@ public sealed class KillPointTests
         {
             while (!traced.HasEnded)
             {
-                if (pods.TakeOld(Survivors) is { } old)
-                {
-                    await pods.DelAsync(old, Task.CompletedTask);
-                    if (traced.HasEnded)
-                    {
-                        break;
-                    }
-                }
-
-                var sandbox = (await pods.MakeSandboxesAsync($"{name}p{Interlocked.Increment(ref added)}x", 1))[0];
-                if (await pods.AddAsync(sandbox, Task.CompletedTask) is not null)
+                if (await TurnOverAsync(pods, $"{name}p{Interlocked.Increment(ref added)}x", point.Load, Survivors, () => traced.HasEnded) is not null)
                 {
                     return 1;
                 }
@@ -153,6 +148,33 @@ public sealed class KillPointTests
 
             return 0;
         }
+    }
+
+    /// <summary>One of the older pods goes and another one comes, and what the load has beside that.</summary>
+    /// <returns>What was said against an ADD that should succeed; null: nothing.</returns>
+    private static async Task<string?> TurnOverAsync(PodTurnover pods, string name, KillLoad load, int survivors, Func<bool>? isOver = null)
+    {
+        if (pods.TakeOld(survivors) is { } old)
+        {
+            if (load == KillLoad.SameNames)
+            {
+                return await pods.AddInPlaceOfAsync(old, name);
+            }
+
+            await pods.DelAsync(old, Task.CompletedTask);
+            if (isOver?.Invoke() is true)
+            {
+                return null;
+            }
+        }
+
+        if (load == KillLoad.InVain)
+        {
+            await pods.AddInVainAsync(name + "v");
+        }
+
+        var sandbox = (await pods.MakeSandboxesAsync(name, 1))[0];
+        return await (load == KillLoad.SecondNetworks ? pods.AddWithSecondNetworkAsync(sandbox) : pods.AddAsync(sandbox, Task.CompletedTask));
     }
 
     private static Task Go(Action go)

@@ -135,6 +135,11 @@ internal sealed class Tracer : IDisposable
             Syscalls.About.PathAt => descriptors.Path(Ptrace.ReadText(process, info.Arguments[1])),
             _ => null,
         };
+        if (call.Name == "close")
+        {
+            asked.Remove((int)info.Arguments[0]); // The next socket of this number has sent nothing yet.
+        }
+
         var isSocket = about is "plugin" or "silo" or "netfilter" || about?.StartsWith("netlink", StringComparison.Ordinal) is true;
         return about is null || (call.Name is "read" or "pread64" or "close" && !isSocket) || (call.Name == "close" && about is not ("plugin" or "silo")) ? null
             : $"{call.Name} {about}{Detail(thread, call.Name, about, info)}";
@@ -148,9 +153,8 @@ internal sealed class Tracer : IDisposable
         switch (about, call)
         {
             case ("netlink host" or "netlink pod", "sendto"):
-                var messages = MessagesIn(Bytes());
-                (var before, thread.Sent) = (thread.Sent, messages);
-                return ": " + (asked[descriptor] = messages == "GETLINK" && before == "NEWLINK" ? "GETLINK of the new one" : messages);
+                thread.Sent = NameOf(MessagesIn(Bytes()), thread.Sent, asked.GetValueOrDefault(descriptor));
+                return ": " + (asked[descriptor] = thread.Sent);
             case ("netfilter", "sendto"):
                 return ": " + (asked[descriptor] = NetfilterIn(Bytes()));
             case ("netlink host" or "netlink pod" or "netfilter", "recvfrom"):
@@ -163,6 +167,18 @@ internal sealed class Tracer : IDisposable
                 return "";
         }
     }
+
+    /// <summary>What is sent from more than one place in our code, by what came before it.</summary>
+    /// <param name="before">The thread's last messages; null: these are its first.</param>
+    /// <param name="beforeHere">The socket's; null: these are its first.</param>
+    private static string NameOf(string messages, string? before, string? beforeHere) => messages switch
+    {
+        "GETLINK" when before == "NEWLINK" => "GETLINK of the new one",
+        "DELLINK" when before == "GETLINK of the new one" => "DELLINK of one of the same name",
+        "DELLINK" when before is not null and not "DELLINK" => "DELLINK to undo", // Others go by a thread that sends nothing else.
+        "DELRULE" when beforeHere == "NEWADDR" => "DELRULE before the new one",
+        _ => messages,
+    };
 
     /// <summary>rtnetlink's messages by their types; GETLINKS: a listing.</summary>
     private static string MessagesIn(ReadOnlySpan<byte> bytes)
