@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using AwsVpcCni.Tests.EndToEnd.Plugin;
@@ -34,7 +35,7 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public async Task DEL_succeeds_for_what_nobody_has_seen_without_namespace_and_twice()
+    public async Task DEL_succeeds_for_what_nobody_has_seen_without_namespace_with_anothers_and_twice()
     {
         await using var cluster = await TestCluster.StartAsync(new ClusterSettings("avcdel") { Nodes = ["nodea"] });
         await using var sandbox = await CniCallOnNode.StartAsync(cluster.Nodes[0], "pod");
@@ -45,6 +46,19 @@ public sealed class BadInputTests
         Assert.Equal(0, (await sandbox.CallAsync("DEL", CniCallOnNode.Config, "CNI_NETNS=")).ExitCode);
         Assert.Equal(0, (await sandbox.DelAsync()).ExitCode);
         Assert.Equal(0, (await sandbox.CallAsync("DEL", CniCallOnNode.Config, "CNI_NETNS=/run/netns/there-is-none")).ExitCode);
+
+        await using (var other = await CniCallOnNode.StartAsync(cluster.Nodes[0], "other")) // A namespace that is there, and another pod's.
+        {
+            Assert.Equal(0, (await sandbox.AddAsync()).ExitCode);
+            var theirs = JsonNode.Parse((await other.AddAsync()).Stdout)!;
+            Assert.Equal(0, (await sandbox.CallAsync("DEL", CniCallOnNode.Config, $"CNI_NETNS=/run/netns/{other.Netns}")).ExitCode);
+            AddressBooks.Entry[] told = [new(((string)theirs["ips"]![0]!["address"]!).Split('/')[0], other.Holder)];
+            await Eventually.HoldsAsync("the other pod to have all of its own, and the first one nothing", Patience, async _ =>
+                (await AddressBooks.ReadAsync(cluster, cluster.Nodes[0], [sandbox, other])).Wrong(told) is { Count: > 0 } wrong ? string.Join('\n', wrong) : null);
+            var check = await other.CallAsync("CHECK", $$"""{{CniCallOnNode.Config[..^1]}},"prevResult":{{theirs.ToJsonString()}}}""");
+            Assert.True(check.ExitCode == 0, Encoding.UTF8.GetString(check.Stdout));
+            Assert.Equal(0, (await other.DelAsync()).ExitCode);
+        }
 
         await Eventually.HoldsAsync("link, rule, route and row to be gone", Patience, async _ =>
         {
