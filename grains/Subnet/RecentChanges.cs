@@ -14,7 +14,7 @@ public sealed record RecentChanges(ImmutableArray<LedgerChange> All, long Droppe
 
     private static readonly TimeSpan MessagesTake = TimeSpan.FromMinutes(2); // At most: an answer is waited for 30 s, and what was sent twice comes a moment later.
 
-    /// <summary>As they are stored, also by a silo of before, which wrote one record for each address (ADR 0021).</summary>
+    /// <summary>As they are stored, also by a silo of before, which wrote one record for each address (ADR 0022).</summary>
     public static RecentChanges Of(SubnetDocument doc)
     {
         var known = new RecentChanges(doc.Changes, doc.DroppedChange);

@@ -1,4 +1,3 @@
-using AwsVpcCni.NodeExecutor.Wiring;
 using Xunit;
 using static AwsVpcCni.Tests.Wiring.TestNode;
 
