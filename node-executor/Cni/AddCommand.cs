@@ -46,8 +46,8 @@ internal sealed partial class AddCommand(
         var mac = MacOf(link.Lease, sandbox) ?? MacAddress.NewLocal();
         var veth = VethOf(sandbox, pod, conf, host) with { HostMac = mac };
         var asked = time.GetTimestamp();
-        // Beside the question, so that what needs no address costs no time; not for a pod that will wait.
-        var making = link.Lease.HasUnclaimed ? links.MakeAsync(veth, request.Netns) : Task.FromResult<IPodPair?>(null);
+        // Beside the question, so that what needs no address costs no time; not for a pod that will wait, nor for a sandbox that may have its pair already.
+        var making = link.Lease.HasUnclaimed && !link.Lease.Claims.ContainsKey(sandbox) ? links.MakeAsync(veth, request.Netns) : Task.FromResult<IPodPair?>(null);
         IPodPair? made = null;
         try
         {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using AwsVpcCni.CniProtocol;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
@@ -24,13 +25,13 @@ internal sealed partial class DelCommand(Lane lane, LeaseLink link, PodLinks lin
             var had = link.Delete(sandbox, request.Turn);
             return (had, had is null ? null : link.Lease.Slots.GetValueOrDefault(had.Address)?.Hold?.Pod);
         });
-        if (held is { } grant && call.IfName != PodVeth.FirstIfName && request.Netns is { } netns)
+        var removal = RemoveAsync(sandbox, held?.Address, call.IfName == PodVeth.FirstIfName ? null : request.Netns);
+        await time.ForAsync(removal, Deadline, CancellationToken.None);
+        if (removal.IsCompleted)
         {
-            PodRules.TryRemove(netns, grant.Address, KernelDeadline); // The pod may live on, without this network.
+            await removal; // Its failure is the DEL's.
         }
 
-        var removal = RemoveAsync(sandbox, held?.Address);
-        await time.ForAsync(removal, Deadline, CancellationToken.None);
         if (held is { } ended && !removal.IsCompleted)
         {
             LogHandedOver(pod, sandbox, ended.Address, ended.EniId, Deadline.TotalSeconds);
@@ -48,9 +49,15 @@ internal sealed partial class DelCommand(Lane lane, LeaseLink link, PodLinks lin
     }
 
     /// <summary>At its turn, however late: the DEL does not wait for it longer than its runtime does.</summary>
-    private async Task RemoveAsync(SandboxKey sandbox, Ip? address)
+    /// <param name="living">The namespace of a pod that may live on without this network; closed when the request has ended.</param>
+    private async Task RemoveAsync(SandboxKey sandbox, Ip? address, SafeHandle? living)
     {
         using var pass = await gate.EnterAsync(sandbox, Timeout.InfiniteTimeSpan, CancellationToken.None);
+        if (address is { } had && living is { IsClosed: false })
+        {
+            PodRules.TryRemove(living, had, KernelDeadline);
+        }
+
         // Whoever had it before may have unwired it, as an ADD whose claim is gone does: then the address can be another pod's.
         if (address is { } left && link.Lease.Slots.GetValueOrDefault(left)?.Hold is { Leaving: true } hold && hold.Sandbox == sandbox)
         {

@@ -25,6 +25,11 @@ internal sealed partial class EndedMarks(string folder, TimeProvider time, ILogg
         List<SandboxKey> found = [];
         Try(() =>
         {
+            if (!Directory.Exists(folder))
+            {
+                Make(); // Somebody has taken it away, or there was no room at the start.
+            }
+
             foreach (var path in Directory.EnumerateFileSystemEntries(folder).Take(EndedMark.Most))
             {
                 if (EndedMark.TryParse(Path.GetFileName(path)) is var (containerId, ifName))

@@ -52,10 +52,14 @@ internal sealed partial class EndedSandboxes(EndedMarks marks, Lane lane, LeaseL
             return;
         }
 
-        await CarryOutAsync(sandbox);
+        if (!(await CarryOutAsync(sandbox)).IsWritten)
+        {
+            throw CniException.Of(CniErrorCode.TryAgainLater, $"{sandbox}: the end of its earlier DEL cannot be written into the lease file");
+        }
+
         try
         {
-            marks.Remove(sandbox); // Whether it is in the lease file or not: the ADD's claim cannot be written without it.
+            marks.Remove(sandbox);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

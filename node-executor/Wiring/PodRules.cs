@@ -25,7 +25,7 @@ internal static class PodRules
             using var pod = NetlinkSocket.OpenIn(netns);
             Remove(pod, address, Deadline.In(deadline));
         }
-        catch (Exception e) when (e is NetlinkException or IOException or InvalidDataException)
+        catch (Exception e) when (e is NetlinkException or IOException or InvalidDataException or ObjectDisposedException)
         {
             // A rule for an address that the pod has no more.
         }

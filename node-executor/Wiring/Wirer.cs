@@ -191,11 +191,12 @@ public sealed class Wirer : IWirer, IDisposable
     {
         var mac = veth.HostMac ?? MacAddress.NewLocal(); // Ours, set at creation: udev gives its own only to a link with a random one of the kernel's.
         NetlinkSocket? pod = null;
-        var isHeld = false;
+        var (isHeld, isBegun) = (false, false);
         try
         {
             netns.DangerousAddRef(ref isHeld);
             pod = NetlinkSocket.OpenIn(netns);
+            isBegun = true;
             var displaced = CreateVeth(veth, netns, mac, pod, mayDisplace, until);
             var host = Link.Find(_host, veth.HostVeth, until);
             var inPod = Link.Find(pod, veth.Sandbox.IfName, until);
@@ -217,7 +218,7 @@ public sealed class Wirer : IWirer, IDisposable
         catch (Exception failed) when (failed is NetlinkException or IOException or InvalidDataException or ObjectDisposedException)
         {
             pod?.Dispose();
-            throw new WiringException($"{veth.Sandbox} ({veth.Pod}) cannot be wired: {failed.Message}", TryRemove(veth, mac), failed);
+            throw new WiringException($"{veth.Sandbox} ({veth.Pod}) cannot be wired: {failed.Message}", !isBegun || TryRemove(veth, mac), failed);
         }
         finally
         {

@@ -3,7 +3,7 @@ using AwsVpcCni.Silo.Storage;
 
 namespace AwsVpcCni.Silo.Hosting;
 
-/// <summary>A silo's: it is an active member, and the store takes a write.</summary>
+/// <summary>A silo's: it is an active member, and each table of the store takes a write.</summary>
 internal sealed class SiloReadiness(ISiloStatusOracle silo, IStore store, IHostApplicationLifetime lifetime) : Readiness(lifetime)
 {
     /// <inheritdoc/>

@@ -9,7 +9,8 @@ namespace AwsVpcCni.Silo.Storage.DynamoDb;
 /// <param name="What">What is tried, with its ids.</param>
 /// <param name="Table">The table's name.</param>
 /// <param name="Action">As IAM has it, without <c>dynamodb:</c>.</param>
-internal readonly record struct TableCall(string What, string Table, string Action);
+/// <param name="IsTrial">A write under a condition that nothing meets.</param>
+internal readonly record struct TableCall(string What, string Table, string Action, bool IsTrial = false);
 
 /// <summary>How a call failed, by what can be done about it.</summary>
 internal enum DynamoFault

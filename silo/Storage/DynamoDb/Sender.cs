@@ -46,7 +46,11 @@ internal sealed partial class Sender(Func<IAmazonDynamoDB> connect, StoreMetrics
             }
             catch (Exception e) when (DynamoFaults.IsLostCondition(e))
             {
-                metrics.LostCondition(call);
+                if (!call.IsTrial)
+                {
+                    metrics.LostCondition(call);
+                }
+
                 throw;
             }
             catch (Exception e) when (!ends.IsCancellationRequested)

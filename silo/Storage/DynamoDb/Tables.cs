@@ -51,8 +51,14 @@ internal sealed partial class Tables(Sender sender, ImportMark mark, IOptions<St
             await OpenAsync(table, cancellation);
         }
 
-        // A silo that may not use them would take grains from those that may.
-        await TryAsync(CallDeadline, CallDeadline, cancellation);
+        try
+        {
+            await TryAsync(CallDeadline, CallDeadline, cancellation); // A silo that may not use them would take grains from those that may.
+        }
+        catch (StoreException e) when (MayPass(e))
+        {
+            LogNotYet(e.Message); // As it would while it runs; /readyz says when it is over.
+        }
     }
 
     /// <inheritdoc/>
@@ -71,7 +77,7 @@ internal sealed partial class Tables(Sender sender, ImportMark mark, IOptions<St
             await other; // The caller has given up, or it is none of the store's.
         }
 
-        if (tries.Select(one => one.Exception?.InnerException).OfType<StoreException>().ToList() is [var first, ..] wrong)
+        if (tries.Select(one => one.Exception?.InnerException).OfType<StoreException>().OrderBy(MayPass).ToList() is [var first, ..] wrong)
         {
             throw new StoreException(string.Join(" Also: ", wrong.Select(one => one.Message)), first.InnerException ?? first);
         }
@@ -84,6 +90,8 @@ internal sealed partial class Tables(Sender sender, ImportMark mark, IOptions<St
 
         Task OneAsync(TableKeys table, string action, TimeSpan deadline) => Trial.SendAsync(sender, table, action, "aws-vpc-cni-probe", deadline, cancellation);
     }
+
+    private static bool MayPass(StoreException thrown) => thrown.InnerException is { } cause and not StoreException && DynamoFaults.MayPass(DynamoFaults.Of(cause));
 
     /// <summary>The same for one table.</summary>
     /// <exception cref="StoreException">What is not in order, and what to do.</exception>
@@ -277,4 +285,7 @@ internal sealed partial class Tables(Sender sender, ImportMark mark, IOptions<St
 
     [LoggerMessage(EventId = 3412, Level = LogLevel.Warning, Message = "Table {Table} is not known to expire, so it only grows: {Why}")]
     private partial void LogGrows(string table, string why);
+
+    [LoggerMessage(EventId = 3413, Level = LogLevel.Warning, Message = "The silo starts all the same: {Why}")]
+    private partial void LogNotYet(string why);
 }

@@ -46,6 +46,6 @@ internal static class Trial
         }
 
         Task OneAsync<TAnswer>(Func<IAmazonDynamoDB, CancellationToken, Task<TAnswer>> send)
-            where TAnswer : AmazonWebServiceResponse => sender.SendAsync(new TableCall($"try {action}", table.Table, action), deadline, send, cancellation);
+            where TAnswer : AmazonWebServiceResponse => sender.SendAsync(new TableCall($"try {action}", table.Table, action, IsTrial: true), deadline, send, cancellation);
     }
 }

@@ -77,7 +77,7 @@ public sealed partial class JoinCostTests(DynamoDbLocal dynamo)
             written.Add(writes.Count);
             TestContext.Current.SendDiagnosticMessage(
                 "{0} pods: {1} writes of documents ({2}); write units: {3}", pods, writes.Count, writes.Said(), Said(before, units));
-            Assert.Equal(pods, units["addresses PutItem"] - before.GetValueOrDefault("addresses PutItem")); // They have gone through the store.
+            Assert.InRange(units["addresses PutItem"] - before.GetValueOrDefault("addresses PutItem"), pods, 2 * pods); // They have gone through the store; on a busy machine some twice.
         }
 
         Assert.All(written, writes => Assert.InRange(writes, 0, WritesOfQuietNode));

@@ -28,7 +28,7 @@ public sealed class Containerd2Tests
         {
             var asking = WhyEverNotReadyAsync(node, served.Token);
             await node.KillExecutorAsync();
-            await Task.Delay(TimeSpan.FromSeconds(3), TimeProvider.System, TestContext.Current.CancellationToken); // The next one's image is drawn.
+            await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, TestContext.Current.CancellationToken); // The next one's image is drawn.
             node.StartExecutor();
             await node.ServableAsync();
             await served.CancelAsync();

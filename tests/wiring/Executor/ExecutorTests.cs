@@ -19,7 +19,10 @@ public sealed class ExecutorTests
         Assert.Equal("1.0.0", add.Json.GetProperty("cniVersion").GetString());
         Assert.All(add.Json.GetProperty("interfaces").EnumerateArray(), link => Assert.Matches("^[0-9a-f]{2}(:[0-9a-f]{2}){5}$", link.GetProperty("mac").GetString()));
         node.Ping(add.Address);
+        var wired = node.Snapshot();
         Assert.Equal(add, await PluginClient.AddAsync(node.Socket, "c1", pod)); // A repetition changes nothing.
+        Assert.Equal(wired, node.Snapshot());
+        node.Ping(add.Address);
 
         Assert.Equal(new PluginAnswer(0, ""), await PluginClient.DelAsync(node.Socket, "c1", pod));
         Assert.Equal(new PluginAnswer(0, ""), await PluginClient.DelAsync(node.Socket, "c1")); // Again, without namespace.
