@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using AwsVpcCni.Silo.Storage.DynamoDb;
+using AwsVpcCni.Silo.Views;
 using AwsVpcCni.Tests.Cluster.Storage;
 using Xunit;
 
@@ -19,6 +20,7 @@ public sealed partial class JoinCostTests(DynamoDbLocal dynamo)
     private const int WritesOfQuietNode = 2; // In half a minute; whatever its pods do.
 
     private static readonly string[] Reads = ["GetItem", "Query", "Scan"];
+    private static readonly TimeSpan MetricsAreKept = Recent<string>.Age + TimeSpan.FromSeconds(0.5); // A node can have joined by then.
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(10);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -43,6 +45,7 @@ public sealed partial class JoinCostTests(DynamoDbLocal dynamo)
             var began = TimeProvider.System.GetTimestamp();
             await fleet.JoinAsync(count, FirstPodAsync, Cancellation);
             var took = TimeProvider.System.GetElapsedTime(began);
+            await Task.Delay(MetricsAreKept, Cancellation);
             var (after, said) = (await UnitsAsync(http, fleet), writes.Said());
             var each = (after.Values.Sum() - before.Values.Sum()) / count;
             TestContext.Current.SendDiagnosticMessage(
