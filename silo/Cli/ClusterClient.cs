@@ -6,6 +6,7 @@ using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Views;
+using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 
 namespace AwsVpcCni.Silo.Cli;
@@ -115,9 +116,9 @@ internal sealed class ClusterClient : IAsyncDisposable
             client.Services.AddCoreSerializer();
             client.Services.AddSingleton(TimeProvider.System).AddOptions<SiloNetworkOptions>().BindConfiguration("Silo");
             client.UsePeerTls();
-            client.Configure<ClusterOptions>(options =>
+            client.Services.AddOptions<ClusterOptions>().Configure<IOptions<SiloNetworkOptions>>((options, network) =>
             {
-                options.ServiceId = SiloSetup.ServiceId;
+                options.ServiceId = network.Value.ServiceId;
                 options.ClusterId = clusterName;
             });
             client.Configure<ClientMessagingOptions>(options => options.ResponseTimeout = CallDeadline);

@@ -16,9 +16,6 @@ namespace AwsVpcCni.Silo.Hosting;
 /// <summary>How Orleans is set up, in the silo, in an edge and in <c>ipam</c>.</summary>
 internal static class SiloSetup
 {
-    /// <summary>Orleans' service id: the same in every cluster of this system.</summary>
-    public const string ServiceId = "aws-vpc-cni";
-
     /// <summary>One silo with its membership in memory, or one of those in DynamoDB's membership table.</summary>
     public static void UseClustering(this ISiloBuilder silo, IConfiguration configuration)
     {
@@ -94,9 +91,9 @@ internal static class SiloSetup
     public static IServiceCollection AddClusterIdentity(this IServiceCollection services)
     {
         // Explicit on both sides: clustering helpers leave "default" here, and a client of another name only warns and loops.
-        services.AddOptions<ClusterOptions>().Configure<IOptions<ClusterIdentityOptions>>((cluster, identity) =>
+        services.AddOptions<ClusterOptions>().Configure<IOptions<ClusterIdentityOptions>, IOptions<SiloNetworkOptions>>((cluster, identity, network) =>
         {
-            cluster.ServiceId = ServiceId;
+            cluster.ServiceId = network.Value.ServiceId;
             cluster.ClusterId = identity.Value.Name;
         });
         return services;

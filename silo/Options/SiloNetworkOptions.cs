@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.Options;
 
-/// <summary>Orleans' own ports; section <c>Silo</c>. Nobody but silos, edges and <c>ipam</c> may reach them; edges and <c>ipam</c> show the same certificates.</summary>
+/// <summary>Orleans' own names and ports; section <c>Silo</c>. Nobody but silos, edges and <c>ipam</c> may reach them; edges and <c>ipam</c> show the same certificates.</summary>
 public sealed class SiloNetworkOptions : IValidatableObject
 {
     /// <summary>A value of <see cref="Clustering"/>.</summary>
@@ -13,6 +13,13 @@ public sealed class SiloNetworkOptions : IValidatableObject
     /// <summary><c>single</c>, one silo, or <c>dynamodb</c>, those of the membership table. Default <c>single</c>.</summary>
     [RegularExpression("^(single|dynamodb)$", ErrorMessage = "Silo:Clustering must be single or dynamodb; correct Silo__Clustering.")]
     public string Clustering { get; set; } = "single";
+
+    /// <summary>Orleans' service id, by which documents are kept: the same for all silos, edges and <c>ipam</c> of a cluster, and for ever. Clusters that share a table
+    /// of documents need different ones. Default <c>aws-vpc-cni</c>.</summary>
+    [RegularExpression("^[A-Za-z0-9][A-Za-z0-9-]{0,99}$",
+        ErrorMessage = "Silo:ServiceId must be 1 to 100 letters, digits or -, and start with a letter or digit; correct Silo__ServiceId.")]
+    [Required(ErrorMessage = "Silo:ServiceId is empty; leave Silo__ServiceId out for aws-vpc-cni.")]
+    public string ServiceId { get; set; } = "aws-vpc-cni";
 
     /// <summary>The address that other silos reach this one at. Default <c>127.0.0.1</c>.</summary>
     public string Address { get; set; } = "127.0.0.1";

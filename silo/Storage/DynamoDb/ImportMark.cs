@@ -2,14 +2,14 @@ using Amazon.DynamoDBv2;
 using Amazon.DynamoDBv2.Model;
 using Amazon.Runtime;
 using AwsVpcCni.Grains.Storage;
-using AwsVpcCni.Silo.Hosting;
 using AwsVpcCni.Silo.Options;
 using Microsoft.Extensions.Options;
+using Orleans.Configuration;
 
 namespace AwsVpcCni.Silo.Storage.DynamoDb;
 
 /// <summary>An item in the table of documents while an import fills the tables: they are not whole then, and no silo starts on them.</summary>
-internal sealed class ImportMark(Sender sender, IOptions<StorageOptions> options)
+internal sealed class ImportMark(Sender sender, IOptions<StorageOptions> options, IOptions<ClusterOptions> cluster)
 {
     private const string ImportId = "ImportId";
 
@@ -18,9 +18,9 @@ internal sealed class ImportMark(Sender sender, IOptions<StorageOptions> options
     private readonly string _table = options.Value.GrainTable;
 
     // Like no grain's: their ids have a slash.
-    private static readonly string HashValue = $"{SiloSetup.ServiceId}_import";
+    private string HashValue => $"{cluster.Value.ServiceId}_import";
 
-    private static Dictionary<string, AttributeValue> Key => new() { [GrainStorage.HashKey] = new(HashValue), [GrainStorage.RangeKey] = new("unfinished") };
+    private Dictionary<string, AttributeValue> Key => new() { [GrainStorage.HashKey] = new(HashValue), [GrainStorage.RangeKey] = new("unfinished") };
 
     /// <summary>Of the import that is not at its end; null: there is none.</summary>
     public Task<string?> ReadAsync(CancellationToken cancellation) => ReadAsync(Deadline, cancellation);

@@ -118,6 +118,22 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Services_of_different_ids_share_a_table_and_know_nothing_of_each_others_documents_and_imports()
+    {
+        await _store.Documents().WriteStateAsync("document", Grain, new GrainState<Document>(new Document(7)));
+        await _store.Sdk.PutItemAsync(_store.Settings.GrainTable, new() { ["GrainReference"] = new("aws-vpc-cni_import"), ["GrainType"] = new("unfinished"), ["ImportId"] = new("x") }, Cancellation);
+        await Assert.ThrowsAsync<StoreException>(() => _store.Tables().ProbeAsync(Cancellation));
+
+        _store.ServiceId = "other";
+
+        Assert.False((await ReadAsync()).RecordExists);
+        await _store.Documents().WriteStateAsync("document", Grain, new GrainState<Document>(new Document(8)));
+        await _store.Tables().ProbeAsync(Cancellation);
+        _store.ServiceId = "aws-vpc-cni";
+        Assert.Equal(7, (await ReadAsync()).State!.Count);
+    }
+
+    [Fact]
     public async Task A_write_whose_condition_does_not_hold_is_charged_and_counted()
     {
         Assert.Null(await _store.Book().TryAssignAsync(Row(), Cancellation));

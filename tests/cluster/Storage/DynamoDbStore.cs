@@ -127,14 +127,20 @@ internal sealed class DynamoDbStore : IAsyncDisposable
 
     public StoreMetrics Metrics { get; } = new();
 
-    private static IOptions<ClusterOptions> Cluster { get; } = Microsoft.Extensions.Options.Options.Create(new ClusterOptions { ServiceId = "aws-vpc-cni", ClusterId = "test" });
+    private IOptions<ClusterOptions> Cluster { get; } = Microsoft.Extensions.Options.Options.Create(new ClusterOptions { ServiceId = "aws-vpc-cni", ClusterId = "test" });
+
+    /// <summary>Of what is made from now on: in place of the default.</summary>
+    public string ServiceId
+    {
+        set => Cluster.Value.ServiceId = value;
+    }
 
     private IOptions<StorageOptions> Options => Microsoft.Extensions.Options.Options.Create(Settings);
 
     public async ValueTask OpenAsync() => await Tables().OpenAsync(TestContext.Current.CancellationToken);
 
     public Tables Tables(DynamoDbProxy? way = null) =>
-        new(Sender(way), new ImportMark(Sender(way), Options), Options, TimeProvider.System, NullLogger<Tables>.Instance);
+        new(Sender(way), new ImportMark(Sender(way), Options, Cluster), Options, TimeProvider.System, NullLogger<Tables>.Instance);
 
     public AddressBook Book(DynamoDbProxy? way = null) => Book(Sender(way));
 
@@ -151,7 +157,7 @@ internal sealed class DynamoDbStore : IAsyncDisposable
     {
         var sender = Sender(_dynamo.ConnectWithSmallPages(Settings, MovingWay.Url));
         return new Contents(
-            sender, Tables(MovingWay), Silos(MovingWay), new ImportMark(sender, Options), new GrainStorage(sender, Options, Cluster), History(sender), Options,
+            sender, Tables(MovingWay), Silos(MovingWay), new ImportMark(sender, Options, Cluster), new GrainStorage(sender, Options, Cluster), History(sender), Options,
             Microsoft.Extensions.Options.Options.Create(new SiloNetworkOptions()), TimeProvider.System);
     }
 

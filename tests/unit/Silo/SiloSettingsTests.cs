@@ -39,6 +39,8 @@ public sealed class SiloSettingsTests
     [InlineData("Storage:ServiceUrl", "localhost:8000", "Storage:ServiceUrl 'localhost:8000' is no http(s) URL")]
     [InlineData("Storage:AddressTable", "our addresses", "Storage:AddressTable is no table name of DynamoDB")]
     [InlineData("Storage:GrainTable", "addresses", "Storage:AddressTable, Storage:HistoryTable, Storage:GrainTable and Storage:MembershipTable have the name addresses more than once")]
+    [InlineData("Silo:ServiceId", "my_service", "Silo:ServiceId must be 1 to 100 letters, digits or -")] // _ ends it in a key.
+    [InlineData("Silo:ServiceId", "", "Silo:ServiceId is empty")]
     [InlineData("Silo:Clustering", "kubernetes", "Silo:Clustering must be single or dynamodb")]
     [InlineData("Silo:Clustering", "dynamodb", "Silo:Clustering is dynamodb, and Storage:Provider is not")]
     [InlineData("Storage:HistoryTable", "a history", "Storage:HistoryTable is no table name of DynamoDB")]
