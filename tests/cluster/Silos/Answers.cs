@@ -10,8 +10,15 @@ internal sealed class Answers(INodeApi api) : INodeApi
     private long? _unansweredSince;
     private TimeSpan _longest;
     private int _hints;
+    private Task _syncs = Task.CompletedTask;
 
     public string? Silo => api.Silo;
+
+    /// <summary>When it reported first after its reports were held back or asked for: before it has sent that, nobody has heard of it. Null: not yet.</summary>
+    public DateTimeOffset? ReportedFirst { get; private set; }
+
+    /// <summary>From now on it reports when this is over, not before.</summary>
+    public void HoldReports(Task until) => (_syncs, ReportedFirst) = (until, null);
 
     /// <summary>Which ADD was answered last, and what; or why it was not. One that was given up is not counted.</summary>
     public (SandboxKey Sandbox, string Said) LastAssign { get; private set; }
@@ -55,7 +62,12 @@ internal sealed class Answers(INodeApi api) : INodeApi
 
     public Task<ReleaseReply> ReleaseAsync(ReleaseRequest request, CancellationToken cancellation) => NoteAsync(() => api.ReleaseAsync(request, cancellation));
 
-    public Task<NodeOrders> SyncAsync(NodeReport report, CancellationToken cancellation) => NoteAsync(() => api.SyncAsync(report, cancellation));
+    public async Task<NodeOrders> SyncAsync(NodeReport report, CancellationToken cancellation)
+    {
+        await _syncs.WaitAsync(cancellation);
+        ReportedFirst ??= TimeProvider.System.GetUtcNow();
+        return await NoteAsync(() => api.SyncAsync(report, cancellation));
+    }
 
     public Task ListenAsync(Action hint, CancellationToken cancellation)
     {

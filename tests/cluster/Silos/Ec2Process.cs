@@ -53,6 +53,10 @@ internal sealed class Ec2Process : IAsyncDisposable
     public async Task<VpcState> StateAsync(CancellationToken cancellation) =>
         (await _http.GetFromJsonAsync<VpcState>(new Uri($"{Endpoint}/_emulator/state"), CallEntry.Json, cancellation))!;
 
+    /// <summary>All calls that it has had.</summary>
+    public async Task<CallEntry[]> CallsAsync(CancellationToken cancellation) =>
+        (await _http.GetFromJsonAsync<CallEntry[]>(new Uri($"{Endpoint}/_emulator/calls"), CallEntry.Json, cancellation))!;
+
     public async ValueTask DisposeAsync()
     {
         _http.Dispose();

@@ -164,6 +164,13 @@ internal sealed class Fleet : IAsyncDisposable
         }, cancellation);
     }
 
+    /// <summary>What EC2 has been asked for.</summary>
+    public Task<CallEntry[]> CallsAsync(CancellationToken cancellation) => _ec2.CallsAsync(cancellation);
+
+    /// <summary>By interface, the node that has it now.</summary>
+    public async Task<Dictionary<string, string>> NodesOfInterfacesAsync(CancellationToken cancellation) =>
+        (await _ec2.StateAsync(cancellation)).Interfaces.Where(eni => eni.Instance is not null).ToDictionary(eni => eni.Id, eni => eni.Instance!);
+
     private Func<Core.Contracts.InterfaceOrder, Task<bool>> IsAttachedAsync(string id) => async order =>
         (await LookAsync()).Interfaces.Any(eni => eni.Id == order.EniId && eni.Instance == id && eni.Attachment == "attached");
 
