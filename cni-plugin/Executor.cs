@@ -108,6 +108,9 @@ internal static unsafe class Executor
         }
     }
 
+    /// <summary>It was there, and ended before it had answered anything.</summary>
+    public static bool HasEnded => Failed is Step.Sending or Step.Receiving && FailedErrno is 0 or ECONNRESET or EPIPE;
+
     /// <param name="netns">Path of the pod's network namespace, NUL-terminated, or null. One that cannot be opened is not sent: a DEL must go on, and an ADD is refused by the executor, which sees its path.</param>
     public static bool Send(byte* netns, int stdinLength)
     {

@@ -111,12 +111,19 @@ internal static unsafe class Program
         }
 
         var patience = command is Command.Add ? AddSeconds : command is Command.Status ? StatusSeconds : OtherSeconds;
-        if (Executor.Connect(socketPath, Length(socketPath), patience, command is Command.Status ? StatusPauses : 0)
-            && Executor.Send(netns, stdinLength)
-            && Executor.Receive(out var exitCode, out var body, out var bodyLength))
+        var isAgain = false;
+        do
         {
-            return Output.Put(Stdout, body, bodyLength) == 0 ? exitCode : 1;
+            if (Executor.Connect(socketPath, Length(socketPath), patience, command is Command.Status ? StatusPauses : 0)
+                && Executor.Send(netns, stdinLength)
+                && Executor.Receive(out var exitCode, out var body, out var bodyLength))
+            {
+                return Output.Put(Stdout, body, bodyLength) == 0 ? exitCode : 1;
+            }
+
+            isAgain = !isAgain && command is Command.Status && Executor.HasEnded; // Once: the next one is about to come.
         }
+        while (isAgain);
 
         if (command is Command.Del)
         {
