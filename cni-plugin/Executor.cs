@@ -21,6 +21,7 @@ internal static unsafe class Executor
     private static DescriptorMessage rights;
     private static UnixAddress address;
     private static int socket;
+    private static bool isUnderWay;
     private static int variables;
     private static int environmentLength;
 
@@ -108,8 +109,8 @@ internal static unsafe class Executor
         }
     }
 
-    /// <summary>It was there, and ended before it had answered anything.</summary>
-    public static bool HasEnded => Failed is Step.Sending or Step.Receiving && FailedErrno is 0 or ECONNRESET or EPIPE;
+    /// <summary>It was there, and ended before it had answered anything: the request is as it was, and can be sent again.</summary>
+    public static bool HasEnded => Failed is Step.Sending or Step.Receiving && FailedErrno is 0 or ECONNRESET or EPIPE && !isUnderWay;
 
     /// <param name="netns">Path of the pod's network namespace, NUL-terminated, or null. One that cannot be opened is not sent: a DEL must go on, and an ADD is refused by the executor, which sees its path.</param>
     public static bool Send(byte* netns, int stdinLength)
@@ -153,6 +154,7 @@ internal static unsafe class Executor
                 m->Control = null; // The descriptor has gone with the first byte.
                 m->ControlLength = 0;
                 Skip(m, sent);
+                isUnderWay = m->PartCount > 0;
             }
 
             return true;
@@ -202,6 +204,7 @@ internal static unsafe class Executor
                 return false;
             }
 
+            isUnderWay = true;
             to += got;
             count -= (int)got;
         }

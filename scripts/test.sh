@@ -61,7 +61,7 @@ for name in "$@"; do
 done
 
 [ "$failed" = 0 ] || for name in "$@"; do # Once more, since whoever looks at the end of this output has only that.
-    sed -nE '/ \[FAIL\]$/,/ \[(FINISHED|STARTING)\]|^  Finished/ { / \[(FINISHED|STARTING)\]|^  Finished/d; p }' "$logs/$name.log" | cut -c1-2000 | head -n 60
+    sed -nE '/ \[FAIL\]$/,/ \[(FINISHED|STARTING)\]|^  Finished/ { / \[(FINISHED|STARTING)\]|^  Finished/d; p }' "$logs/$name.log" | cut -c1-2000 | awk 'NR <= 60' # To its end: head would end the pipe, and with it this script.
 done
 summary="$passed passed, $failed failed"
 [ "$skipped" = 0 ] || summary+=", $skipped skipped"

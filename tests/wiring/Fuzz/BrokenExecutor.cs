@@ -5,7 +5,8 @@ using AwsVpcCni.Tests.Wiring.Executor;
 
 namespace AwsVpcCni.Tests.Wiring.Fuzz;
 
-/// <summary>An executor whose replies are cut off, too long, or none: the plugin prints a whole one as it is, and says by itself that there was none.</summary>
+/// <summary>An executor whose replies are cut off, too long, or none: the plugin prints a whole one as it is, and says by itself that there was none.
+/// A STATUS that gets not a byte of one asks the next executor, once.</summary>
 internal sealed class BrokenExecutor : IDisposable
 {
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("fuzz-broken-");
@@ -24,7 +25,8 @@ internal sealed class BrokenExecutor : IDisposable
     {
         var body = new byte[random.Next(200)];
         random.NextBytes(body);
-        var reply = Frame.WriteReply(random.Next(256), body);
+        var whole = Frame.WriteReply(random.Next(256), body);
+        var reply = whole;
         switch (random.Next(5))
         {
             case 0: reply = reply[..random.Next(reply.Length)]; break;
@@ -34,9 +36,15 @@ internal sealed class BrokenExecutor : IDisposable
         }
 
         var takesRequest = random.Chance(0.9);
-        var serving = ServeAsync(reply, takesRequest);
+        var asksNext = command == "STATUS" && (!takesRequest || reply.Length == 0);
+        var serving = ServeAsync(takesRequest ? reply : null, asksNext ? whole : null);
         var answer = plugin.Run([$"CNI_COMMAND={command}", "CNI_CONTAINERID=c", "CNI_IFNAME=eth0", "CNI_NETNS=", "AWS_VPC_CNI_SOCKET=" + SocketPath], Oddities.Bytes(PluginClient.Config));
         await serving;
+        if (asksNext)
+        {
+            (reply, takesRequest) = (whole, true);
+        }
+
         var length = reply.Length < Frame.ReplyHeaderSize ? uint.MaxValue : BinaryPrimitives.ReadUInt32LittleEndian(reply);
         if (takesRequest && length <= Frame.MaxReplyBodySize && reply.Length - Frame.ReplyHeaderSize >= length)
         {
@@ -65,19 +73,26 @@ internal sealed class BrokenExecutor : IDisposable
         folder.Delete(recursive: true);
     }
 
-    private async Task ServeAsync(byte[] reply, bool takesRequest)
+    /// <param name="reply">None: it does not even take the request.</param>
+    /// <param name="next">Of the executor after it, if that is asked.</param>
+    private async Task ServeAsync(byte[]? reply, byte[]? next)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        using var connection = await listener.AcceptAsync(patience.Token);
-        if (!takesRequest)
+        using (var connection = await listener.AcceptAsync(patience.Token))
         {
-            return;
+            if (reply is not null)
+            {
+                using var stream = new NetworkStream(connection);
+                var header = new byte[Frame.RequestHeaderSize];
+                await stream.ReadExactlyAsync(header, patience.Token);
+                await stream.ReadExactlyAsync(new byte[Frame.ReadRequestHeader(header).Total], patience.Token);
+                await stream.WriteAsync(reply, patience.Token);
+            }
         }
 
-        using var stream = new NetworkStream(connection);
-        var header = new byte[Frame.RequestHeaderSize];
-        await stream.ReadExactlyAsync(header, patience.Token);
-        await stream.ReadExactlyAsync(new byte[Frame.ReadRequestHeader(header).Total], patience.Token);
-        await stream.WriteAsync(reply, patience.Token);
+        if (next is not null)
+        {
+            await ServeAsync(next, null);
+        }
     }
 }
