@@ -30,14 +30,16 @@ internal static class AddBenchmark
         {
             Nodes = [.. Enumerable.Range(0, Nodes).Select(n => string.Create(CultureInfo.InvariantCulture, $"node{n}"))],
             InstanceType = "m5.24xlarge",
-            SubnetCidr = "10.20.1.0/24", // Just what the five pools take: a cooling address makes no node draw another one.
+            SubnetCidr = "10.20.0.0/20", // Plenty: where little is left, thrift would shrink the pools.
             Silo = ImmutableDictionary<string, string>.Empty
-                .Add("Pool__WarmIps", AddressesOfANode.ToString(CultureInfo.InvariantCulture))
+                .Add("Pool__MinimumIps", AddressesOfANode.ToString(CultureInfo.InvariantCulture)) // And none more: a cooling address makes no node draw another one.
+                .Add("Pool__WarmIps", "0")
+                .Add("Pool__MaxEnis", "1")
                 .Add("Storage__Path", Path.Combine(store.FullName, "silo.db")) // The cluster's own folder may be in memory.
                 .Add("Logging__LogLevel__Default", "Debug"), // Says how long each row took.
         });
         await FilledAsync(cluster);
-        Progress.Say($"Every node holds {AddressesOfANode} free addresses; the subnet has no more");
+        Progress.Say($"Every node holds {AddressesOfANode} free addresses, and draws no more");
 
         foreach (var node in cluster.Nodes)
         {
