@@ -343,7 +343,7 @@ public sealed partial class NodeGrain
         var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew, _stored.Change, WaitingFor(intent)));
         if (!reservation.Known)
         {
-            Later(intent, TimeSpan.FromMilliseconds(100));
+            Later(intent, reservation.IsCrowded ? TimeSpan.FromSeconds(2 + (2 * random.NextDouble())) : TimeSpan.FromMilliseconds(100)); // A place is free with each answer of EC2: a hundred in this time.
             return false;
         }
 

@@ -86,10 +86,11 @@ public sealed record ReserveRequest(
 /// <param name="FreePrefixes">Whole /28s among them.</param>
 /// <param name="Holders">Who holds most, when there are fewer names than asked.</param>
 /// <param name="IsRefused">EC2 has refused lately what the ledger shows free: nothing is named.</param>
+/// <param name="IsCrowded">So many draws are under way that the ledger sets no more aside: ask again later.</param>
 [GenerateSerializer, Immutable]
 public sealed record Reservation(
     [property: Id(0)] bool Known, [property: Id(1)] ImmutableArray<Block> Names, [property: Id(2)] int Free, [property: Id(3)] int FreePrefixes,
-    [property: Id(4)] ImmutableArray<SubnetHolder> Holders, [property: Id(5)] bool IsRefused = false);
+    [property: Id(4)] ImmutableArray<SubnetHolder> Holders, [property: Id(5)] bool IsRefused = false, [property: Id(6)] bool IsCrowded = false);
 
 /// <summary>What could be named of a subnet: nobody holds it, nor has set it aside. Nothing while EC2 has not been read, or has refused what looks free.</summary>
 /// <param name="Level">How much is left; a node that has nothing there hears it from nobody else. Null from a silo of before it was told.</param>

@@ -20,8 +20,10 @@ public sealed record LedgerChange(
     [property: JsonPropertyName("t")] long At,
     [property: JsonPropertyName("b")] ImmutableArray<Block> Blocks) : DocumentPart
 {
+    /// <summary>Bytes in a document, at most: <c>"255.255.255.240/28",</c>.</summary>
+    internal const int OfABlock = 21;
+
     private const int OfTheRest = 100; // Names, punctuation and four numbers, 13 digits each.
-    private const int OfABlock = 21; // "255.255.255.240/28",
 
     /// <summary>Bytes in a document, at most.</summary>
     [JsonIgnore]

@@ -50,11 +50,21 @@ public sealed record SubnetDocument : DocumentPart
     /// <summary>See <see cref="RecentChanges.Dropped"/>.</summary>
     public long DroppedChange { get; init; }
 
-    /// <summary>What nodes are about to take over, counted as ours.</summary>
+    /// <summary>As a silo of before wrote what now is in <see cref="TakingOver"/>: a record for each address.</summary>
     public ImmutableArray<TakenOver> TakenOver { get; init; } = [];
+
+    /// <summary>What nodes are about to take over, counted as ours: until a node says, after a later write, what it holds, nobody knows whether it could.</summary>
+    public ImmutableArray<LedgerChange> TakingOver { get; init; } = [];
 
     /// <summary>With these.</summary>
     public SubnetDocument With(RecentChanges changes) => this with { Recent = [], Changes = changes.All, DroppedChange = changes.Dropped };
+
+    /// <summary>With these in place of all that nodes were about to take over.</summary>
+    public SubnetDocument WithTakingOver(IEnumerable<LedgerChange> all) => this with { TakenOver = [], TakingOver = [.. all] };
+
+    /// <summary>What nodes are about to take over, by a silo of before, too.</summary>
+    public ImmutableArray<LedgerChange> AllTakingOver() => TakenOver.IsEmpty ? TakingOver
+        : [.. TakingOver, .. TakenOver.GroupBy(one => (one.NodeId, one.NodeChange), one => one.Address).Select(one => new LedgerChange(0, false, one.Key.NodeId, one.Key.NodeChange, 0, LedgerChange.Joined(one)))];
 }
 
 /// <summary>How much of a subnet was used until now, with what was set aside. A document of its own: it is written each half hour, and the ledger with each EC2 change.</summary>
@@ -70,9 +80,16 @@ public sealed record SubnetUsage : DocumentPart
 /// <summary>Names set aside for one intent.</summary>
 /// <param name="AskedAt">When the intent last asked. UTC.</param>
 /// <param name="NodeChange">The number of the node document's last write when it asked.</param>
-public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Block> Names, DateTimeOffset AskedAt, long NodeChange = long.MaxValue) : DocumentPart;
+public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArray<Block> Names, DateTimeOffset AskedAt, long NodeChange = long.MaxValue) : DocumentPart
+{
+    private const int OfTheRest = 120; // Names, punctuation, a time and a number.
 
-/// <summary>An address that a node is about to take over: until it says, after a later write, what it holds, nobody knows whether it could.</summary>
+    /// <summary>Bytes in a document, at most.</summary>
+    [JsonIgnore]
+    public int Bytes => OfTheRest + IntentId.Length + NodeId.Length + (LedgerChange.OfABlock * Names.Length);
+}
+
+/// <summary>An address that a node is about to take over, as a silo of before wrote it: read, and not written any more.</summary>
 /// <param name="NodeChange">The number of its document's last write before.</param>
 public sealed record TakenOver(Ip Address, string NodeId, long NodeChange) : DocumentPart;
 

@@ -23,6 +23,10 @@ public sealed partial class SubnetGrain(
 {
     private const int LargestHoldersShown = 3;
 
+    /// <summary>Bytes of a document: DynamoDB takes 400 KB, with <see cref="RecentChanges.MostBytes"/> and the maps of a /16, and each KB of a write is a
+    /// write unit. So some 300 draws of an address are under way at once, or 90 of 29: a dozen seconds of EC2 calls at least. The last quarter is for pods that wait.</summary>
+    private const int MostSetAside = 64 * 1024, MostSetAsideForWarm = MostSetAside / 4 * 3, MostTakenOver = 128 * 1024;
+
     private static readonly TimeSpan NodesTell = TimeSpan.FromMinutes(10); // Each node says each half minute what it holds; a silo that ends takes its nodes' grains with it for a minute or two.
 
     private readonly DateTimeOffset _since = time.GetUtcNow();
@@ -58,6 +62,11 @@ public sealed partial class SubnetGrain(
         var doc = document.State;
         var standing = Standing(doc);
         var mine = standing.FirstOrDefault(one => one.IntentId == request.IntentId);
+        if (mine is null && request.Count > 0 && standing.Sum(one => one.Bytes) > (request.Waiting > 0 ? MostSetAside : MostSetAsideForWarm))
+        {
+            return new Reservation(false, [], 0, 0, [], IsCrowded: true);
+        }
+
         var taken = Taken(doc with { Reservations = standing });
         var isRefused = IsLately(_noAddressesSince, now) || (request.Prefixes && IsLately(_noPrefixesSince, now));
         var names = mine?.Names ?? (isRefused || IsForWaiting(request) ? [] : Choose(doc, taken.With(Addresses(request.NotThese)), request));
@@ -130,16 +139,21 @@ public sealed partial class SubnetGrain(
         }
 
         var ours = Map(subnet.Cidr, doc.Ours);
-        var own = doc.TakenOver.Where(one => one.NodeId == nodeId).Select(one => one.Address).ToHashSet(); // Noted before, and the node could not store it.
+        var taking = doc.AllTakingOver();
+        var own = Addresses(taking.Where(one => one.NodeId == nodeId).SelectMany(one => one.Blocks)).ToHashSet(); // Noted before, and the node could not store it.
         ImmutableArray<Block> others = [.. blocks.Where(block => block.Addresses.Any(address => ours.Contains(address) && !own.Contains(address)))];
         var addresses = NotLate(doc, Addresses(blocks.RemoveRange(others)), nodeId, change);
         if (!addresses.IsEmpty)
         {
-            await StoreAsync(Changed(doc, addresses, nodeId, change, used: true) with
+            if (own.Count == 0 && taking.Sum(one => one.Bytes) > MostTakenOver)
+            {
+                throw new InvalidOperationException($"{SubnetId}: {taking.Length} nodes are taking over addresses that they came with. {nodeId} asks again.");
+            }
+
+            await StoreAsync(Changed(doc, addresses, nodeId, change, used: true).WithTakingOver([.. Without(taking, nodeId, addresses), Change(doc, addresses, nodeId, change, isReturn: false)]) with
             {
                 Used = [.. Map(subnet.Cidr, doc.Used).With(addresses).Bits],
                 Ours = [.. ours.With(addresses).Bits],
-                TakenOver = [.. doc.TakenOver.Where(one => one.NodeId != nodeId || !addresses.Contains(one.Address)), .. addresses.Select(address => new TakenOver(address, nodeId, change))],
             });
         }
 
@@ -180,11 +194,10 @@ public sealed partial class SubnetGrain(
                 : (doc with { Change = doc.Change + 1 }).With(RecentChanges.Of(doc).Without(nodeId, addresses));
             var used = Map(subnet.Cidr, doc.Used);
             var others = _shares.Where(one => one.Key != nodeId).SelectMany(one => one.Value.Held).ToHashSet(); // A pod may still have what its node has lost.
-            await StoreAsync(next with
+            await StoreAsync(next.WithTakingOver(Without(doc.AllTakingOver(), nodeId, addresses)) with
             {
                 Used = [.. (isFree ? used.Without(addresses) : used.With(addresses)).Bits],
                 Ours = [.. Map(subnet.Cidr, doc.Ours).Without(addresses.Where(address => !others.Contains(address))).Bits],
-                TakenOver = doc.TakenOver.RemoveAll(one => one.NodeId == nodeId && addresses.Contains(one.Address)),
             });
             if (!isFree)
             {
@@ -229,14 +242,15 @@ public sealed partial class SubnetGrain(
         var ours = Map(subnet.Cidr, doc.Ours);
         var news = NotLate(doc, held, nodeId, change);
         var left = doc.Reservations.RemoveAll(one => one.NodeId == nodeId && one.NodeChange <= change && !open.Contains(one.IntentId));
-        var told = doc.TakenOver.Where(one => one.NodeId == nodeId && one.NodeChange < change).ToHashSet();
-        if (!news.All(ours.Contains) || left.Length < doc.Reservations.Length || told.Count > 0)
+        var taking = doc.AllTakingOver();
+        var told = taking.Where(one => one.NodeId == nodeId && one.NodeChange < change).ToArray();
+        if (!news.All(ours.Contains) || left.Length < doc.Reservations.Length || told.Length > 0)
         {
             // What it was about to take over, and has not after all, is nobody's: it may still find that it can.
             var all = _shares.Values.SelectMany(one => one.Held).ToHashSet();
-            await StoreAsync(Changed(doc, [], nodeId, change, used: true) with
+            await StoreAsync(Changed(doc, [], nodeId, change, used: true).WithTakingOver(taking.Except(told)) with
             {
-                Ours = [.. ours.With(news).Without(told.Select(one => one.Address).Where(address => !all.Contains(address))).Bits], Reservations = left, TakenOver = doc.TakenOver.RemoveAll(told.Contains),
+                Ours = [.. ours.With(news).Without(Addresses(told.SelectMany(one => one.Blocks)).Where(address => !all.Contains(address))).Bits], Reservations = left,
             });
         }
     }
@@ -244,7 +258,7 @@ public sealed partial class SubnetGrain(
     /// <inheritdoc/>
     public async Task RetiredAsync(string nodeId, long change, ImmutableArray<Block> blocks)
     {
-        ImmutableArray<Block> held = [.. blocks, .. _shares.TryGetValue(nodeId, out var share) ? share.Held.Select(address => new Block(address)) : [], .. document.State.TakenOver.Where(one => one.NodeId == nodeId).Select(one => new Block(one.Address))];
+        ImmutableArray<Block> held = [.. blocks, .. _shares.TryGetValue(nodeId, out var share) ? share.Held.Select(address => new Block(address)) : [], .. document.State.AllTakingOver().Where(one => one.NodeId == nodeId).SelectMany(one => one.Blocks)];
         if (!held.IsEmpty)
         {
             await ReturnedAsync(nodeId, change, held, isFree: false);
@@ -413,8 +427,14 @@ public sealed partial class SubnetGrain(
     private static SubnetMap KeptBy(SubnetDocument doc, Func<ReservedRange, bool> by) => doc.Reserved.Where(by).Aggregate(SubnetMap.Empty(doc.Subnet!.Cidr), (map, range) => map.With(range.Cidr));
 
     private SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool used) =>
-        (doc with { Change = doc.Change + 1 }).With(RecentChanges.Of(doc).With(
-            new LedgerChange(doc.Change + 1, !used, nodeId, change, time.GetUtcNow().ToUnixTimeMilliseconds(), LedgerChange.Joined(addresses))));
+        (doc with { Change = doc.Change + 1 }).With(RecentChanges.Of(doc).With(Change(doc, addresses, nodeId, change, isReturn: !used)));
+
+    /// <summary>The next one.</summary>
+    private LedgerChange Change(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool isReturn) =>
+        new(doc.Change + 1, isReturn, nodeId, change, time.GetUtcNow().ToUnixTimeMilliseconds(), LedgerChange.Joined(addresses));
+
+    private static ImmutableArray<LedgerChange> Without(ImmutableArray<LedgerChange> all, string nodeId, ImmutableArray<Ip> addresses) =>
+        new RecentChanges(all, 0).Without(nodeId, addresses).All;
 
     private static IEnumerable<Ip> Of(ImmutableArray<LedgerChange> changes, bool areReturns) => Addresses(changes.Where(one => one.IsReturn == areReturns).SelectMany(one => one.Blocks));
 

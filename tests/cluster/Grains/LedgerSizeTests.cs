@@ -3,6 +3,7 @@ using System.Text;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Subnet;
 using Xunit;
 
@@ -17,7 +18,7 @@ public sealed class LedgerSizeTests(ITestOutputHelper output)
 
     [Theory]
     [InlineData(true, 1000, 1, false)] // A /28 for each of 1,000 nodes.
-    [InlineData(true, 1000, 1, true)] // All have set theirs aside before the first draws it.
+    [InlineData(true, 1000, 1, true)] // As many as may have set theirs aside before the first draws it.
     [InlineData(false, 207, 29, true)] // 6,000 addresses, as nodes with 30 slots on an interface draw them.
     [InlineData(false, 6000, 1, false)] // 6,000 addresses, one by one.
     public async Task A_thousand_prefixes_or_six_thousand_addresses_in_two_minutes_leave_it_far_below_what_DynamoDB_takes(bool prefixes, int draws, int count, bool together)
@@ -25,40 +26,136 @@ public sealed class LedgerSizeTests(ITestOutputHelper output)
         await using var world = await GrainWorld.StartAsync(new PoolPolicy());
         var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-of-many");
         await SweptAsync(ledger, 0);
-        var largest = 0;
-        var names = new List<Reservation>();
-        foreach (var node in Enumerable.Range(0, draws))
+        var (largest, most) = (0, 0);
+        var names = new Dictionary<int, ImmutableArray<Block>>();
+        for (var open = Enumerable.Range(0, draws).ToArray(); open.Length > 0;)
         {
-            names.Add(await ReserveAsync(node));
-            await (together ? Task.CompletedTask : SettleAsync(node));
+            List<int> aside = [];
+            foreach (var node in open)
+            {
+                var told = await ReserveAsync(node);
+                Assert.Equal((told.IsCrowded, told.IsCrowded ? 0 : count), (!told.Known, told.Names.Length));
+                if (told.Known)
+                {
+                    names[node] = told.Names;
+                    aside.Add(node);
+                    await (together ? Task.CompletedTask : SettleAsync(node));
+                }
+            }
+
+            foreach (var node in together ? aside : [])
+            {
+                await SettleAsync(node);
+            }
+
+            most = Math.Max(most, aside.Count);
+            Assert.NotEmpty(aside);
+            open = [.. open.Except(aside)]; // They ask again.
         }
 
-        foreach (var node in Enumerable.Range(0, together ? draws : 0))
-        {
-            await SettleAsync(node);
-        }
-
-        output.WriteLine($"{draws} draws of {count} {(prefixes ? "prefixes" : "addresses")}: {largest} bytes at most");
+        output.WriteLine($"{draws} draws of {count} {(prefixes ? "prefixes" : "addresses")}, {most} at once: {largest} bytes at most");
         Assert.InRange(largest, 1, Most);
         var size = prefixes ? Block.PrefixSize : 1;
-        Assert.Equal(draws * count, names.SelectMany(one => one.Names).Distinct().Count());
+        Assert.Equal(draws * count, names.Values.SelectMany(one => one).Distinct().Count());
         Assert.Equal(draws * count * size, (await ledger.SummarizeAsync()).Used);
         Assert.Equal(count, (await ReserveAsync(draws)).Names.Length); // It goes on.
 
         async Task<Reservation> ReserveAsync(int node)
         {
-            var told = await ledger.ReserveAsync(new ReserveRequest($"{Node(node)}/12.0", Node(node), "eni-0123456789abcdef0", count, [], prefixes, WithPrimary: false, Change: 12));
+            var told = await ledger.ReserveAsync(Request(node, count, prefixes));
             Look();
             return told;
         }
 
         async Task SettleAsync(int node)
         {
-            await ledger.SettleAsync($"{Node(node)}/12.0", Node(node), 12, names[node].Names, []);
+            await ledger.SettleAsync($"{Node(node)}/12.0", Node(node), 12, names[node], []);
             Look();
         }
 
-        void Look() => largest = Math.Max(largest, Encoding.UTF8.GetByteCount(world.Documents.Read("subnet", GrainId.Create("subnet", "subnet-of-many")).Json ?? ""));
+        void Look() => largest = Math.Max(largest, Size(world));
+    }
+
+    [Fact]
+    public async Task The_last_of_what_is_set_aside_at_once_is_for_pods_that_wait()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy());
+        var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-of-many");
+        await SweptAsync(ledger, 0);
+        async Task<int> AsideAsync(int from, int waiting)
+        {
+            var node = from;
+            for (; !(await ledger.ReserveAsync(Request(node, 10, false) with { Waiting = waiting })).IsCrowded; node++)
+            {
+                Assert.InRange(node, from, from + 1000);
+            }
+
+            return node - from;
+        }
+
+        var warm = await AsideAsync(0, 0);
+        var waiting = await AsideAsync(warm, 1);
+        output.WriteLine($"{warm} for none, then {waiting} for pods");
+        Assert.InRange(waiting, warm / 4, warm);
+        Assert.Equal(10, (await ledger.ReserveAsync(Request(0, 10, false))).Names.Length); // Who has some is told them again,
+        Assert.True((await ledger.ReserveAsync(Request(9999, 0, false))).Known); // and who only asks what there is, too.
+    }
+
+    [Theory]
+    [InlineData(true, 1000)] // A /28 each.
+    [InlineData(false, 400)] // 29 addresses each, no two side by side.
+    public async Task Very_many_nodes_that_come_with_addresses_at_once_are_taken_over_some_after_others(bool prefixes, int nodes)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy());
+        var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-of-many");
+        await SweptAsync(ledger, 0);
+        var (largest, most) = (0, 0);
+        for (var open = Enumerable.Range(0, nodes).ToArray(); open.Length > 0;)
+        {
+            List<int> over = [];
+            foreach (var node in open)
+            {
+                try
+                {
+                    Assert.Empty(await ledger.TakeOverAsync(Node(node), 1, Has(node)));
+                    over.Add(node);
+                    largest = Math.Max(largest, Size(world));
+                }
+                catch (InvalidOperationException e)
+                {
+                    Assert.Contains("asks again", e.Message, StringComparison.Ordinal);
+                }
+            }
+
+            Assert.Empty(await ledger.TakeOverAsync(Node(over[0]), 1, Has(over[0]))); // Who has asked may ask again.
+            foreach (var node in over)
+            {
+                await ledger.ShareAsync(Node(node), 2, new SubnetShare(0, 0, 16), [.. Has(node).SelectMany(block => block.Addresses)], []); // Its document is written.
+            }
+
+            most = Math.Max(most, over.Count);
+            open = [.. open.Except(over)];
+        }
+
+        output.WriteLine($"{most} at once: {largest} bytes at most");
+        Assert.InRange(largest, 1, 370 * 1024);
+        for (var tries = 0; Json(world).Contains("\"takingOver\":[{", StringComparison.Ordinal); tries++)
+        {
+            Assert.True(tries < 500, "10 s after the last share, a taking over is still noted"); // A share has no answer.
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(Enumerable.Range(0, nodes).Sum(node => Has(node).Sum(block => block.Size)), (await ledger.SummarizeAsync()).Leased);
+
+        ImmutableArray<Block> Has(int node) => prefixes ? [new(Subnet.Base + 4096 + (16 * node), IsPrefix: true)] : [.. Enumerable.Range(29 * node, 29).Select(number => new Block(Drawn(number)))];
+    }
+
+    [Fact]
+    public void What_a_silo_of_before_has_noted_of_takings_over_is_understood()
+    {
+        var doc = new SubnetDocument { TakenOver = [new(Subnet.Base + 9, "i-1", 3), new(Subnet.Base + 10, "i-1", 3), new(Subnet.Base + 11, "i-2", 1)] };
+        Assert.Equal(["i-1 3 10.0.0.9 10.0.0.10", "i-2 1 10.0.0.11"], doc.AllTakingOver().Select(one => $"{one.NodeId} {one.NodeChange} {string.Join(' ', one.Blocks)}"));
+        Assert.Empty(doc.WithTakingOver([]).AllTakingOver());
     }
 
     [Fact]
@@ -93,6 +190,13 @@ public sealed class LedgerSizeTests(ITestOutputHelper output)
     }
 
     private static Ip Drawn(int number) => Subnet.Base + 8192 + (2 * number); // No block of 16 is whole.
+
+    private static int Size(GrainWorld world) => Encoding.UTF8.GetByteCount(Json(world));
+
+    private static string Json(GrainWorld world) => world.Documents.Read("subnet", GrainId.Create("subnet", "subnet-of-many")).Json ?? "";
+
+    private static ReserveRequest Request(int node, int count, bool prefixes) =>
+        new($"{Node(node)}/12.0", Node(node), "eni-0123456789abcdef0", count, [], prefixes, WithPrimary: false, Change: 12);
 
     private static string Node(int number) => $"i-{number:x17}";
 
