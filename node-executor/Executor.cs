@@ -17,6 +17,7 @@ internal static partial class Executor
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private static readonly TimeSpan KernelDeadline = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RecentlyFreed = TimeSpan.FromHours(1); // Each costs a walk through all that the kernel tracks.
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(10);
 
     /// <summary>Serves until it is stopped. Pods stay wired.</summary>
@@ -74,6 +75,12 @@ internal static partial class Executor
             LogLeftover(log, left.HostVeth ?? "rules", left.Address?.ToString() ?? "no address");
             var found = wired.First(w => w.HostVeth == left.HostVeth && (left.HostVeth is not null || w.Address == left.Address));
             links.Remove(holder, found with { Address = left.Address }, left.Address);
+        }
+
+        // What the last run had no time for, and what went while nobody looked.
+        foreach (var (address, _) in lease.Slots.Where(slot => slot.Value is { Hold: null, FreedAt: { } freed } && BootClock.Now(time) - freed < RecentlyFreed))
+        {
+            wirer.Forget(address, KernelDeadline);
         }
 
         var gate = new SandboxGate(time);

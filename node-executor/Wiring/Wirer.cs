@@ -142,6 +142,10 @@ public sealed class Wirer : IWirer, IDisposable
         }
     }
 
+    /// <summary>Has the kernel forget the connections of an address that no pod has, soon.</summary>
+    /// <exception cref="WiringException">Too many are waiting.</exception>
+    internal void Forget(Ip address, TimeSpan deadline) => _ = _remover.RemoveAsync(null, $"{address}", address, deadline); // Only what it does to a link has an outcome.
+
     /// <summary>Says on a link again whose it is, after others have changed that.</summary>
     /// <param name="since">Now, UTC.</param>
     /// <exception cref="WiringException">The kernel refuses. A link that is gone is no error.</exception>

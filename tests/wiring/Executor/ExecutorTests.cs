@@ -29,6 +29,40 @@ public sealed class ExecutorTests
         await node.SettleAsync(before);
     }
 
+    /// <summary>A sender that never pauses keeps its way to where a host port led, past the address's rest: the next pod there would get it.</summary>
+    [Fact]
+    public async Task Connections_to_addresses_whose_pods_have_gone_are_forgotten_by_the_next_executor_when_the_last_one_had_no_time()
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var executor = await node.RunAsync();
+        await node.Silo.ReportAsync(report => report.InterfacesSetUp.Length == 1);
+        var (gone, stays) = (node.AddPod("gone"), node.AddPod("stays"));
+        var deleted = await PluginClient.AddAsync(node.Socket, "c1", node.AddPod("deleted"));
+        var unseen = await PluginClient.AddAsync(node.Socket, "c2", gone);
+        var lives = await PluginClient.AddAsync(node.Socket, "c3", stays);
+        Assert.Equal(new PluginAnswer(0, ""), await PluginClient.DelAsync(node.Socket, "c1"));
+        await executor.KillAsync();
+        node.DeletePod(gone);
+        string[] addresses = [deleted.Address, unseen.Address, lives.Address];
+        foreach (var address in addresses)
+        {
+            Run("conntrack", "-I", "-p", "udp", "-s", "192.0.2.1", "-d", address, "--sport", "4000", "--dport", "53", "-t", "600");
+        }
+
+        string Run(params string[] words) => TestNode.Run("nsenter", [$"--net={TestNode.Path(node.Name)}", .. words]);
+        string[] Tracked() => [.. addresses.Where(address => Run("conntrack", "-L").Contains($"dst={address} ", StringComparison.Ordinal))];
+        Assert.Equal(addresses, Tracked());
+
+        await node.RunAsync();
+        for (var tries = 0; Tracked().Length > 1; tries++)
+        {
+            Assert.True(tries < 100, $"still tracked after 10 s: {string.Join(", ", Tracked())}");
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal([lives.Address], Tracked());
+    }
+
     [Fact]
     public async Task A_DEL_for_a_sandbox_that_nobody_has_seen_and_with_a_broken_config_succeeds()
     {
