@@ -7,7 +7,7 @@ namespace AwsVpcCni.Silo.Hosting;
 
 /// <summary>An edge's: a silo answers a ping of the VPC's grain, in the time that a node's call has.</summary>
 internal sealed class EdgeReadiness(
-    IGrainFactory grains, SiloLink link, ClusterSettings settings, IOptions<NodeApiOptions> door, TimeProvider time, IHostApplicationLifetime lifetime) : Readiness(lifetime)
+    IGrainFactory grains, SiloLink link, ClusterSettings settings, IOptions<NodeApiOptions> door, TimeProvider time, IHostApplicationLifetime lifetime) : Readiness(lifetime, time)
 {
     /// <inheritdoc/>
     protected override async Task<string?> LookAsync(CancellationToken cancellation)
@@ -19,7 +19,7 @@ internal sealed class EdgeReadiness(
 
         try
         {
-            await grains.GetGrain<IVpcGrain>(settings.VpcId).PingAsync().WaitAsync(door.Value.CallDeadline, time, cancellation);
+            await grains.GetGrain<IVpcGrain>(settings.VpcId).PingAsync().WaitAsync(door.Value.CallDeadline, Time, cancellation);
             return null;
         }
         catch (Exception e) when (!cancellation.IsCancellationRequested)

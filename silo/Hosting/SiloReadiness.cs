@@ -4,7 +4,7 @@ using AwsVpcCni.Silo.Storage;
 namespace AwsVpcCni.Silo.Hosting;
 
 /// <summary>A silo's: it is an active member, and each table of the store takes a write.</summary>
-internal sealed class SiloReadiness(ISiloStatusOracle silo, IStore store, IHostApplicationLifetime lifetime) : Readiness(lifetime)
+internal sealed class SiloReadiness(ISiloStatusOracle silo, IStore store, TimeProvider time, IHostApplicationLifetime lifetime) : Readiness(lifetime, time)
 {
     /// <inheritdoc/>
     protected override async Task<string?> LookAsync(CancellationToken cancellation)
