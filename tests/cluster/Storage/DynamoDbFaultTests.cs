@@ -172,6 +172,9 @@ public sealed class DynamoDbFaultTests(DynamoDbLocal dynamo) : IAsyncLifetime
         }
 
         Assert.Equal(ended[2..], await _store.BookWithSmallPages().ReadHistoryAsync(Address, ended[2].Since, ended[4].Since, Cancellation));
+        Assert.Equal([ended[0]], await _store.BookWithSmallPages().ReadHistoryAsync(Address, DateTimeOffset.MinValue, ended[0].Since, Cancellation));
+        Assert.Equal([ended[4]], await _store.BookWithSmallPages(Way).ReadHistoryAsync(Address, ended[4].Since, ended[4].Since, Cancellation));
+        Assert.Equal(1, Way.Sends); // A page of two: all before had ended by then.
     }
 
     [Fact]

@@ -144,7 +144,7 @@ internal sealed class DynamoDbStore : IAsyncDisposable
 
     public AddressBook Book(DynamoDbProxy? way = null) => Book(Sender(way));
 
-    public AddressBook BookWithSmallPages() => Book(Sender(_dynamo.ConnectWithSmallPages(Settings, Way.Url)));
+    public AddressBook BookWithSmallPages(DynamoDbProxy? way = null) => Book(Sender(_dynamo.ConnectWithSmallPages(Settings, (way ?? Way).Url)));
 
     public MembershipTable Membership(DynamoDbProxy? way = null) => new(Sender(way), Silos(way), Tables(way), Options, Cluster);
 
