@@ -193,7 +193,20 @@ public sealed partial class NodeGrain
         foreach (var subnet in interfaces.GroupBy(eni => eni.SubnetId, StringComparer.Ordinal))
         {
             var given = NotIn(kept, subnet);
-            others = given.IsEmpty ? others : others.Union(await grains.GetGrain<ISubnetGrain>(subnet.Key).TakeOverOfEachBuildAsync(InstanceId, _doc.Change, given));
+            if (given.IsEmpty)
+            {
+                continue;
+            }
+
+            try
+            {
+                others = others.Union(await grains.GetGrain<ISubnetGrain>(subnet.Key).TakeOverOfEachBuildAsync(InstanceId, _doc.Change, given));
+            }
+            catch (Exception e)
+            {
+                Trouble(new Reason(ReasonCode.NodeStarting, $"{InstanceId}: {e.Message}")); // Nobody waits for the answer to a look.
+                throw;
+            }
         }
 
         return others;

@@ -341,10 +341,22 @@ public sealed partial class NodeGrain
             .Concat(_doc.Interfaces.SelectMany(eni => AllOf(eni)))
             .Concat(_doc.Intents.Where(one => one.Kind is IntentKind.Return or IntentKind.RemoveInterface).SelectMany(one => one.Names)).ToImmutableArray();
         var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew, _stored.Change, WaitingFor(intent)));
+        if (reservation.IsCrowded)
+        {
+            Trouble(new Reason(ReasonCode.Throttled, $"{InstanceId}: so many nodes draw addresses of {intent.SubnetId} at once that it waits for its turn."));
+            Later(intent, TimeSpan.FromSeconds(2 + (2 * random.NextDouble()))); // EC2 answers some five draws a second: ten places are free again.
+            return false;
+        }
+
         if (!reservation.Known)
         {
-            Later(intent, reservation.IsCrowded ? TimeSpan.FromSeconds(2 + (2 * random.NextDouble())) : TimeSpan.FromMilliseconds(100)); // A place is free with each answer of EC2: a hundred in this time.
+            Later(intent, TimeSpan.FromMilliseconds(100));
             return false;
+        }
+
+        if (_trouble?.Code == ReasonCode.Throttled)
+        {
+            _trouble = null; // It has had its turn. How long it waits for EC2, the budget says.
         }
 
         if (reservation.Names.Length < (isNew ? 2 : 1))

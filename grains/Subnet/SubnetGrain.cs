@@ -24,8 +24,9 @@ public sealed partial class SubnetGrain(
     private const int LargestHoldersShown = 3;
 
     /// <summary>Bytes of a document: DynamoDB takes 400 KB, with <see cref="RecentChanges.MostBytes"/> and the maps of a /16, and each KB of a write is a
-    /// write unit. So some 300 draws of an address are under way at once, or 90 of 29: a dozen seconds of EC2 calls at least. The last quarter is for pods that wait.</summary>
-    private const int MostSetAside = 64 * 1024, MostSetAsideForWarm = MostSetAside / 4 * 3, MostTakenOver = 128 * 1024;
+    /// write unit. So some 350 draws of an address are under way at once, or 90 of 29. The last quarter is for pods that wait; new interfaces, whose names
+    /// are set aside until they are attached, get half at most.</summary>
+    private const int MostSetAside = 64 * 1024, MostSetAsideForWarm = MostSetAside / 4 * 3, MostSetAsideForNew = MostSetAside / 2, MostTakenOver = 128 * 1024;
 
     private static readonly TimeSpan NodesTell = TimeSpan.FromMinutes(10); // Each node says each half minute what it holds; a silo that ends takes its nodes' grains with it for a minute or two.
 
@@ -62,14 +63,14 @@ public sealed partial class SubnetGrain(
         var doc = document.State;
         var standing = Standing(doc);
         var mine = standing.FirstOrDefault(one => one.IntentId == request.IntentId);
-        if (mine is null && request.Count > 0 && standing.Sum(one => one.Bytes) > (request.Waiting > 0 ? MostSetAside : MostSetAsideForWarm))
+        var taken = Taken(doc with { Reservations = standing });
+        var isRefused = IsLately(_noAddressesSince, now) || (request.Prefixes && IsLately(_noPrefixesSince, now));
+        var names = mine?.Names ?? (isRefused || IsForWaiting(request) ? [] : Choose(doc, taken.With(Addresses(request.NotThese)), request));
+        if (mine is null && !names.IsEmpty && standing.Sum(one => one.Bytes) > (request.WithPrimary ? MostSetAsideForNew : request.Waiting > 0 ? MostSetAside : MostSetAsideForWarm))
         {
             return new Reservation(false, [], 0, 0, [], IsCrowded: true);
         }
 
-        var taken = Taken(doc with { Reservations = standing });
-        var isRefused = IsLately(_noAddressesSince, now) || (request.Prefixes && IsLately(_noPrefixesSince, now));
-        var names = mine?.Names ?? (isRefused || IsForWaiting(request) ? [] : Choose(doc, taken.With(Addresses(request.NotThese)), request));
         if (!names.IsEmpty)
         {
             // Stored before the answer: no other activation names them too.
@@ -140,7 +141,7 @@ public sealed partial class SubnetGrain(
 
         var ours = Map(subnet.Cidr, doc.Ours);
         var taking = doc.AllTakingOver();
-        var own = Addresses(taking.Where(one => one.NodeId == nodeId).SelectMany(one => one.Blocks)).ToHashSet(); // Noted before, and the node could not store it.
+        var own = Addresses(taking.Where(one => one.NodeId == nodeId).SelectMany(one => one.Blocks)).Except(_shares.Where(one => one.Key != nodeId).SelectMany(one => one.Value.Held)).ToHashSet(); // Noted before, and the node could not store it.
         ImmutableArray<Block> others = [.. blocks.Where(block => block.Addresses.Any(address => ours.Contains(address) && !own.Contains(address)))];
         var addresses = NotLate(doc, Addresses(blocks.RemoveRange(others)), nodeId, change);
         if (!addresses.IsEmpty)
@@ -314,7 +315,8 @@ public sealed partial class SubnetGrain(
             ours = ours.And(used.With(_shares.Values.SelectMany(share => share.Held)).With(Of(recent.All, areReturns: false)));
         }
 
-        var next = (doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Ranges = sweep.Ranges ?? doc.Ranges }).With(recent);
+        var next = (doc with { Subnet = sweep.Subnet, Used = [.. used.Bits], Ours = [.. ours.Bits], ReadAt = now, Ranges = sweep.Ranges ?? doc.Ranges }).With(recent)
+            .WithTakingOver(doc.AllTakingOver().Where(one => one.Blocks.Any(block => block.Addresses.Any(ours.Contains)))); // Of a node that has ended before it said more, nothing is left.
         var isNews = !IsSame(doc.Subnet, sweep.Subnet) || !doc.Used.AsSpan().SequenceEqual(next.Used) || !doc.Ours.AsSpan().SequenceEqual(next.Ours) || doc.Recent.Length > 0 || doc.Changes.Length != next.Changes.Length || doc.Ranges is null != next.Ranges is null || !doc.Reserved.SequenceEqual(next.Reserved);
         if (isNews)
         {
