@@ -154,7 +154,7 @@ internal static unsafe class Executor
                 m->Control = null; // The descriptor has gone with the first byte.
                 m->ControlLength = 0;
                 Skip(m, sent);
-                isUnderWay = m->PartCount > 0;
+                isUnderWay |= m->PartCount > 0;
             }
 
             return true;

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.Tokens;
 
 namespace AwsVpcCni.Silo.NodeApi;
 
@@ -82,7 +83,7 @@ internal static class NodeApiSetup
 
         context.Response.Headers.WWWAuthenticate = JwtBearerDefaults.AuthenticationScheme;
         var what = context.AuthenticateFailure is { } failure
-            ? $"The bearer token is not accepted: {failure.Message}"
+            ? $"The bearer token is not accepted: {failure.Message}{(failure is SecurityTokenNotYetValidException ? " Or this silo's clock is behind: `silo ipam doctor` compares it with AWS's." : failure is SecurityTokenExpiredException ? " Or this silo's clock is ahead: `silo ipam doctor` compares it with AWS's." : "")}"
             : "The request carries no bearer token.";
         return Problems.WriteAsync(context.HttpContext, StatusCodes.Status401Unauthorized, "who is calling is not known",
             $"{what} Send the node's own token: with Kubernetes:Enabled the executor's projected service-account token, else what `silo ipam token --key FILE --instance i-...` issues, with the private key whose public part the silo has (NodeApi:TokenKeyPath).");

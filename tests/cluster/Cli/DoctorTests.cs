@@ -57,6 +57,8 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Theory]
+    [InlineData("DescribeSubnets")]
+    [InlineData("GetSubnetCidrReservations")]
     [InlineData("DescribeNetworkInterfaces")]
     [InlineData("DescribeInstances")]
     [InlineData("DescribeInstanceTypes")]
