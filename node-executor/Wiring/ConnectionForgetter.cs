@@ -13,7 +13,7 @@ internal sealed class ConnectionForgetter : IDisposable
     private static readonly TimeSpan StopTakes = TimeSpan.FromSeconds(5);
 
     private readonly NetlinkSocket _socket = NetlinkSocket.Open(Rtnetlink.NETLINK_NETFILTER);
-    private readonly BlockingCollection<(Ip Address, TimeSpan Time)> _queue = new(MaxQueued);
+    private readonly BlockingCollection<(Ip Address, TimeSpan Time, Func<bool>? IsFree)> _queue = new(MaxQueued);
     private readonly Action<string>? _notForgotten;
     private readonly Thread _thread;
     private int _passedOver;
@@ -29,9 +29,10 @@ internal sealed class ConnectionForgetter : IDisposable
 
     /// <summary>Soon.</summary>
     /// <param name="time">For the kernel's answers, from its turn on.</param>
-    internal void Forget(Ip address, TimeSpan time)
+    /// <param name="isFree">Whether the next pod has not got it before its turn; null: it rests for longer than that.</param>
+    internal void Forget(Ip address, TimeSpan time, Func<bool>? isFree = null)
     {
-        if (!_queue.TryAdd((address, time)))
+        if (!_queue.TryAdd((address, time, isFree)))
         {
             Interlocked.Increment(ref _passedOver);
         }
@@ -49,11 +50,16 @@ internal sealed class ConnectionForgetter : IDisposable
     private void Run()
     {
         Deadline? stop = null;
-        foreach (var (address, time) in _queue.GetConsumingEnumerable())
+        foreach (var (address, time, isFree) in _queue.GetConsumingEnumerable())
         {
             if (_queue.IsAddingCompleted && (stop ??= Deadline.In(StopTakes)).Remaining <= TimeSpan.Zero)
             {
                 return;
+            }
+
+            if (isFree?.Invoke() == false)
+            {
+                continue;
             }
 
             try

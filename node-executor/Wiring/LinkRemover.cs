@@ -48,6 +48,9 @@ internal sealed class LinkRemover : IDisposable
             : throw new WiringException($"{name} cannot be removed: {MaxQueued} links are waiting for that, or the executor stops.", isUndone: false, null);
     }
 
+    /// <inheritdoc cref="ConnectionForgetter.Forget"/>
+    internal void Forget(Ip address, Func<bool> isFree, TimeSpan time) => _connections.Forget(address, time, isFree);
+
     /// <summary>Deletes the links that are queued, and has their connections forgotten.</summary>
     public void Dispose()
     {

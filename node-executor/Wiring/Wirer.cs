@@ -143,8 +143,8 @@ public sealed class Wirer : IWirer, IDisposable
     }
 
     /// <summary>Has the kernel forget the connections of an address that no pod has, soon.</summary>
-    /// <exception cref="WiringException">Too many are waiting.</exception>
-    internal void Forget(Ip address, TimeSpan deadline) => _ = _remover.RemoveAsync(null, $"{address}", address, deadline); // Only what it does to a link has an outcome.
+    /// <param name="isFree">Asked when its turn comes, on another thread: no pod has it still.</param>
+    internal void Forget(Ip address, Func<bool> isFree, TimeSpan deadline) => _remover.Forget(address, isFree, deadline);
 
     /// <summary>Says on a link again whose it is, after others have changed that.</summary>
     /// <param name="since">Now, UTC.</param>
