@@ -78,7 +78,7 @@ internal static partial class Executor
         }
 
         // What the last run had no time for, and what went while nobody looked.
-        foreach (var (address, _) in lease.Slots.Where(slot => slot.Value is { Hold: null, FreedAt: { } freed } && BootClock.Now(time) - freed < RecentlyFreed))
+        foreach (var (address, _) in lease.Slots.Where(slot => slot.Value is { Hold: null, FreedAt: { } freed } && BootClock.Now(time) - freed < RecentlyFreed).OrderBy(slot => slot.Value.FreedAt)) // As pods get them.
         {
             wirer.Forget(address, () => link.Lease.Slots.GetValueOrDefault(address)?.Hold is null, KernelDeadline); // A rested one may be a pod's by then.
         }

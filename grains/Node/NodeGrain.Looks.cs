@@ -202,7 +202,7 @@ public sealed partial class NodeGrain
             {
                 others = others.Union(await grains.GetGrain<ISubnetGrain>(subnet.Key).TakeOverOfEachBuildAsync(InstanceId, _doc.Change, given));
             }
-            catch (Exception e)
+            catch (Exception e) when (_doc.Interfaces.IsEmpty)
             {
                 Trouble(new Reason(ReasonCode.NodeStarting, $"{InstanceId}: {e.Message}")); // Nobody waits for the answer to a look.
                 throw;

@@ -17,6 +17,7 @@ public sealed partial class NodeGrain
     private static readonly TimeSpan ShareAgain = TimeSpan.FromSeconds(30);
 
     private readonly Dictionary<string, (int Tries, DateTimeOffset NotBefore)> _retries = [];
+    private string? _crowdedOut; // The intent that a ledger has refused last, having set enough aside.
     private readonly Dictionary<string, (SubnetShare Share, long LeaseVersion, DateTimeOffset At)> _shared = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _declined = new(StringComparer.Ordinal); // Refusals of an intent that say something of what it asks for.
     private DateTimeOffset _planNotBefore = DateTimeOffset.MinValue;
@@ -343,6 +344,7 @@ public sealed partial class NodeGrain
         var reservation = await grains.GetGrain<ISubnetGrain>(intent.SubnetId).ReserveAsync(new ReserveRequest(intent.Id, InstanceId, intent.EniId, intent.Count, departed, intent.OfPrefixes, WithPrimary: isNew, _stored.Change, WaitingFor(intent)));
         if (reservation.IsCrowded)
         {
+            _crowdedOut = intent.Id;
             Trouble(new Reason(ReasonCode.Throttled, $"{InstanceId}: so many nodes draw addresses of {intent.SubnetId} at once that it waits for its turn."));
             Later(intent, TimeSpan.FromSeconds(2 + (2 * random.NextDouble()))); // EC2 answers some five draws a second: ten places are free again.
             return false;
@@ -354,9 +356,10 @@ public sealed partial class NodeGrain
             return false;
         }
 
-        if (_trouble?.Code == ReasonCode.Throttled)
+        if (_crowdedOut == intent.Id)
         {
-            _trouble = null; // It has had its turn. How long it waits for EC2, the budget says.
+            _crowdedOut = null;
+            _trouble = _trouble?.Code == ReasonCode.Throttled ? null : _trouble; // It has had its turn. How long it waits for EC2, the budget says.
         }
 
         if (reservation.Names.Length < (isNew ? 2 : 1))

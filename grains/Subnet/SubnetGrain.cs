@@ -24,9 +24,9 @@ public sealed partial class SubnetGrain(
     private const int LargestHoldersShown = 3;
 
     /// <summary>Bytes of a document: DynamoDB takes 400 KB, with <see cref="RecentChanges.MostBytes"/> and the maps of a /16, and each KB of a write is a
-    /// write unit. So some 350 draws of an address are under way at once, or 90 of 29. The last quarter is for pods that wait; new interfaces, whose names
-    /// are set aside until they are attached, get half at most.</summary>
-    private const int MostSetAside = 64 * 1024, MostSetAsideForWarm = MostSetAside / 4 * 3, MostSetAsideForNew = MostSetAside / 2, MostTakenOver = 128 * 1024;
+    /// write unit. So some 350 draws of an address are under way at once, or 90 of 29. The second half is for pods that wait, and its
+    /// second half not for new interfaces, whose names are set aside until they are attached.</summary>
+    private const int MostSetAside = 64 * 1024, MostSetAsideForNew = MostSetAside / 4 * 3, MostSetAsideForWarm = MostSetAside / 2, MostTakenOver = 128 * 1024;
 
     private static readonly TimeSpan NodesTell = TimeSpan.FromMinutes(10); // Each node says each half minute what it holds; a silo that ends takes its nodes' grains with it for a minute or two.
 
@@ -66,7 +66,7 @@ public sealed partial class SubnetGrain(
         var taken = Taken(doc with { Reservations = standing });
         var isRefused = IsLately(_noAddressesSince, now) || (request.Prefixes && IsLately(_noPrefixesSince, now));
         var names = mine?.Names ?? (isRefused || IsForWaiting(request) ? [] : Choose(doc, taken.With(Addresses(request.NotThese)), request));
-        if (mine is null && !names.IsEmpty && standing.Sum(one => one.Bytes) > (request.WithPrimary ? MostSetAsideForNew : request.Waiting > 0 ? MostSetAside : MostSetAsideForWarm))
+        if (mine is null && !names.IsEmpty && standing.Sum(one => one.Bytes) > (request.Waiting == 0 ? MostSetAsideForWarm : request.WithPrimary ? MostSetAsideForNew : MostSetAside))
         {
             return new Reservation(false, [], 0, 0, [], IsCrowded: true);
         }

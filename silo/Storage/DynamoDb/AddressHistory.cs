@@ -54,7 +54,6 @@ internal sealed class AddressHistory(Sender sender, IOptions<StorageOptions> opt
     public async Task<ImmutableArray<AddressRow>> ReadAsync(Ip address, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellation)
     {
         var kept = time.GetUtcNow() - options.Value.HistoryKept; // What DynamoDB has not deleted yet is too old all the same.
-        from = from > kept ? from : kept;
         var request = new QueryRequest
         {
             TableName = _table,
@@ -64,10 +63,10 @@ internal sealed class AddressHistory(Sender sender, IOptions<StorageOptions> opt
             {
                 [":address"] = AddressItem.S(address.ToString()),
                 [":to"] = AddressItem.S(AddressItem.Text(to)),
-                [":from"] = AddressItem.S(AddressItem.Text(from)),
+                [":from"] = AddressItem.S(AddressItem.Text(from > kept ? from : kept)),
             },
             ScanIndexForward = false,
-            Limit = PageSize,
+            Limit = from > kept ? PageSize : null, // All of it: in as few pages as there are.
             ConsistentRead = true,
             ReturnConsumedCapacity = ReturnConsumedCapacity.TOTAL,
         };
@@ -79,7 +78,7 @@ internal sealed class AddressHistory(Sender sender, IOptions<StorageOptions> opt
             rows.AddRange((page.Items ?? []).Select(item => AddressItem.Read(item, _table)));
             request.ExclusiveStartKey = page.LastEvaluatedKey;
         }
-        while (request.ExclusiveStartKey is { Count: > 0 } last && string.CompareOrdinal(last[AddressItem.Since].S, AddressItem.Text(from - ClocksDiffer)) >= 0);
+        while (request.ExclusiveStartKey is { Count: > 0 } last && (from <= kept || string.CompareOrdinal(last[AddressItem.Since].S, AddressItem.Text(from - ClocksDiffer)) >= 0));
 
         rows.Reverse();
         return rows.ToImmutable();

@@ -77,26 +77,28 @@ public sealed class LedgerSizeTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task The_last_of_what_is_set_aside_at_once_is_for_pods_that_wait()
+    public async Task Of_what_is_set_aside_at_once_the_second_half_is_for_pods_that_wait_and_the_last_quarter_not_for_new_interfaces()
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy());
         var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-of-many");
         await SweptAsync(ledger, 0);
-        async Task<int> AsideAsync(int from, int waiting)
+        var node = 0;
+        async Task<int> AsideAsync(int waiting, bool isNew)
         {
-            var node = from;
-            for (; !(await ledger.ReserveAsync(Request(node, 10, false) with { Waiting = waiting })).IsCrowded; node++)
+            var first = node;
+            for (; !(await ledger.ReserveAsync(Request(node, 10, false) with { Waiting = waiting, WithPrimary = isNew })).IsCrowded; node++)
             {
-                Assert.InRange(node, from, from + 1000);
+                Assert.InRange(node, 0, 1000);
             }
 
-            return node - from;
+            return node - first;
         }
 
-        var warm = await AsideAsync(0, 0);
-        var waiting = await AsideAsync(warm, 1);
-        output.WriteLine($"{warm} for none, then {waiting} for pods");
-        Assert.InRange(waiting, warm / 4, warm);
+        int[] aside = [await AsideAsync(0, false), await AsideAsync(1, true), await AsideAsync(1, false)];
+        output.WriteLine($"{aside[0]} for none, then {aside[1]} interfaces for pods, then {aside[2]} draws for pods");
+        Assert.InRange(aside[1], aside[0] / 3, aside[0]);
+        Assert.InRange(aside[2], aside[0] / 3, aside[0]);
+        Assert.Equal(0, await AsideAsync(0, true));
         Assert.Equal(10, (await ledger.ReserveAsync(Request(0, 10, false))).Names.Length); // Who has some is told them again,
         Assert.True((await ledger.ReserveAsync(Request(9999, 0, false))).Known); // and who only asks what there is, too.
     }
