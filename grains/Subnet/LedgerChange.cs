@@ -20,14 +20,14 @@ public sealed record LedgerChange(
     [property: JsonPropertyName("t")] long At,
     [property: JsonPropertyName("b")] ImmutableArray<Block> Blocks) : DocumentPart
 {
-    /// <summary>Bytes in a document, at most: <c>"255.255.255.240/28",</c>.</summary>
-    internal const int OfABlock = 21;
-
     private const int OfTheRest = 100; // Names, punctuation and four numbers, 13 digits each.
 
     /// <summary>Bytes in a document, at most.</summary>
     [JsonIgnore]
-    public int Bytes => OfTheRest + NodeId.Length + (OfABlock * Blocks.Length);
+    public int Bytes => OfTheRest + NodeId.Length + BytesOf(Blocks);
+
+    /// <summary>The same of blocks: <c>"255.255.255.240/28",</c> or <c>"255.255.255.255",</c>.</summary>
+    internal static int BytesOf(ImmutableArray<Block> blocks) => blocks.Sum(block => block.IsPrefix ? 21 : 18);
 
     /// <summary>Whether it is of this address.</summary>
     public bool Has(Ip address) => Blocks.Any(block => block.Contains(address));

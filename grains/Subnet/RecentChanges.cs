@@ -24,7 +24,8 @@ public sealed record RecentChanges(ImmutableArray<LedgerChange> All, long Droppe
     }
 
     /// <summary>With one more, of a change number beyond all others; the last of its addresses.</summary>
-    public RecentChanges With(LedgerChange change)
+    /// <param name="most">Bytes that all may have in the document.</param>
+    public RecentChanges With(LedgerChange change, int most = MostBytes)
     {
         if (change.Blocks.IsEmpty)
         {
@@ -33,7 +34,7 @@ public sealed record RecentChanges(ImmutableArray<LedgerChange> All, long Droppe
 
         ImmutableArray<LedgerChange> all = [.. Without(change.Blocks.SelectMany(block => block.Addresses).ToHashSet(), _ => true), change];
         var (drop, bytes) = (0, all.Sum(one => one.Bytes));
-        for (; bytes > MostBytes; drop++)
+        for (; bytes > most; drop++)
         {
             bytes -= all[drop].Bytes;
         }

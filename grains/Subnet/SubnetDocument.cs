@@ -86,7 +86,7 @@ public sealed record ReservedNames(string IntentId, string NodeId, ImmutableArra
 
     /// <summary>Bytes in a document, at most.</summary>
     [JsonIgnore]
-    public int Bytes => OfTheRest + IntentId.Length + NodeId.Length + (LedgerChange.OfABlock * Names.Length);
+    public int Bytes => OfTheRest + IntentId.Length + NodeId.Length + LedgerChange.BytesOf(Names);
 }
 
 /// <summary>An address that a node is about to take over, as a silo of before wrote it: read, and not written any more.</summary>

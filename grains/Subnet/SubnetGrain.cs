@@ -23,10 +23,12 @@ public sealed partial class SubnetGrain(
 {
     private const int LargestHoldersShown = 3;
 
-    /// <summary>Bytes of a document: DynamoDB takes 400 KB, with <see cref="RecentChanges.MostBytes"/> and the maps of a /16, and each KB of a write is a
-    /// write unit. So some 350 draws of an address are under way at once, or 90 of 29. The second half is for pods that wait, and its
-    /// second half not for new interfaces, whose names are set aside until they are attached.</summary>
-    private const int MostSetAside = 64 * 1024, MostSetAsideForNew = MostSetAside / 4 * 3, MostSetAsideForWarm = MostSetAside / 2, MostTakenOver = 128 * 1024;
+    /// <summary>Bytes of a document, of draws and takings over that are under way: some 1,000 draws of 9 addresses. DynamoDB takes 400 KB, with <see cref="RecentChanges"/>
+    /// and the maps of a /16. The second half is for pods that wait, and its second half not for new interfaces, whose names are set aside until they are attached.</summary>
+    private const int MostOpen = 320 * 1024, MostOpenForNew = MostOpen / 4 * 3, MostOpenForWarm = MostOpen / 2;
+
+    /// <summary>Those, and the recent changes.</summary>
+    private const int MostInAll = 352 * 1024;
 
     private static readonly TimeSpan NodesTell = TimeSpan.FromMinutes(10); // Each node says each half minute what it holds; a silo that ends takes its nodes' grains with it for a minute or two.
 
@@ -66,7 +68,7 @@ public sealed partial class SubnetGrain(
         var taken = Taken(doc with { Reservations = standing });
         var isRefused = IsLately(_noAddressesSince, now) || (request.Prefixes && IsLately(_noPrefixesSince, now));
         var names = mine?.Names ?? (isRefused || IsForWaiting(request) ? [] : Choose(doc, taken.With(Addresses(request.NotThese)), request));
-        if (mine is null && !names.IsEmpty && standing.Sum(one => one.Bytes) > (request.Waiting == 0 ? MostSetAsideForWarm : request.WithPrimary ? MostSetAsideForNew : MostSetAside))
+        if (mine is null && !names.IsEmpty && Open(doc) > (request.Waiting == 0 ? MostOpenForWarm : request.WithPrimary ? MostOpenForNew : MostOpen))
         {
             return new Reservation(false, [], 0, 0, [], IsCrowded: true);
         }
@@ -146,7 +148,7 @@ public sealed partial class SubnetGrain(
         var addresses = NotLate(doc, Addresses(blocks.RemoveRange(others)), nodeId, change);
         if (!addresses.IsEmpty)
         {
-            if (own.Count == 0 && taking.Sum(one => one.Bytes) > MostTakenOver)
+            if (own.Count == 0 && Open(doc) > MostOpen)
             {
                 throw new InvalidOperationException($"{SubnetId}: {taking.Length} nodes are taking over addresses that they came with. {nodeId} asks again.");
             }
@@ -429,7 +431,9 @@ public sealed partial class SubnetGrain(
     private static SubnetMap KeptBy(SubnetDocument doc, Func<ReservedRange, bool> by) => doc.Reserved.Where(by).Aggregate(SubnetMap.Empty(doc.Subnet!.Cidr), (map, range) => map.With(range.Cidr));
 
     private SubnetDocument Changed(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool used) =>
-        (doc with { Change = doc.Change + 1 }).With(RecentChanges.Of(doc).With(Change(doc, addresses, nodeId, change, isReturn: !used)));
+        (doc with { Change = doc.Change + 1 }).With(RecentChanges.Of(doc).With(Change(doc, addresses, nodeId, change, isReturn: !used), Math.Clamp(MostInAll - Open(doc), 0, RecentChanges.MostBytes)));
+
+    private static int Open(SubnetDocument doc) => doc.Reservations.Sum(one => one.Bytes) + doc.AllTakingOver().Sum(one => one.Bytes);
 
     /// <summary>The next one.</summary>
     private LedgerChange Change(SubnetDocument doc, ImmutableArray<Ip> addresses, string nodeId, long change, bool isReturn) =>
