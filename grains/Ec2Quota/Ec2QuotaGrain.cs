@@ -18,7 +18,9 @@ public sealed record QuotaDocument : DocumentPart
 
 /// <summary>A bucket's level at one moment.</summary>
 /// <param name="At">UTC.</param>
-public sealed record StoredBucket(double Level, DateTimeOffset At) : DocumentPart;
+/// <param name="Factor">Of the usual rate, as of <paramref name="SlowedAt"/>: else a fresh activation would fill the bucket at full rate for the time in which EC2 had slowed us.</param>
+/// <param name="SlowedAt">When EC2 has refused a call last. UTC; null: never.</param>
+public sealed record StoredBucket(double Level, DateTimeOffset At, double Factor = 1, DateTimeOffset? SlowedAt = null) : DocumentPart;
 
 /// <summary>Grants EC2 calls from one bucket an action, for all silos and nodes of an account's region.</summary>
 /// <remarks>Tokens are taken from the store in chunks, ahead of use, so that a fresh activation never bursts a second time.</remarks>
@@ -43,7 +45,6 @@ public sealed partial class Ec2QuotaGrain(
     private readonly Dictionary<Ec2Action, CallQueue> _queues = []; // In memory: after a restart the order is that in which they ask again.
     private readonly Dictionary<(Ec2Action Action, CallPriority Need), (long Granted, long ToldToWait)> _counts = []; // Of this activation, for people.
     private readonly Dictionary<Ec2Action, long> _throttled = []; // As the counts; each refusal, those of one burst too.
-    private readonly SortedDictionary<Ec2Action, (double Factor, DateTimeOffset Since)> _slowed = [];
 
     /// <inheritdoc/>
     public IGrainContext GrainContext => context;
@@ -72,14 +73,14 @@ public sealed partial class Ec2QuotaGrain(
         Count(action, priority, isGranted);
         if (!isGranted)
         {
-            document.State.Buckets[action.ToString()] = new StoredBucket(bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
+            Set(action, bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
             return wait;
         }
 
         if (_ahead.GetValueOrDefault(action) == 0)
         {
             (bucket, var chunk, _) = bucket.Take(Chunk, now);
-            document.State.Buckets[action.ToString()] = new StoredBucket(bucket.Level, now);
+            Set(action, bucket.Level, now);
             await document.WriteStateAsync(); // Before the first grant; a lost compare-and-swap throws, and the next activation reads.
             _ahead[action] = chunk;
         }
@@ -107,15 +108,14 @@ public sealed partial class Ec2QuotaGrain(
         _throttled[action] = _throttled.GetValueOrDefault(action) + 1;
         var now = time.GetUtcNow();
         var known = Factor(action, now); // First: it mends what a clock that went back has left ahead of now.
-        if (_slowed.TryGetValue(action, out var slowed) && now - slowed.Since < BurstTakes)
+        if (document.State.Buckets.GetValueOrDefault(action.ToString())?.SlowedAt is { } slowed && now - slowed < BurstTakes)
         {
             return Task.CompletedTask; // Of a call that was under way when the rate fell: it says nothing of the new one.
         }
 
         var factor = Math.Max(SlowestFactor, known / 2);
-        _slowed[action] = (factor, now);
         _ahead[action] = 0; // What was ahead is not there: EC2 has just said so.
-        document.State.Buckets[action.ToString()] = new StoredBucket(0, now);
+        document.State.Buckets[action.ToString()] = new StoredBucket(0, now, factor, now);
         LogThrottled(context.GrainId.Key.ToString()!, action, factor);
         return document.WriteStateAsync();
     }
@@ -169,18 +169,21 @@ public sealed partial class Ec2QuotaGrain(
 
     private double Factor(Ec2Action action, DateTimeOffset now)
     {
-        if (!_slowed.TryGetValue(action, out var slowed))
+        if (document.State.Buckets.GetValueOrDefault(action.ToString()) is not { SlowedAt: { } since } stored)
         {
             return 1;
         }
 
-        if (slowed.Since > now)
+        if (since > now)
         {
-            _slowed[action] = slowed = (slowed.Factor, now); // The clock went back.
+            document.State.Buckets[action.ToString()] = stored with { SlowedAt = since = now }; // The clock went back.
         }
 
-        return Math.Min(1, slowed.Factor * Math.Pow(1.1, Math.Floor((now - slowed.Since) / RecoveryStep)));
+        return Math.Min(1, stored.Factor * Math.Pow(1.1, Math.Floor((now - since) / RecoveryStep)));
     }
+
+    private void Set(Ec2Action action, double level, DateTimeOffset now) => document.State.Buckets[action.ToString()] =
+        document.State.Buckets.GetValueOrDefault(action.ToString()) is { } known ? known with { Level = level, At = now } : new StoredBucket(level, now);
 
     [LoggerMessage(EventId = 2400, Level = LogLevel.Warning, Message = "{Account}: EC2 throttles {Action}; its rate is now {Factor} of the usual.")]
     private partial void LogThrottled(string account, Ec2Action action, double factor);

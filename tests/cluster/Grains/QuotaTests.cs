@@ -41,6 +41,23 @@ public sealed class QuotaTests
     }
 
     [Fact]
+    public async Task What_EC2_has_slowed_stays_slow_in_the_next_activation()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+        await quota.ThrottledAsync(Ec2Action.AssignPrivateIpAddresses);
+        world.Time.Shift(TimeSpan.FromSeconds(6));
+        await quota.ThrottledAsync(Ec2Action.AssignPrivateIpAddresses); // A quarter of 4 a second.
+        world.Time.Shift(TimeSpan.FromSeconds(9));
+
+        await world.Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, TestContext.Current.CancellationToken);
+
+        Assert.InRange(await SpendAsync(quota, Ec2Action.AssignPrivateIpAddresses), 8, 13);
+        var seen = Assert.Single(await quota.SummarizeAsync(), one => one.Action == nameof(Ec2Action.AssignPrivateIpAddresses));
+        Assert.InRange(seen.Factor, 0.25, 0.31);
+    }
+
+    [Fact]
     public async Task Returns_leave_a_part_of_the_bucket_to_pods_and_operators_see_who_has_used_it()
     {
         await using var world = await GrainWorld.StartAsync(new());
