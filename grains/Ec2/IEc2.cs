@@ -24,10 +24,12 @@ public interface IEc2
     /// <summary>The subnet's CIDR reservations, those of IPv4.</summary>
     Task<ImmutableArray<ReservedRange>> GetReservationsAsync(string subnetId, CancellationToken cancellation);
 
-    /// <summary>The limits of those among <paramref name="instanceTypes"/> that EC2 knows.</summary>
+    /// <summary>The limits of those among <paramref name="instanceTypes"/> that EC2 knows and that its page has: it makes pages of all its types, and leaves out of them
+    /// what is not asked for, so that a page may be empty and not the last (aws/boto3 issue 2888).</summary>
     /// <param name="instanceTypes">At most 100.</param>
+    /// <param name="nextToken">Of the page before; null for the first.</param>
     /// <param name="cancellation">Ends the wait.</param>
-    Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation);
+    Task<Ec2Types> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, string? nextToken, CancellationToken cancellation);
 
     /// <summary>Draws exactly these for the interface (AllowReassignment = false): addresses, or prefixes, not both in one call.</summary>
     Task AssignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation);
@@ -79,6 +81,11 @@ public sealed record Ec2InterfaceQuery
 /// <param name="Interfaces">What it holds.</param>
 /// <param name="NextToken">Asks for the next page; null on the last.</param>
 public sealed record Ec2Page(ImmutableArray<Ec2Interface> Interfaces, string? NextToken);
+
+/// <summary>One page of instance types.</summary>
+/// <param name="Limits">Of those that were asked for.</param>
+/// <param name="NextToken">Asks for the next page; null on the last.</param>
+public sealed record Ec2Types(ImmutableArray<InstanceLimits> Limits, string? NextToken);
 
 /// <summary>An instance as EC2 shows it.</summary>
 /// <param name="State">EC2's word: pending, running, shutting-down, terminated, stopping, stopped.</param>

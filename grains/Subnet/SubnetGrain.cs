@@ -68,7 +68,7 @@ public sealed partial class SubnetGrain(
         var taken = Taken(doc with { Reservations = standing });
         var isRefused = IsLately(_noAddressesSince, now) || (request.Prefixes && IsLately(_noPrefixesSince, now));
         var names = mine?.Names ?? (isRefused || IsForWaiting(request) ? [] : Choose(doc, taken.With(Addresses(request.NotThese)), request));
-        if (mine is null && !names.IsEmpty && Open(doc) > (request.Waiting == 0 ? MostOpenForWarm : request.WithPrimary ? MostOpenForNew : MostOpen))
+        if (mine is null && !names.IsEmpty && Open(doc with { Reservations = standing }) > (request.Waiting == 0 ? MostOpenForWarm : request.WithPrimary ? MostOpenForNew : MostOpen))
         {
             return new Reservation(false, [], 0, 0, [], IsCrowded: true);
         }

@@ -12,6 +12,7 @@ public sealed partial class VpcGrain
 {
     private const int InstancesPerCall = 199; // EC2 takes at most 200 filter values (ec2.md section 4), and the VPC is one.
     private const int TypesPerCall = 100; // EC2's largest page of them.
+    private const int MostTypePages = 30; // It has some 1,000 types, and is asked for the rest with a later look.
     private static readonly TimeSpan TypesAgain = TimeSpan.FromMinutes(4); // Less than between two looks at a node.
 
     private readonly SortedDictionary<string, InstanceLimits> _types = new(StringComparer.Ordinal);
@@ -131,13 +132,19 @@ public sealed partial class VpcGrain
         var why = "EC2 knows no such type.";
         try
         {
-            foreach (var limits in await CallAsync(Ec2Action.DescribeInstanceTypes, CallPriority.NodeStarting, token => ec2.DescribeInstanceTypesAsync(unknown, token), cancellation))
+            string? next = null;
+            for (var page = 0; page < MostTypePages && (page == 0 || next is not null) && unknown.Any(type => LimitsOf(type) is null); page++)
             {
-                _types[limits.Type] = limits;
-                _typesNotDescribed.Remove(limits.Type);
+                var from = next;
+                (var found, next) = await CallAsync(Ec2Action.DescribeInstanceTypes, CallPriority.NodeStarting, token => ec2.DescribeInstanceTypesAsync(unknown, from, token), cancellation);
+                foreach (var limits in found)
+                {
+                    _types[limits.Type] = limits;
+                    _typesNotDescribed.Remove(limits.Type);
+                }
             }
         }
-        catch (Ec2Exception refusal) when (refusal.Fault is not (Ec2Fault.Throttled or Ec2Fault.EffectUnknown))
+        catch (Ec2Exception refusal) when (refusal.Fault is not Ec2Fault.Throttled)
         {
             why = Ec2Reason.Of(VpcId, Ec2Action.DescribeInstanceTypes, refusal).Text;
         }

@@ -67,13 +67,13 @@ internal sealed class SdkEc2(Func<IAmazonEC2> connect, bool? dryRun = null) : IE
     }
 
     /// <inheritdoc/>
-    public async Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation)
+    public async Task<Ec2Types> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, string? nextToken, CancellationToken cancellation)
     {
-        var request = new DescribeInstanceTypesRequest { MaxResults = TypesPageSize, Filters = [Filter("instance-type", [.. instanceTypes])] };
+        // Not by the list of types: one that EC2 does not know would fail them all.
+        var request = new DescribeInstanceTypesRequest { MaxResults = TypesPageSize, Filters = [Filter("instance-type", [.. instanceTypes])], NextToken = nextToken };
         var about = string.Join(',', instanceTypes);
         var answer = await SendAsync(Ec2Action.DescribeInstanceTypes, about, (sdk, request) => sdk.DescribeInstanceTypesAsync(request, cancellation), request, cancellation);
-        RefusePart(Ec2Action.DescribeInstanceTypes, about, answer.NextToken);
-        return [.. (answer.InstanceTypes ?? []).Where(type => type.NetworkInfo is not null).Select(Limits)];
+        return new Ec2Types([.. (answer.InstanceTypes ?? []).Where(type => type.NetworkInfo is not null).Select(Limits)], string.IsNullOrEmpty(answer.NextToken) ? null : answer.NextToken);
     }
 
     /// <inheritdoc/>

@@ -46,7 +46,7 @@ internal sealed class Ec2Checks(IEc2 ec2, IEc2 dry, ClusterSettings settings)
         yield return (await ReadAsync(Ec2Action.DescribeInstances, async () =>
             $"{(await ec2.DescribeInstancesAsync([.. attached.Select(eni => eni.Attachment!.InstanceId).DefaultIfEmpty(NoInstance)], cancellation)).Length} of {attached.Length} asked for")).Finding;
         yield return (await ReadAsync(Ec2Action.DescribeInstanceTypes, async () =>
-            $"{(await ec2.DescribeInstanceTypesAsync(["m5.large"], cancellation)).Length} of 1 asked for")).Finding;
+            await ec2.DescribeInstanceTypesAsync(["m5.large"], null, cancellation) is { Limits: [] } ? "no page with the one asked for yet" : "1 of 1 asked for")).Finding;
         yield return _subnets.IsEmpty ? new Finding($"ec2:{Ec2Action.GetSubnetCidrReservations}", Outcome.NotTried, "No subnet is seen to ask about.")
             : (await ReadAsync(Ec2Action.GetSubnetCidrReservations, async () => $"{(await ec2.GetReservationsAsync(_subnets[0].SubnetId, cancellation)).Length} in {_subnets[0].SubnetId}")).Finding;
 

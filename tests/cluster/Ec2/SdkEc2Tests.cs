@@ -103,8 +103,16 @@ public sealed class SdkEc2Tests
         var subnets = await ec2.DescribeSubnetsAsync("vpc-01", Cancellation);
         Assert.Equal([SubnetIdA, "subnet-0b"], subnets.Select(subnet => subnet.SubnetId).Order());
         Assert.Equal("1", subnets.Single(subnet => subnet.SubnetId == SubnetIdA).Tags["kubernetes.io/role/cni"]);
-        var types = await ec2.DescribeInstanceTypesAsync(["m5.large", "x99.huge", "p4d.24xlarge"], Cancellation);
+        var (types, next, empty) = (new List<InstanceLimits>(), (string?)null, 0);
+        do
+        {
+            (var page, next) = await ec2.DescribeInstanceTypesAsync(["m5.large", "x99.huge", "p4d.24xlarge"], next, Cancellation);
+            types.AddRange(page);
+            empty += page.IsEmpty && next is not null ? 1 : 0;
+        }
+        while (next is not null);
         Assert.Equivalent(new[] { InstanceLimits.Find("m5.large"), InstanceLimits.Find("p4d.24xlarge") }, types, strict: true);
+        Assert.NotEqual(0, empty); // As EC2 does it: the end is where it gives no token.
     }
 
     [Fact]

@@ -107,9 +107,9 @@ public sealed class ModelEc2(Vpc vpc) : IEc2
     public Task<ImmutableArray<ReservedRange>> GetReservationsAsync(string subnetId, CancellationToken cancellation) =>
         Call($"GetSubnetCidrReservations {subnetId}", () => (ImmutableArray<ReservedRange>)[.. vpc.GetSubnetCidrReservations(subnetId).Select(one => new ReservedRange(Cidr.Parse(one.Cidr.ToString()), one.Type == ReservationType.Prefix))]);
 
-    public Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation) =>
-        Call($"DescribeInstanceTypes {string.Join(',', instanceTypes)}", () => (ImmutableArray<InstanceLimits>)[.. vpc.Instances.Select(one => one.Type).DistinctBy(type => type.Type)
-            .Select(type => new InstanceLimits(NewerType ?? type.Type, type.Ipv4PerEni, type.Hypervisor, type.BareMetal, [.. type.Cards])).Where(type => instanceTypes.Contains(type.Type))]);
+    public Task<Ec2Types> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, string? nextToken, CancellationToken cancellation) =>
+        Call($"DescribeInstanceTypes {string.Join(',', instanceTypes)}", () => new Ec2Types([.. vpc.Instances.Select(one => one.Type).DistinctBy(type => type.Type)
+            .Select(type => new InstanceLimits(NewerType ?? type.Type, type.Ipv4PerEni, type.Hypervisor, type.BareMetal, [.. type.Cards])).Where(type => instanceTypes.Contains(type.Type))], null));
 
     public async Task AssignAsync(string eniId, ImmutableArray<Block> blocks, CancellationToken cancellation)
     {

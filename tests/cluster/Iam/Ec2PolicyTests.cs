@@ -100,7 +100,7 @@ public sealed class Ec2PolicyTests
         await ec2.DescribeInstancesAsync([Node], Cancellation);
         await ec2.DescribeInterfacesAsync(new Ec2InterfaceQuery { VpcId = "vpc-01", Zone = "eu-west-1a" }, null, Cancellation);
         await ec2.DescribeSubnetsAsync("vpc-01", Cancellation);
-        await ec2.DescribeInstanceTypesAsync(["m5.large"], Cancellation);
+        await ec2.DescribeInstanceTypesAsync(["m5.large"], null, Cancellation);
         await ec2.GetReservationsAsync(SubnetIdA, Cancellation);
 
         var primary = vpc.PrimaryOf(Node); // Made with its instance, so without a tag of ours.

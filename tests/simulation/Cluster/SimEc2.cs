@@ -44,8 +44,8 @@ internal sealed class SimEc2(Scheduler scheduler, Swarm faults, ModelEc2 model, 
     public Task<ImmutableArray<ReservedRange>> GetReservationsAsync(string subnetId, CancellationToken cancellation) =>
         CallAsync(Ec2Action.GetSubnetCidrReservations, "", () => model.GetReservationsAsync(subnetId, default), cancellation);
 
-    public Task<ImmutableArray<InstanceLimits>> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, CancellationToken cancellation) =>
-        CallAsync(Ec2Action.DescribeInstanceTypes, "", () => model.DescribeInstanceTypesAsync(instanceTypes, default), cancellation);
+    public Task<Ec2Types> DescribeInstanceTypesAsync(ImmutableArray<string> instanceTypes, string? nextToken, CancellationToken cancellation) =>
+        CallAsync(Ec2Action.DescribeInstanceTypes, "", () => model.DescribeInstanceTypesAsync(instanceTypes, nextToken, default), cancellation);
 
     public Task AssignAsync(string eniId, ImmutableArray<Block> addresses, CancellationToken cancellation) =>
         CallAsync(Ec2Action.AssignPrivateIpAddresses, eniId, () =>

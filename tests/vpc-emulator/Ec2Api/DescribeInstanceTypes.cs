@@ -23,9 +23,9 @@ internal static class DescribeInstanceTypes
                 throw new Ec2Exception("InvalidInstanceType", $"The following supplied instance types do not exist: [{unknown}]");
             }
 
-            var matching = InstanceType.All.Select((type, index) => ((long)index, type))
-                .Where(entry => (names.Count == 0 || names.Contains(entry.type.Type)) && filters.Match(vpc, entry.type));
-            return [page.Of("instanceTypeSet", matching, Content)];
+            // A page is so many types, whatever of them the filter leaves: pages may be empty and not the last (aws/boto3 issue 2888).
+            var all = InstanceType.All.Select((type, index) => ((long)index, type)).Where(entry => names.Count == 0 || names.Contains(entry.type.Type));
+            return [page.Of("instanceTypeSet", all, Content, type => filters.Match(vpc, type))];
         };
     }
 

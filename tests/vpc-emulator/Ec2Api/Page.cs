@@ -31,11 +31,12 @@ internal sealed class Page
     }
 
     /// <summary>The page's items, and a nextToken when more follow.</summary>
-    public IEnumerable<XElement> Of<T>(string set, IEnumerable<(long Order, T Resource)> matching, Func<T, object?> content)
+    /// <param name="shown">Of a page's items, those that are shown: where EC2 filters after it has made its pages.</param>
+    public IEnumerable<XElement> Of<T>(string set, IEnumerable<(long Order, T Resource)> matching, Func<T, object?> content, Func<T, bool>? shown = null)
     {
         var rest = matching.Where(entry => entry.Order > _after).ToList();
         var page = rest.Take(_size).ToList();
-        yield return Xml.Set(set, page.Select(entry => content(entry.Resource)));
+        yield return Xml.Set(set, page.Where(entry => shown?.Invoke(entry.Resource) ?? true).Select(entry => content(entry.Resource)));
         if (page.Count < rest.Count)
         {
             yield return Xml.Element("nextToken", Encode(page[^1].Order));
