@@ -141,7 +141,7 @@ public sealed class HandsTests
         var executor = await JoinedAsync(world, 3);
         var before = executor.Leased.ToArray();
         world.Settings.Pool = world.Settings.Pool with { WarmIps = 2 };
-        await UntilAsync(world, executor, orders => orders.Lease.Length == 2 && world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count) == 3, "one to be returned");
+        await UntilAsync(world, executor, orders => orders.Lease.Length == 2 && world.Ec2.ByHand(vpc => vpc.Enis.Single().Addresses.Count) == 3 && IsStored(), "one to be returned");
         var returned = before.Except(executor.Leased).Single();
         world.Time.Shift(TimeSpan.FromMinutes(20));
         world.Ec2.ByHand(vpc => vpc.AssignPrivateIpAddresses(vpc.Enis.Single().Id, [returned.ToIPAddress()], false));
@@ -154,6 +154,7 @@ public sealed class HandsTests
         }, "three looks");
 
         int Looks() => world.Ec2.Calls.Count(call => call.StartsWith("DescribeNetworkInterfaces", StringComparison.Ordinal) && call.Contains("i-", StringComparison.Ordinal));
+        bool IsStored() => world.Documents.Read("node", GrainId.Create("node", executor.Node.GetPrimaryKeyString())).Json!.Contains("\"intents\":[]", StringComparison.Ordinal); // Else it ends after the shift, and is of late.
     }
 
     /// <summary>While the draw is repeated, hands give its name to another node of ours, and take it away there again. Simulation, seeds 705 and 973.</summary>

@@ -143,7 +143,7 @@ public sealed class LedgerSizeTests(ITestOutputHelper output)
         Assert.InRange(largest, 1, Most);
         for (var tries = 0; Json(world).Contains("\"takingOver\":[{", StringComparison.Ordinal); tries++)
         {
-            Assert.True(tries < 500, "10 s after the last share, a taking over is still noted"); // A share has no answer.
+            Assert.True(tries < 3000, "60 s after the last share, a taking over is still noted"); // A share has no answer.
             await Task.Delay(TimeSpan.FromMilliseconds(20), TestContext.Current.CancellationToken);
         }
 

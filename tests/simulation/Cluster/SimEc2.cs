@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Ec2Quota;
-using AwsVpcCni.Core.Instances;
 using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Tests.Cluster.Grains;
