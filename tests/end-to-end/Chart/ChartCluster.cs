@@ -6,6 +6,7 @@ using AwsVpcCni.Tests.EndToEnd.Cluster;
 using AwsVpcCni.Tests.EndToEnd.Harness;
 using k8s;
 using k8s.Models;
+using Xunit;
 
 namespace AwsVpcCni.Tests.EndToEnd.Chart;
 
@@ -208,6 +209,20 @@ internal sealed class ChartCluster : IAsyncDisposable
         lock (Executors)
         {
             Executors[node.Name] = pod;
+        }
+    }
+
+    /// <summary>`helm test`: the rendered hook pods, one beside a silo and one on the pod network, end well.</summary>
+    public async Task HelmTestsPassAsync(Manifests chart)
+    {
+        var pods = chart.Of<V1Pod>().OrderBy(pod => pod.Spec.HostNetwork == true).ToArray();
+        Assert.Equal([false, true], pods.Select(pod => pod.Spec.HostNetwork == true));
+        foreach (var pod in pods)
+        {
+            var running = await RunAsync(pod, SilosNode);
+            var (code, said) = await SilosNode.Kubelet.EndAsync(running);
+            Assert.True(code == 0, $"{pod.Metadata.Name}: {said}");
+            await SilosNode.Kubelet.StopAsync(running);
         }
     }
 

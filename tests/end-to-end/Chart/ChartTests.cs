@@ -30,11 +30,11 @@ public sealed class ChartTests
         var (chart, next) = (await Helm.RenderOrSkipAsync(Tag), await Helm.RenderOrSkipAsync(OtherTag));
         await using var cluster = await ChartCluster.StartAsync("avcchart", ["nodea", "nodeb"], OtherTag);
         var (a, b) = (cluster.Nodes[0], cluster.Nodes[1]);
-        var helmTests = chart.Of<V1Pod>().ToDictionary(pod => pod.Spec.HostNetwork == true ? "silo" : "pod");
+        var onThePodNetwork = chart.Of<V1Pod>().Single(pod => pod.Spec.HostNetwork != true); // Of `helm test`.
 
         // Before: no network, so pods of the pod network are let on no node.
         Assert.NotNull(await a.Cri.WhyNotReadyAsync(network: true, TestContext.Current.CancellationToken));
-        Assert.Contains("not-ready", (await Assert.ThrowsAsync<InvalidOperationException>(() => cluster.RunAsync(helmTests["pod"], a))).Message, StringComparison.Ordinal);
+        Assert.Contains("not-ready", (await Assert.ThrowsAsync<InvalidOperationException>(() => cluster.RunAsync(onThePodNetwork, a))).Message, StringComparison.Ordinal);
         cluster.PrepareAsTheGuideSays(chart);
 
         await InstalledBeforeItsRoleIsRightAsync(cluster, chart);
@@ -49,7 +49,7 @@ public sealed class ChartTests
         await OperatorsAreAnsweredAsync(cluster, pod);
         await WhoHasNoRightIsRefusedOnTheHealthPortAsync(cluster, chart);
         await LivenessProbesAreAnsweredAsync(cluster);
-        await HelmTestsPassAsync(cluster, helmTests);
+        await cluster.HelmTestsPassAsync(chart);
         await Eventually.HoldsAsync("what EC2 goes on refusing to be counted in its event", TimeSpan.FromSeconds(90), _ => Task.FromResult(NodeEvents(cluster).Any(one => one.Count > 1) ? null : "each told once"));
 
         await PodsThatAreBoundAreDrawnForAsync(cluster);
@@ -179,19 +179,6 @@ public sealed class ChartTests
     {
         Assert.All(["/opt/cni/bin/aws-vpc-cni", "/etc/cni/net.d/10-aws.conflist", "/var/lib/aws-vpc-cni"], path => Assert.True(Path.Exists(node.PathOf(path)), path));
         await Shell.RunAsync("nsenter", "--net=/run/netns/" + node.NetnsName, "nft", "list", "table", "ip", "aws-vpc-cni");
-    }
-
-    /// <summary>`helm test`: the rendered hook pods end well.</summary>
-    private static async Task HelmTestsPassAsync(ChartCluster cluster, Dictionary<string, V1Pod> pods)
-    {
-        Assert.Equal(["pod", "silo"], pods.Keys.Order());
-        foreach (var (name, pod) in pods)
-        {
-            var running = await cluster.RunAsync(pod, cluster.SilosNode);
-            var (code, said) = await cluster.SilosNode.Kubelet.EndAsync(running);
-            Assert.True(code == 0, $"{name}: {said}");
-            await cluster.SilosNode.Kubelet.StopAsync(running);
-        }
     }
 
     /// <summary>Each verb of the rendered Roles is used by its account, and no other one is asked for.</summary>

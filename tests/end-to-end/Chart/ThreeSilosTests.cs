@@ -35,6 +35,7 @@ public sealed class ThreeSilosTests
         var pods = await Task.WhenAll(cluster.Nodes.Select(node => node.Cri.RunPodAsync("pod")));
         var pings = await Pings.StartAsync(cluster.Nodes[0].Cri, pods[1].Address);
         await EachKnowsAllNodesAsync(cluster);
+        await cluster.HelmTestsPassAsync(chart);
         await StrangersStayOutAsync(cluster, silos);
 
         await cluster.SilosNode.Kubelet.RestartAsync(cluster.Silos[cluster.SilosNode.Name], "silo");
