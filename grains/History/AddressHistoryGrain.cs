@@ -22,17 +22,36 @@ public sealed class AddressHistoryGrain(IGrainContext context, IAddressBook book
         var vpc = grains.GetGrain<IVpcGrain>(VpcId);
         var isRead = !(await vpc.SubnetsAsync()).IsEmpty; // First: what is read between the two is not missed.
         var subnetId = await vpc.SubnetOfAsync(address);
-        // Silos that have just started: all are asked, each knows its own.
-        var nodes = subnetId is not null ? await grains.GetGrain<ISubnetGrain>(subnetId).HoldersOfAsync(address) ?? await vpc.NodesAsync()
-            : isRead ? [] : await vpc.NodesAsync();
+        // Silos that have just started and have not read EC2 yet: all are asked, each knows its own.
+        var ours = await vpc.NodesAsync();
+        var nodes = subnetId is not null ? (await grains.GetGrain<ISubnetGrain>(subnetId).HoldersOfAsync(address))?.Intersect(ours) ?? ours : isRead ? [] : ours;
 
         // Now before then: who ends meanwhile is in the history once it is not on the node any more.
-        var now = await Task.WhenAll(nodes.Select(node => grains.GetGrain<INodeGrain>(node).HolderAsync(address)));
+        var now = await Task.WhenAll(nodes.Select(node => AskAsync(node, address, at)));
         var past = await book.ReadHistoryAsync(address, at ?? DateTimeOffset.MinValue, at ?? DateTimeOffset.MaxValue, CancellationToken.None);
         return new AddressHolders(subnetId,
         [
-            .. now.OfType<AddressRow>().Where(row => at is null || row.Since <= at).Concat(past)
+            .. now.Select(one => one.Holder).OfType<AddressRow>().Where(row => at is null || row.Since <= at).Concat(past)
                 .OrderByDescending(row => row.Since).DistinctBy(row => (row.NodeId, row.Sandbox, row.Stamp)).Take(AddressHolders.Most),
-        ]);
+        ],
+        [.. now.Select(one => one.NotHeard).OfType<NotHeard>().OrderBy(one => one.NodeId, StringComparer.Ordinal).Take(AddressHolders.Most)]);
+    }
+
+    private async Task<(AddressRow? Holder, NotHeard? NotHeard)> AskAsync(string nodeId, Ip address, DateTimeOffset? at)
+    {
+        var node = grains.GetGrain<INodeGrain>(nodeId);
+        try
+        {
+            var (holder, silentSince) = await node.HeldAsync(address, at);
+            return (holder, silentSince is null ? null : new NotHeard(nodeId, silentSince));
+        }
+        catch (TypeLoadException)
+        {
+            return (await node.HolderAsync(address), null); // On a silo of before it was told (ADR 0011).
+        }
+        catch (Exception e) when (e is TimeoutException or OrleansException)
+        {
+            return (null, new NotHeard(nodeId, null));
+        }
     }
 }

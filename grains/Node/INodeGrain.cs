@@ -62,6 +62,10 @@ public interface INodeGrain : IGrainWithStringKey
     /// <summary>Who has an address of the node now, since when; null for nobody.</summary>
     Task<AddressRow?> HolderAsync(Ip address);
 
+    /// <summary>The same, and whether the executor may know of another.</summary>
+    /// <param name="at">Only this moment matters; null: now.</param>
+    Task<AddressHeld> HeldAsync(Ip address, DateTimeOffset? at);
+
     /// <summary>The ADDs that have no address, those that have waited longest first, each with its reason.</summary>
     Task<ImmutableArray<WaitingPod>> WaitingAsync();
 }
@@ -82,6 +86,13 @@ public interface INodeHints : IGrainObserver
 public sealed record WaitingPod(
     [property: Id(0)] string InstanceId, [property: Id(1)] SandboxKey Sandbox, [property: Id(2)] PodName Pod,
     [property: Id(3)] double WaitedSeconds, [property: Id(4)] Reason Why);
+
+/// <summary>What a node's grain knows of who has an address.</summary>
+/// <param name="Holder">Null for nobody.</param>
+/// <param name="SilentSince">The executor may use the address, and has not reported since: a pod of which no silo has heard may have it. UTC, the silo's clock; when the grain
+/// began, if it has not reported to this one. Null: it has told.</param>
+[GenerateSerializer, Immutable]
+public sealed record AddressHeld([property: Id(0)] AddressRow? Holder, [property: Id(1)] DateTimeOffset? SilentSince = null);
 
 /// <summary>What one look at EC2 showed of an instance.</summary>
 /// <param name="Instance">Null when EC2 shows no such instance.</param>

@@ -24,6 +24,15 @@ public sealed partial class NodeGrain
         : _use.IsOnPod(address) && _use.ClaimOf(address) is { } claim ? RowOf(claim, _reportAt) // Its row comes with a look, or is being written.
         : null);
 
+    /// <inheritdoc/>
+    public async Task<AddressHeld> HeldAsync(Ip address, DateTimeOffset? at)
+    {
+        // A lease is spent without silos. What the document does not list is in no lease, but where it is being made anew (ADR 0010).
+        var maySpend = !_isEnded && (EniOf(address) is not null || (_stored.Interfaces.IsEmpty && _stored.LeaseVersion > 0));
+        var hasTold = _report is not null && (!IsSilent || at <= _reportAt);
+        return new AddressHeld(await HolderAsync(address), maySpend && !hasTold ? _report is null ? _since : _reportAt : null);
+    }
+
     /// <param name="at">When the claim was reported.</param>
     private AddressRow RowOf(Claim claim, DateTimeOffset at) => new()
     {

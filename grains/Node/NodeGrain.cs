@@ -30,6 +30,7 @@ public sealed partial class NodeGrain(
     private const int MostHints = 16; // A door registers one a stream; a node has one stream.
     private static readonly TimeSpan HintsLapse = TimeSpan.FromMinutes(1);
 
+    private readonly DateTimeOffset _since = time.GetUtcNow();
     private readonly AddressUse _use = new();
     private readonly Dictionary<SandboxKey, WaitingAdd> _waiters = [];
     private readonly Dictionary<INodeHints, DateTimeOffset> _hints = [];

@@ -29,7 +29,8 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// <returns>What other nodes of ours hold: the node may not use it, and nothing of it is noted.</returns>
     Task<ImmutableArray<Block>> TakeOverAsync(string nodeId, long change, ImmutableArray<Block> blocks);
 
-    /// <summary>The nodes of ours that say that they hold it; more than one when hands have moved it. Null when none does, and not all have told yet what they hold.</summary>
+    /// <summary>The instances that may hold it: nodes of ours that say so (more than one when hands have moved it), and those that EC2 shows in the subnet and that have not told lately
+    /// what they hold, others' instances among them. Null when no node says so, and EC2 has not been read yet.</summary>
     Task<ImmutableArray<string>?> HoldersOfAsync(Ip address);
 
     /// <summary>EC2 has no room, though the ledger shows some: for a sweep's time nobody is named any.</summary>

@@ -32,6 +32,8 @@ public sealed partial class SubnetGrain(
 
     private static readonly TimeSpan NodesTell = TimeSpan.FromMinutes(10); // Each node says each half minute what it holds; a silo that ends takes its nodes' grains with it for a minute or two.
 
+    private static readonly TimeSpan TellsAgain = TimeSpan.FromMinutes(2); // A node whose grain lives.
+
     private readonly DateTimeOffset _since = time.GetUtcNow();
     private readonly SortedDictionary<string, (long Change, SubnetShare Share, ImmutableArray<Ip> Held, DateTimeOffset At)> _shares = new(StringComparer.Ordinal);
     private static readonly TimeSpan RangesTake = TimeSpan.FromSeconds(5);
@@ -41,6 +43,7 @@ public sealed partial class SubnetGrain(
     private DateTimeOffset? _noAddressesSince; // In memory: a new activation costs one refused call.
     private DateTimeOffset? _noPrefixesSince;
     private ImmutableArray<UsedAddress> _lastUsed = []; // Of the last sweep: who holds what, for operators.
+    private bool _isSwept;
 
     /// <inheritdoc/>
     public IGrainContext GrainContext => context;
@@ -166,8 +169,10 @@ public sealed partial class SubnetGrain(
     /// <inheritdoc/>
     public Task<ImmutableArray<string>?> HoldersOfAsync(Ip address)
     {
+        var now = time.GetUtcNow();
+        var told = _shares.Where(node => (now - node.Value.At).Duration() < TellsAgain).Select(node => node.Key).ToHashSet(StringComparer.Ordinal);
         ImmutableArray<string> holders = [.. _shares.Where(node => node.Value.Held.Contains(address)).Select(node => node.Key)];
-        return Task.FromResult<ImmutableArray<string>?>(holders.IsEmpty && (time.GetUtcNow() - _since).Duration() < NodesTell ? null : holders);
+        return Task.FromResult<ImmutableArray<string>?>(_isSwept ? [.. holders.Concat(_lastUsed.Select(one => one.InstanceId).OfType<string>().Where(id => !told.Contains(id))).Distinct()] : holders.IsEmpty ? null : holders);
     }
 
     /// <inheritdoc/>
@@ -296,7 +301,7 @@ public sealed partial class SubnetGrain(
     public async Task SweptAsync(SubnetSweep sweep)
     {
         var doc = document.State;
-        _lastUsed = sweep.Used;
+        (_lastUsed, _isSwept) = (sweep.Used, true);
         _areRangesAsked |= sweep.AreRangesAsked;
         var cidr = sweep.Subnet.Cidr;
         var now = time.GetUtcNow();

@@ -1,6 +1,7 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
-using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Grains.History;
 using AwsVpcCni.Silo.Views;
 
 namespace AwsVpcCni.Silo.Cli;
@@ -13,30 +14,43 @@ internal static class WhoCommand
     {
         var address = new Argument<string>("address") { Description = "Such as 10.0.1.17." };
         var at = new Option<string?>("--at") { Description = "The moment, such as 2026-11-29T14:02:00Z; UTC when it names no zone. Default: now, and the latest before." };
-        return ClusterClient.Command<AddressRow>(
+        return ClusterClient.Command<AddressHolders>(
             "who", "Which pod has an address, or had it at a moment: by the nodes now, and by the history that the store keeps (Storage:HistoryKept).",
             async (client, parsed) =>
             {
                 var asked = Asked.Address(parsed.GetValue(address)!);
                 return await client.Views.WhoAsync(asked, Asked.Moment(parsed.GetValue(at), "--at", TimeProvider.System.GetUtcNow())) is { } answer
-                    ? [.. answer.Holders]
+                    ? [answer]
                     : throw new CommandException($"{asked} is in no subnet of {client.Views.VpcId} and in no history; `ipam subnets` lists them.");
             },
             Show, address, at);
     }
 
-    private static void Show(AddressRow[] holders, TextWriter output)
+    /// <summary>A table, and under it which nodes may know more.</summary>
+    internal static void Show(AddressHolders[] answers, TextWriter output)
     {
-        if (holders.Length == 0)
+        foreach (var answer in answers)
         {
-            output.WriteLine("No pod of a node of ours.");
-            return;
-        }
+            ImmutableArray<NotHeard> notHeard = answer.NotHeard ?? [];
+            if (!answer.Holders.IsEmpty)
+            {
+                Output.WriteTable(
+                    [.. answer.Holders], output,
+                    ("POD", row => row.Pod), ("UID", row => row.Pod.Uid), ("NODE", row => row.NodeId), ("SINCE", row => Time(row.Since)), ("UNTIL", row => row.Released is { } end ? Time(end) : "now"),
+                    ("SANDBOX", row => row.Sandbox));
+            }
+            else if (notHeard.IsEmpty)
+            {
+                output.WriteLine("No pod of a node of ours.");
+            }
 
-        Output.WriteTable(
-            holders, output,
-            ("POD", row => row.Pod), ("UID", row => row.Pod.Uid), ("NODE", row => row.NodeId), ("SINCE", row => Time(row.Since)), ("UNTIL", row => row.Released is { } end ? Time(end) : "now"),
-            ("SANDBOX", row => row.Sandbox));
+            foreach (var node in notHeard)
+            {
+                output.WriteLine(node.Since is { } since
+                    ? $"Not known: whether a pod of {node.NodeId} has had it since; the node may use it, and has not reported since {Time(since)}."
+                    : $"Not known: whether a pod of {node.NodeId} has it; the node's grain does not answer.");
+            }
+        }
     }
 
     private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);

@@ -52,7 +52,7 @@ internal sealed class ClusterViews(IGrainFactory grains, string clusterName, str
     /// <summary>Who has or had an address; null when it is in no subnet of the VPC, and in no history.</summary>
     /// <param name="at">Only who had it at this moment.</param>
     public async Task<AddressHolders?> WhoAsync(Ip address, DateTimeOffset? at) =>
-        await grains.GetGrain<IAddressHistoryGrain>(vpcId).WhoAsync(address, at) is var answer && answer is { SubnetId: null, Holders: [] } ? null : answer;
+        await grains.GetGrain<IAddressHistoryGrain>(vpcId).WhoAsync(address, at) is var answer && answer is { SubnetId: null, Holders: [], NotHeard: null or { IsEmpty: true } } ? null : answer;
 
     /// <summary>The pods that wait for an address, those that have waited longest first.</summary>
     public async Task<WaitingPod[]> WaitingAsync() => await WaitingAsync(await _vpc.NodesAsync());

@@ -162,6 +162,45 @@ public sealed class AddressHistoryTests
         Assert.Equal("pod", Assert.Single(answer.Holders).Pod.Name);
     }
 
+    [Fact]
+    public async Task Whether_a_pod_has_an_address_is_not_known_while_its_executor_has_not_reported_to_the_grain_that_is_asked()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await ReadyAsync(world);
+        var (id, history) = (executor.Node.GetPrimaryKeyString(), world.Grains.GetGrain<IAddressHistoryGrain>(GrainWorld.VpcId));
+        var address = executor.Leased.First(); // A pod gets it of the lease, with no silo there, and then the executor ends.
+        await world.Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, Token);
+
+        var answer = await history.WhoAsync(address, null);
+        Assert.Equal((0, id), (answer.Holders.Length, Assert.Single(answer.NotHeard!.Value).NodeId));
+        Assert.InRange(answer.NotHeard!.Value[0].Since!.Value, world.Time.GetUtcNow().AddMinutes(-1), world.Time.GetUtcNow());
+        Assert.Equal(id, Assert.Single((await history.WhoAsync(address, world.Time.GetUtcNow().AddMinutes(-5))).NotHeard!.Value).NodeId);
+        Assert.Empty((await history.WhoAsync(Ip.Parse("10.0.0.200"), null)).NotHeard!.Value); // It is no address of the node.
+
+        var stamp = executor.NextStamp();
+        executor.Claims.Add(address, new Claim(Sandbox("pod"), Pod("pod"), address, "", stamp, 60));
+        await executor.SyncAsync();
+        answer = await history.WhoAsync(address, null);
+        Assert.Equal(("pod", 0), (Assert.Single(answer.Holders).Pod.Name, answer.NotHeard!.Value.Length));
+    }
+
+    [Fact]
+    public async Task An_executor_that_reports_no_more_may_have_given_the_address_to_another_pod_since()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await ReadyAsync(world);
+        var address = await executor.AddedAsync("pod");
+        await executor.SyncAsync();
+        var history = world.Grains.GetGrain<IAddressHistoryGrain>(GrainWorld.VpcId);
+        var reported = world.Time.GetUtcNow();
+        world.Time.Shift(TimeSpan.FromMinutes(2));
+
+        var answer = await history.WhoAsync(address, null);
+        Assert.Equal("pod", Assert.Single(answer.Holders).Pod.Name);
+        Assert.InRange(Assert.Single(answer.NotHeard!.Value).Since!.Value, reported.AddSeconds(-20), reported);
+        Assert.Empty((await history.WhoAsync(address, reported.AddSeconds(-30))).NotHeard!.Value); // It has told all until then.
+    }
+
     private static async Task<FakeExecutor> ReadyAsync(GrainWorld world, int addresses = 4)
     {
         var executor = await world.JoinAsync(world.Launch());

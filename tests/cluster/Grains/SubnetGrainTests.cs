@@ -181,6 +181,22 @@ public sealed class SubnetGrainTests
         Assert.Equal(Enumerable.Range(0, 11).Select(slot => 10 * slot), stored.Past.Most);
     }
 
+    [Fact]
+    public async Task Of_an_address_that_nobody_holds_only_those_are_asked_that_EC2_shows_in_the_subnet_and_that_have_not_told_lately()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, used) = (world.Grains.GetGrain<ISubnetGrain>("subnet-a"), Ip.Parse("10.0.0.8"));
+        Assert.Null(await ledger.HoldersOfAsync(Ip.Parse("10.0.0.200"))); // Not read yet.
+
+        await ledger.SweptAsync(await SweepAsync(world, 0, used));
+        Assert.Equal(["i-1"], await ledger.HoldersOfAsync(Ip.Parse("10.0.0.200")));
+        await ShareAsync(ledger, "i-1", 5, used);
+        Assert.Empty((await ledger.HoldersOfAsync(Ip.Parse("10.0.0.200")))!.Value);
+        Assert.Equal(["i-1"], await ledger.HoldersOfAsync(used));
+        world.Time.Shift(TimeSpan.FromMinutes(3)); // Its grain has ended with its silo.
+        Assert.Equal(["i-1"], await ledger.HoldersOfAsync(Ip.Parse("10.0.0.200")));
+    }
+
     /// <summary>One-way: it has come when the ledger counts it.</summary>
     private static async Task ShareAsync(ISubnetGrain ledger, string node, long change, Ip address)
     {

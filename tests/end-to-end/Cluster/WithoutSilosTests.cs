@@ -89,7 +89,7 @@ public sealed class WithoutSilosTests
         {
             var (pod, from, to) = lives[n];
             using var said = JsonDocument.Parse(await cluster.Silo.IpamAsync("who", pod.Address, "--json"));
-            var row = Assert.Single(said.RootElement.EnumerateArray(), row => row.GetProperty("sandbox").GetProperty("containerId").GetString() == pod.Holder);
+            var row = Assert.Single(said.RootElement[0].GetProperty("holders").EnumerateArray(), row => row.GetProperty("sandbox").GetProperty("containerId").GetString() == pod.Holder);
             Assert.InRange(row.GetProperty("since").GetDateTimeOffset(), from - Off, from + Off);
             Assert.InRange(row.GetProperty("released").GetDateTimeOffset(), to - Off, to + Off);
         }
