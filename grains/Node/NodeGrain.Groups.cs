@@ -29,9 +29,9 @@ public sealed partial class NodeGrain
             return;
         }
 
-        if (Policy is { CustomNetworking: true, Subnets.IsEmpty: true })
+        if (IsNetworkUnknown)
         {
-            return; // Its ENIConfig is not known: what there is serves on, with the groups that it has.
+            return; // No ENIConfig, or one of another zone: what there is serves on, with the groups that it has.
         }
 
         var wanted = GroupsWanted(_doc);

@@ -20,7 +20,7 @@ public sealed partial class NodeGrain
     /// <summary>Addresses for pods, of all interfaces that there may be.</summary>
     private int CapacityAt(DateTimeOffset now)
     {
-        var forPods = _doc.Interfaces.Where(eni => !IsExcluded(eni)).Sum(eni => _doc.SlotsOf(eni.EniId, now));
+        var forPods = _doc.Interfaces.Where(eni => !IsExcluded(eni) && !IsPrimaryOfCustom(eni)).Sum(eni => _doc.SlotsOf(eni.EniId, now));
         var more = Math.Max(0, Math.Min(_doc.InterfacesAllowed(now), Policy.MaxEnis ?? int.MaxValue) - _doc.ForeignDevices.Length - _doc.Interfaces.Length);
         return (forPods + (more * _doc.Slots)) * (Policy.Prefixes && TakesPrefixes ? Core.Addressing.Block.PrefixSize : 1);
     }

@@ -95,7 +95,7 @@ public sealed partial class NodeGrain
         WaitingPods = _waiters.Count(waiter => HasNothing(waiter.Key)),
         BoundPods = BoundPods(now),
         RecentAdds = RecentAdds(now),
-        MaxPods = MaxPodsAt(now) + _doc.Interfaces.Where(IsExcluded).Sum(eni => StateOfExcluded(eni, now).Blocks.Sum(block => block.Block.Size)), // Those go on, beside as many elsewhere.
+        MaxPods = MaxPodsAt(now) + _doc.Interfaces.Where(eni => IsExcluded(eni) || IsPrimaryOfCustom(eni)).Sum(eni => StateOfExcluded(eni, now).Blocks.Sum(block => block.Block.Size)), // Those go on, beside as many elsewhere.
     };
 
     /// <summary>ADDs that 15 s bring, at the rate of the last minute.</summary>
@@ -183,16 +183,18 @@ public sealed partial class NodeGrain
         var draw = intents.FirstOrDefault(intent => intent.Drawing > 0);
         var isHeldBack = draw?.Kind == IntentKind.DrawCounted && MayBeTakenAgain(eni.EniId, now) && _waiters.Any(waiter => HasNothing(waiter.Key)); // Pods need not wait for that where another interface can serve.
         var returning = intents.Where(intent => intent.Kind == IntentKind.Return).Sum(intent => intent.Names.Length);
+        var keepsOnly = IsPrimaryOfCustom(eni); // What it gave back it could not draw again.
+        var subnet = RoomOf(eni.SubnetId, eni.EniId, now);
         return new EniState
         {
             EniId = eni.EniId,
             MayGo = MayGo(eni),
             Blocks = [.. eni.Blocks.Where(held => held.AskedBackAt is null).Select(held => StateOf(held.Block, now))],
-            Room = eni.IsLost || isHeldBack || Rests(eni.EniId, now) ? 0 : Math.Max(0, _doc.SlotsOf(eni.EniId, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
+            Room = eni.IsLost || isHeldBack || keepsOnly || Rests(eni.EniId, now) ? 0 : Math.Max(0, _doc.SlotsOf(eni.EniId, now) - eni.Blocks.Length - (draw?.Count ?? 0) - returning),
             Drawing = draw is null || isHeldBack || IsStopped(draw) ? 0 : draw.Drawing,
             DrawingPrefixes = draw?.OfPrefixes ?? false,
             Leaving = eni.Blocks.Count(held => held.AskedBackAt is not null) + returning,
-            Subnet = RoomOf(eni.SubnetId, eni.EniId, now),
+            Subnet = keepsOnly && subnet.Mode == SwitchMode.Normal ? subnet with { Mode = SwitchMode.Hold } : subnet,
         };
     }
 
@@ -219,5 +221,5 @@ public sealed partial class NodeGrain
     private bool MayGo(EniDocument eni) => eni is { DeviceIndex: not 0, IsPinned: false, IsLost: false } && !_doc.Intents.Any(intent => intent.EniId == eni.EniId && intent.Kind == IntentKind.Unknown);
 
     private bool IsFull() => !IsHeld && !_doc.Interfaces.IsEmpty && !_doc.IsBusy && !FreeDevices(_doc).Any() && _doc.Interfaces.All(eni => IsExcluded(eni) ? !MayGo(eni) :
-        eni.Blocks.Length >= _doc.SlotsOf(eni.EniId, time.GetUtcNow()) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
+        (IsPrimaryOfCustom(eni) || eni.Blocks.Length >= _doc.SlotsOf(eni.EniId, time.GetUtcNow())) && eni.Addresses.All(held => _use.IsOnPod(held.Address)));
 }

@@ -43,10 +43,16 @@ public sealed partial class NodeGrain
     /// <summary>Where a new interface may be, the best first.</summary>
     private ImmutableArray<string> NewIn() => SubnetChoice.Order(Places(), Policy.Discovers, Policy.Subnets, Policy.Prefixes && TakesPrefixes, Policy.CustomNetworking);
 
-    /// <summary>By its subnet's tag; with custom networking as the primary one, and where its subnet is no longer the one that is wanted. While none is known, what there is serves on.</summary>
-    private bool IsExcluded(EniDocument eni) => (eni.DeviceIndex == 0 && Policy.CustomNetworking) || IsExcluded(eni.SubnetId);
+    /// <summary>Custom networking names no subnet, or none that is of the node's zone.</summary>
+    private bool IsNetworkUnknown => Policy is { CustomNetworking: true } policy && !policy.Subnets.Any(id => id == _doc.Home || _doc.Siblings.Any(one => one.SubnetId == id));
 
-    private bool IsExcluded(string subnetId) => Policy is { CustomNetworking: true } policy ? !policy.Subnets.IsEmpty && !policy.Subnets.Contains(subnetId) : SubnetChoice.IsExcluded(_doc.RoleOf(subnetId), Policy.Discovers);
+    /// <summary>By its subnet's tag; with custom networking as the primary one, and where its subnet is no longer the one that is wanted. While none is known, what there is serves on.</summary>
+    private bool IsExcluded(EniDocument eni) => (IsPrimaryOfCustom(eni) && !IsNetworkUnknown) || IsExcluded(eni.SubnetId);
+
+    private bool IsExcluded(string subnetId) => Policy is { CustomNetworking: true } policy ? !IsNetworkUnknown && !policy.Subnets.Contains(subnetId) : SubnetChoice.IsExcluded(_doc.RoleOf(subnetId), Policy.Discovers);
+
+    /// <summary>What it holds from before custom networking may serve on; it counts for no capacity, and gets nothing more.</summary>
+    private bool IsPrimaryOfCustom(EniDocument eni) => eni.DeviceIndex == 0 && Policy.CustomNetworking;
 
     /// <summary>Its pods go on; what no pod has goes back, once it has rested, and nothing is drawn for it.</summary>
     private EniState StateOfExcluded(EniDocument eni, DateTimeOffset now)

@@ -62,6 +62,6 @@ public sealed partial class NodeGrain
         // Of what it is kept from, none could be here where it has no room, and may not have a new interface.
         var mayDraw = !IsExcluded(subnetId) && (state.Enis.Any(eni => eni.Subnet.SubnetId == subnetId && eni.Room + eni.Leaving > 0)
             || (state.NewInterfaces + state.Removing > 0 && state.NewIn.Any(subnet => subnet.SubnetId == subnetId)));
-        return share with { Withheld = mayDraw ? PoolThrift.Withheld(state, Policy) : 0, Spare = IsSilent || !MayTake(subnetId) ? 0 : PoolThrift.Spare(state, Policy, subnetId) };
+        return share with { Withheld = mayDraw ? PoolThrift.Withheld(state, Policy) : 0, Spare = IsSilent || !MayTake(subnetId) || (IsNetworkUnknown && subnetId == _doc.Home) ? 0 : PoolThrift.Spare(state, Policy, subnetId) };
     }
 }

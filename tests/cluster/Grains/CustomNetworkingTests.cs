@@ -64,17 +64,54 @@ public sealed class CustomNetworkingTests
         await GrainWorld.UntilAsync(executor, async _ => await executor.AddAsync("waits", stamp) is AssignReply.Offered, "an address");
     }
 
-    [Fact]
-    public async Task What_there_is_serves_on_while_no_subnet_is_known()
+    [Theory]
+    [InlineData("")]
+    [InlineData("subnet-elsewhere")] // Of another zone.
+    public async Task What_there_is_serves_on_while_no_subnet_is_known(string subnet)
     {
         await using var world = await GrainWorld.StartAsync(InB);
         var executor = await JoinedAsync(world);
-        world.Settings.Pool = InB with { Subnets = [], SecurityGroups = [], NetworkFrom = "ENIConfig b, which does not exist," };
+        world.Settings.Pool = InB with { Subnets = subnet.Length == 0 ? [] : [subnet], SecurityGroups = subnet.Length == 0 ? [] : ["sg-1"] };
         await executor.SyncAsync();
 
         Assert.Equal("subnet-b", Of(await executor.AddedAsync("pod")));
         await Task.Delay(5 * world.Settings.Timing.WorkPeriod, TimeProvider.System, TestContext.Current.CancellationToken);
         Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("SetGroups", StringComparison.Ordinal));
+    }
+
+    [Theory] // Of a node that had none: pods would wait for the addresses that it gives back.
+    [InlineData("")]
+    [InlineData("subnet-elsewhere")]
+    public async Task What_the_primary_interface_holds_from_before_serves_on_while_no_subnet_is_known(string subnet)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 });
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 4, "addresses of its own subnet");
+        await executor.SyncAsync();
+        var before = executor.Leased.Order().ToArray();
+
+        var unknown = new PoolPolicy { WarmIps = 1, CustomNetworking = true, Subnets = subnet.Length == 0 ? [] : [subnet] }; // Three are beyond its target, and could not be had again.
+        world.Settings.Pool = unknown;
+        for (var second = 0; second < 60; second++)
+        {
+            world.Time.Shift(TimeSpan.FromSeconds(10)); // All have rested.
+            await executor.SyncAsync();
+        }
+
+        Assert.Equal(before, executor.Leased.Order());
+        foreach (var pod in new[] { "p0", "p1", "p2", "p3" })
+        {
+            Assert.Contains(await executor.AddedAsync(pod), before);
+        }
+
+        AssignReply? said = null;
+        await GrainWorld.UntilAsync(executor, async _ => (said = await executor.AddAsync("one-too-many")) is AssignReply.NotYet { Why.Code: ReasonCode.SubnetExcluded }, "the reason");
+        Assert.Equal(20, (await executor.Node.SummarizeAsync()).MaxPods);
+        Assert.Equal(before, executor.Leased.Order());
+
+        world.Settings.Pool = InB;
+        await GrainWorld.UntilAsync(executor, orders => orders.Interfaces.Length == 2, "an interface in its subnet");
+        Assert.All(before, address => Assert.Contains(address, executor.Leased)); // On pods.
     }
 
     [Fact]

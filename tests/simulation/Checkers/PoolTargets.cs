@@ -96,7 +96,7 @@ internal sealed class PoolTargets(World world, SimMachine machine, NodeDocument 
 
     private string? Role(string subnetId) => world.Vpc.FindSubnet(subnetId)!.Tags.GetValueOrDefault(World.RoleTag);
 
-    /// <summary>By its subnet's tag; with custom networking the primary one, and all that are elsewhere than it says.</summary>
+    /// <summary>By its subnet's tag; with custom networking the primary one, and all that are elsewhere than it says: the operators here always name a subnet of each zone.</summary>
     private bool IsExcluded(EniDocument eni) => _policy.CustomNetworking ? eni.DeviceIndex == 0 || !_policy.Subnets.Contains(eni.SubnetId) : _policy.Discovers && Role(eni.SubnetId) == "0";
 
     /// <summary>A 0 forbids it in any case; then the operators' list says, or the tags, or it is the node's own subnet.</summary>
