@@ -49,6 +49,12 @@ public sealed partial class Ec2QuotaGrain(
     /// <inheritdoc/>
     public IGrainContext GrainContext => context;
 
+    /// <summary>A second budget would be a second burst.</summary>
+    /// <exception cref="WrongKeyException">It is not that of the settings.</exception>
+    public Task OnActivateAsync(CancellationToken token) => context.GrainId.Key.ToString() is var key && key == settings.QuotaKey
+        ? Task.CompletedTask
+        : throw new WrongKeyException($"{key} is not the budget of these silos, {settings.QuotaKey} (Ec2:AccountId, Ec2:Region). Name that one, or none.");
+
     /// <inheritdoc/>
     public Task<TimeSpan> TakeAsync(Ec2Action action, CallPriority priority) => TakeInTurnAsync(action, priority, "");
 

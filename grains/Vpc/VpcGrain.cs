@@ -63,8 +63,14 @@ public sealed partial class VpcGrain(
     private string VpcId { get; } = context.GrainId.Key.ToString()!;
 
     /// <summary>Starts both works: the first look reads the VPC's subnets, so that ledgers know before the first node joins.</summary>
+    /// <exception cref="WrongKeyException">It is not the VPC of the settings.</exception>
     public Task OnActivateAsync(CancellationToken token)
     {
+        if (VpcId != settings.VpcId)
+        {
+            throw new WrongKeyException($"{VpcId} is not the VPC of these silos, {settings.VpcId} (Ec2:VpcId): nothing of it is read. Name that one, or none.");
+        }
+
         var atOnce = new GrainTimerCreationOptions(TimeSpan.Zero, settings.Timing.WorkPeriod) { Interleave = true };
         _lookTimer = this.RegisterGrainTimer(stop => RunAsync(Work.Looks, LookAsync, stop), atOnce);
         _ledgerTimer = this.RegisterGrainTimer(stop => RunAsync(Work.Ledgers, ReadLedgersAsync, stop), atOnce);

@@ -59,7 +59,7 @@ internal sealed class ClusterClient : IAsyncDisposable
             {
                 answer = await ask(client, parsed);
             }
-            catch (BadQuestionException e)
+            catch (Exception e) when (e is BadQuestionException or WrongKeyException)
             {
                 throw new CommandException(e.Message);
             }

@@ -1,5 +1,6 @@
 using AwsVpcCni.Core.Ec2Quota;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Ec2Quota;
 using Xunit;
 
@@ -20,6 +21,18 @@ public sealed class QuotaTests
         world.Time.Shift(TimeSpan.FromSeconds(5));
 
         Assert.Equal(TimeSpan.Zero, await quota.TakeAsync(Ec2Action.AttachNetworkInterface, CallPriority.PodWaiting));
+    }
+
+    [Fact] // `ipam quota --quota` with a typing error showed a full budget that nobody uses.
+    public async Task Another_budget_than_that_of_the_settings_is_refused()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var other = world.Grains.GetGrain<IEc2QuotaGrain>("1/eu-west-2");
+
+        var refused = await Assert.ThrowsAsync<WrongKeyException>(other.SummarizeAsync);
+        Assert.Equal("1/eu-west-2 is not the budget of these silos, 1/eu-west-1 (Ec2:AccountId, Ec2:Region). Name that one, or none.", refused.Message);
+        await Assert.ThrowsAsync<WrongKeyException>(() => other.TakeAsync(Ec2Action.AttachNetworkInterface, CallPriority.PodWaiting));
+        Assert.Null(world.Documents.Read("quota", other.GetGrainId()).Json);
     }
 
     [Fact]

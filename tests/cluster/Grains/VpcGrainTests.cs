@@ -1,6 +1,9 @@
 using System.Text.Json;
+using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Ec2;
+using AwsVpcCni.Grains.History;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Vpc;
 using Xunit;
@@ -112,6 +115,34 @@ public sealed class VpcGrainTests
 
     private static IEnumerable<string> Described(GrainWorld world) => world.Ec2.Calls
         .Where(call => call.StartsWith(Listing + "i-", StringComparison.Ordinal)).SelectMany(call => call[Listing.Length..].Split(','));
+
+    [Fact] // `ipam subnets --vpc` with a typing error made a second grain, which swept a VPC that is not ours for ever.
+    public async Task Another_VPC_than_that_of_the_settings_is_refused_and_nothing_of_it_is_asked_of_EC2_or_kept()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        await SweptAsync(world);
+        var asked = new List<string>();
+        world.Ec2.BeforeListing = call =>
+        {
+            lock (asked)
+            {
+                asked.Add(call);
+            }
+
+            return Task.CompletedTask;
+        };
+        var (other, before) = (world.Grains.GetGrain<IVpcGrain>("vpc-0b"), world.Ec2.Calls.Count(call => call.StartsWith("DescribeSubnets", StringComparison.Ordinal)));
+
+        foreach (var ask in (Func<Task>[])[other.SubnetsAsync, other.NodesAsync, other.PingAsync, () => world.Grains.GetGrain<IAddressHistoryGrain>("vpc-0b").WhoAsync(Ip.Parse("10.0.0.7"), null)])
+        {
+            var refused = await Assert.ThrowsAsync<WrongKeyException>(ask);
+            Assert.Equal("vpc-0b is not the VPC of these silos, vpc-0a (Ec2:VpcId): nothing of it is read. Name that one, or none.", refused.Message);
+        }
+
+        await Task.Delay(500, TestContext.Current.CancellationToken); // Ten ticks of its timers, had it any.
+        Assert.Equal((before, 0), (world.Ec2.Calls.Count(call => call.StartsWith("DescribeSubnets", StringComparison.Ordinal)), asked.Count));
+        Assert.Null(world.Documents.Read("vpc", other.GetGrainId()).Json);
+    }
 
     private static IVpcGrain Vpc(GrainWorld world) => world.Grains.GetGrain<IVpcGrain>(GrainWorld.VpcId);
 
