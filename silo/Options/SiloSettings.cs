@@ -144,8 +144,13 @@ internal static class SiloSettings
         var known = type.GetProperties().Select(property => property.Name).ToList();
         return configuration.GetSection(section).GetChildren()
             .Where(child => !known.Contains(child.Key, StringComparer.OrdinalIgnoreCase))
-            .Select(child => $"{section}:{child.Key} is no setting; {section} has {string.Join(", ", known)}.");
+            .Select(child => $"{section}:{child.Key} is no setting; {section} has {string.Join(", ", known)}.")
+            .Concat(LostTags(configuration.GetSection($"{section}:{nameof(PoolOptions.AdditionalTags)}")));
     }
+
+    // To the configuration a colon is the beginning of a section of its own.
+    private static IEnumerable<string> LostTags(IConfigurationSection tags) => tags.GetChildren().Where(child => child.GetChildren().Any())
+        .Select(child => $"{tags.Path} has a key that begins with '{child.Key}:'; a tag whose key has a colon cannot be set here. Leave it out, or put it on the interfaces by a tag policy of the account.");
 
     // Our texts name the setting in full; the validator puts the property's name before some of them, and has a text of its own
     // for ranges, whatever the attribute says.

@@ -120,6 +120,8 @@ internal static class VpcCniEnvironment
     {
         switch (taken.Setting)
         {
+            case "Kubernetes:EniConfigAnnotation" or "Kubernetes:EniConfigLabel" when value.Length == 0:
+                break; // As in the reference: its default. Our own setting can turn the annotation off.
             case "Cluster:Name" or "Kubernetes:EniConfigAnnotation" or "Kubernetes:EniConfigLabel":
                 reading.Settings[taken.Setting] = value;
                 break;
@@ -150,9 +152,11 @@ internal static class VpcCniEnvironment
         }
     }
 
-    private static int Least(string name) => name == "MAX_ENI" ? -1 : 0;
+    /// <summary>What a number may be.</summary>
+    internal static int Least(string name) => name == "MAX_ENI" ? -1 : 0;
 
-    private static int Most(string name) => name switch
+    /// <inheritdoc cref="Least"/>
+    internal static int Most(string name) => name switch
     {
         "IP_COOLDOWN_PERIOD" => 3600,
         "WARM_IP_TARGET" or "MINIMUM_IP_TARGET" => 1024,

@@ -74,6 +74,14 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
 {{- if and (gt (int .Values.silo.replicas) 1) (ne .Values.storage.provider "dynamodb") }}
 {{- fail (printf "silo.replicas=%d needs storage.provider=dynamodb: one silo has the SQLite file." (int .Values.silo.replicas)) }}
 {{- end }}
+{{- $settings := .Values.silo.settings }}
+{{- $targets := or (hasKey .Values.env "WARM_IP_TARGET") (hasKey .Values.env "MINIMUM_IP_TARGET") }}
+{{- if and (or (hasKey $settings "Pool:WarmIps") (hasKey $settings "Pool:MinimumIps")) (not $targets) (eq (int (get $settings "Pool:WarmIps" | default 0)) 0) (eq (int (get $settings "Pool:MinimumIps" | default 0)) 0) }}
+{{- fail "silo.settings: Pool:WarmIps and Pool:MinimumIps want no address at all: an idle node would have none, and kubelet would take it for not ready. Set one of them to at least 1, or neither." }}
+{{- end }}
+{{- if and (get $settings "Pool:SecurityGroups") (not (include "avc.customNetworking" .)) }}
+{{- fail "silo.settings: Pool:SecurityGroups needs custom networking (env.AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true): without it interfaces have the groups of the node's primary one." }}
+{{- end }}
 {{- $ports := list }}
 {{- range $name, $port := .Values.silo.ports }}
 {{- if has (int $port) $ports }}{{ fail (printf "silo.ports.%s=%d is another port's, too: give each its own." $name (int $port)) }}{{ end }}

@@ -9,6 +9,9 @@ internal static partial class ChartFiles
 {
     private static readonly string Folder = System.IO.Path.GetFullPath(System.IO.Path.Combine(Here(), "..", "..", "..", "charts", "aws-vpc-cni-distributed"));
 
+    /// <summary>Settings of files that kubelet mounts, with one that is there: without it other sections' errors would not be told.</summary>
+    public static readonly (string Setting, string Path)[] OfKubernetes = [("Kubernetes:TokenPath", typeof(ChartFiles).Assembly.Location), ("Kubernetes:CaPath", typeof(ChartFiles).Assembly.Location)];
+
     public static string Path(string name) => System.IO.Path.Combine(Folder, name);
 
     public static JsonElement[] Dashboards { get; } = [.. Directory.EnumerateFiles(Path("dashboards"), "*.json").Select(path => JsonDocument.Parse(File.ReadAllText(path)).RootElement)];

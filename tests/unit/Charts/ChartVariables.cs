@@ -1,4 +1,6 @@
+using System.ComponentModel.DataAnnotations;
 using System.Globalization;
+using System.Reflection;
 using System.Text.Json.Nodes;
 using AwsVpcCni.Silo.Options;
 using Support = AwsVpcCni.Silo.Options.VpcCniEnvironment.Support;
@@ -33,10 +35,34 @@ internal static class ChartVariables
     [
         "Ec2:Region", "Ec2:VpcId", "Ec2:AccountId", "Storage:Provider", "Storage:Path", "Storage:AddressTable", "Storage:HistoryTable", "Storage:GrainTable", "Storage:MembershipTable", "Storage:CreateTables",
         "NodeApi:Address", "NodeApi:Port", "NodeApi:CertificatePath", "NodeApi:KeyPath", "NodeApi:TokenKeyPath", "NodeApi:TokenIssuer", "Http:Address", "Http:Port", "Http:Reviews", "Http:MetricsAreOpen",
+        "Kubernetes:Enabled", "Kubernetes:ApiServer", "Kubernetes:TokenPath", "Kubernetes:CaPath", "Kubernetes:Audience", "Kubernetes:Issuer", "Kubernetes:ExecutorServiceAccount", "Kubernetes:PodDemand", "Kubernetes:Events", "Kubernetes:MarkNodes",
     ];
 
     private static readonly (string Section, Type Options)[] Sections =
-        [("Ec2", typeof(Ec2Options)), ("Http", typeof(HttpOptions)), ("NodeApi", typeof(NodeApiOptions)), ("Pool", typeof(PoolOptions)), ("Storage", typeof(StorageOptions))];
+        [("Ec2", typeof(Ec2Options)), ("Http", typeof(HttpOptions)), ("Kubernetes", typeof(KubernetesOptions)), ("NodeApi", typeof(NodeApiOptions)), ("Pool", typeof(PoolOptions)), ("Storage", typeof(StorageOptions))];
+
+    private const string MinuteSecond = @"[0-5][0-9]:[0-5][0-9](\.[0-9]{1,7})?";
+    private const string UpToAMinute = @"0[1-9]|[1-5][0-9])(\.[0-9]{1,7})?";
+
+    // What a setting's type does not say: those that the silo would refuse, as A_setting_that_the_schema_takes_the_silo_takes_and_no_other finds them.
+    private static readonly Dictionary<string, Func<JsonObject>> OfSettings = new()
+    {
+        ["Ec2:BudgetShare"] = () => new JsonObject { ["type"] = "number", ["minimum"] = 0.25, ["maximum"] = 1 },
+        ["Ec2:Endpoint"] = () => Text(@"^https?://[^/\s]"),
+        ["Kubernetes:EniConfigLabel"] = () => Text(@"\S"),
+        ["NodeApi:CallDeadline"] = () => Text($@"^(0+\.)?00:(01:00(\.0{{1,7}})?|00:({UpToAMinute}|00:00\.(0[5-9]|[1-9])[0-9]{{0,5}})$"),
+        ["Pool:AdditionalTags"] = () => Tags(@":|^aws-vpc-cni/|k8s\.amazonaws\.com"),
+        ["Pool:Cooldown"] = () => Text($@"^(0+\.)?(00:{MinuteSecond}|01:00:00(\.0{{1,7}})?)$"),
+        ["Pool:PreferredRest"] = () => Text($@"^(0+\.)?(0[01]:{MinuteSecond}|02:00:00(\.0{{1,7}})?)$"), // And not below the cool-down, which the silo compares.
+        ["Pool:SecurityGroups"] = () => new JsonObject { ["type"] = "array", ["items"] = Text("^sg-"), ["maxItems"] = 16 },
+        ["Pool:Subnets"] = () => new JsonObject { ["type"] = "array", ["items"] = Text("^subnet-") },
+        ["Storage:AttemptDeadline"] = () => Text(Deadline),
+        ["Storage:DocumentDeadline"] = () => Text(Deadline),
+        ["Storage:HistoryKept"] = () => Text($@"^((0+\.)?(0[1-9]|1[0-9]|2[0-3]):{MinuteSecond}|0*([1-9]|[1-9][0-9]|[1-3][0-9][0-9])\.([01][0-9]|2[0-3]):{MinuteSecond}|0*400\.00:00:00(\.0{{1,7}})?)$"),
+        ["Storage:ServiceUrl"] = () => Text(@"^https?://[^/\s]"),
+    };
+
+    private static string Deadline => $@"^(0+\.)?00:(01:00(\.0{{1,7}})?|00:({UpToAMinute}|00:00\.(0[1-9]|[1-9])[0-9]{{0,5}})$";
 
     /// <summary>The chart's <c>variables.json</c>: where each variable goes, and what is said of those that have no effect or are refused.</summary>
     public static JsonObject Table()
@@ -67,32 +93,44 @@ internal static class ChartVariables
 
     /// <summary>The schema of the value <c>silo.settings</c>.</summary>
     public static JsonObject SettingsSchema() => Closed(Sections
-        .SelectMany(section => section.Options.GetProperties().Select(property => (Name: $"{section.Section}:{property.Name}", property.PropertyType)))
-        .Where(setting => !Owned.Contains(setting.Name)).Select(setting => (setting.Name, Of(setting.PropertyType))));
+        .SelectMany(section => section.Options.GetProperties().Select(property => (Name: $"{section.Section}:{property.Name}", Property: property)))
+        .Where(setting => !Owned.Contains(setting.Name)).Select(setting => (setting.Name, OfSettings.TryGetValue(setting.Name, out var own) ? own() : Of(setting.Property))));
 
     private static JsonObject Of(VpcCniEnvironment.Variable variable) => variable.Support switch
     {
-        Support.Taken { Setting: "Pool:AdditionalTags" } => new JsonObject { ["type"] = new JsonArray("object", "string"), ["additionalProperties"] = new JsonObject { ["type"] = "string" }, ["pattern"] = @"^\s*\{" },
+        Support.Taken { Setting: "Pool:AdditionalTags" } => TagsOrTheirText(),
         Support.Taken taken when TypeOf(taken.Setting) == typeof(bool) => Flag(),
-        Support.Taken when variable.Name == "MAX_ENI" => Number(-1, 64),
-        Support.Taken when variable.Name == "IP_COOLDOWN_PERIOD" => Number(0, 3600),
-        Support.Taken { Setting: "Pool:WarmIps" or "Pool:MinimumIps" } => Number(0, 1024),
-        Support.Taken taken when TypeOf(taken.Setting) == typeof(int?) => Number(0, 64),
+        Support.Taken taken when TypeOf(taken.Setting) == typeof(int?) || variable.Name == "IP_COOLDOWN_PERIOD" => Number(VpcCniEnvironment.Least(variable.Name), VpcCniEnvironment.Most(variable.Name)),
         Support.Taken => Text(null),
         _ => new JsonObject { ["type"] = new JsonArray("string", "number", "boolean") }, // The templates refuse, with what to do instead.
     };
 
     private static Type? TypeOf(string setting) => Sections.Where(section => setting.StartsWith(section.Section + ":", StringComparison.Ordinal)).Select(section => section.Options.GetProperty(setting[(section.Section.Length + 1)..])?.PropertyType).FirstOrDefault();
 
+    private static JsonObject Of(PropertyInfo property) => (Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType) != typeof(int) ? Of(property.PropertyType)
+        : (property.DeclaringType == typeof(PoolOptions) ? PoolOptions.BoundsOf(property.Name) : property.GetCustomAttribute<RangeAttribute>() is { } range ? ((int)range.Minimum, (int)range.Maximum) : null) is var (least, most)
+            ? new JsonObject { ["type"] = "integer", ["minimum"] = least, ["maximum"] = most }
+            : throw new InvalidOperationException($"{property.Name} has no range.");
+
     private static JsonObject Of(Type type) =>
         Nullable.GetUnderlyingType(type) is { } inner ? Of(inner)
         : type == typeof(bool) ? new JsonObject { ["type"] = "boolean" }
-        : type == typeof(int) ? new JsonObject { ["type"] = "integer", ["minimum"] = 0 }
-        : type == typeof(double) ? new JsonObject { ["type"] = "number", ["minimum"] = 0 }
-        : type == typeof(TimeSpan) ? new JsonObject { ["type"] = "string", ["pattern"] = @"^([0-9]+\.)?[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?$" }
-        : type == typeof(IList<string>) ? new JsonObject { ["type"] = "array", ["items"] = new JsonObject { ["type"] = "string" } }
-        : type == typeof(Dictionary<string, string>) ? new JsonObject { ["type"] = "object", ["additionalProperties"] = new JsonObject { ["type"] = "string" } }
-        : new JsonObject { ["type"] = "string" };
+        : type == typeof(string) ? Text(null)
+        : throw new InvalidOperationException($"What may a setting be that is a {type.Name}? Say it in OfSettings.");
+
+    private static JsonObject Tags(string reserved) => new()
+    {
+        ["type"] = "object", ["maxProperties"] = 40, ["propertyNames"] = new JsonObject { ["minLength"] = 1, ["maxLength"] = 128, ["not"] = new JsonObject { ["pattern"] = reserved } },
+        ["additionalProperties"] = new JsonObject { ["type"] = "string", ["maxLength"] = 256 },
+    };
+
+    // Of the variable keys with k8s.amazonaws.com are left out with a warning, as in the reference. As a text the silo reads it.
+    private static JsonObject TagsOrTheirText()
+    {
+        var schema = Tags(":|^aws-vpc-cni/");
+        (schema["type"], schema["pattern"]) = (new JsonArray("object", "string"), @"^\s*\{");
+        return schema;
+    }
 
     private static JsonObject Closed(IEnumerable<(string Name, JsonObject Schema)> properties) => new()
     {

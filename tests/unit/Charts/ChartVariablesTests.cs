@@ -48,6 +48,58 @@ public sealed class ChartVariablesTests
     }
 
     [Fact]
+    public void With_a_variable_that_the_schema_takes_the_silo_starts()
+    {
+        var table = ChartVariables.Table();
+        string[] values = ["", "-1", "0", "1", "64", "1024", "3600", "true", "F", "{}", "{\"team\":\"net\"}", "topology.kubernetes.io/zone"];
+        Assert.NotEmpty(SettingErrors([("ADDITIONAL_ENI_TAGS", """{"cost:team":"net"}""")])); // Which a text does not show.
+        foreach (var (name, schema) in ChartVariables.EnvSchema()["properties"]!.AsObject().Where(variable => table[variable.Key]!["refused"] is null && !ChartVariables.OfExecutors.ContainsKey(variable.Key)))
+        {
+            Assert.All(values.Where(value => Takes(schema!, value)), value => Assert.Empty(SettingErrors([(name, value)])));
+        }
+    }
+
+    [Fact]
+    public void A_setting_that_the_schema_takes_the_silo_takes_and_no_other()
+    {
+        // Written in full: the silo takes 30, and even 24:00:00, for days.
+        string[] spans =
+        [
+            "00:00:00", "0.00:00:00", "00:00:00.009", "00:00:00.0099999", "00:00:00.01", "00:00:00.0100000", "00:00:00.049", "00:00:00.05", "00:00:00.5", "00:00:01", "00:00:59.9999999", "00:01:00", "00:01:00.0000001",
+            "00:02:00", "00:59:59.9", "01:00:00", "01:00:00.0000001", "0.01:00:00.1", "02:00:00", "02:00:01", "23:59:59.9999999", "1.00:00:00", "30.00:00:00", "399.23:59:59.9", "400.00:00:00", "400.00:00:01", "401.00:00:00",
+            "00:60:00", "00:00:60", "one hour", "-00:00:01", "",
+        ];
+        List<string> differ = [];
+        string[] numbers = ["-1", "0", "1", "2", "64", "65", "1000", "1001", "1024", "1025", "1000000", "1000001", "0.2", "0.25", "0.8", "1.5"];
+        string[] texts = ["", "subnet-0a1b", "sg-0a1b", "http://10.0.0.1:1", "https://ec2.internal", "ftp://10.0.0.1", "10.0.0.1", "topology.kubernetes.io/zone"];
+        foreach (var (name, schema) in ChartVariables.SettingsSchema()["properties"]!.AsObject())
+        {
+            (string Key, string Value)[][] cases = Kind(schema!) switch
+            {
+                "array" => [.. texts.Select(text => new[] { ($"{name}:0", text) }), [.. Enumerable.Range(0, 16).Select(index => ($"{name}:{index}", $"sg-{index}"))], [.. Enumerable.Range(0, 17).Select(index => ($"{name}:{index}", $"sg-{index}"))]],
+                "object" => [.. new[] { "team", "aws:team", "cost:team", "aws-vpc-cni/x", "node.k8s.amazonaws.com/x", new string('k', 128), new string('k', 129) }.Select(key => new[] { ($"{name}:{key}", "net") }), [($"{name}:team", new string('v', 256))], [($"{name}:team", new string('v', 257))], [.. Enumerable.Range(0, 41).Select(index => ($"{name}:{index}", "x"))]],
+                "string" => [.. spans.Concat(texts).Where(value => value.Length > 0 || name != "Pool:PreferredRest").Select(value => new[] { (name, value) })],
+                "boolean" => [],
+                _ => [.. numbers.Select(value => new[] { (name, value) })],
+            };
+            foreach (var one in cases)
+            {
+                // With what else it needs; an empty rest is none, which values leave out.
+                (string, string)[] beside = name switch { "Pool:SecurityGroups" => [("Pool:CustomNetworking", "true")], "Pool:WarmIps" => [("Pool:MinimumIps", "1")], "Pool:MinimumIps" => [("Pool:WarmIps", "1")], "Pool:PreferredRest" => [("Pool:Cooldown", "00:00:00")], _ => [] };
+                var errors = SettingErrors([.. one, .. beside]);
+                // What is a text of any kind is none of the schema's.
+                var isFree = schema!["pattern"] is null && schema["enum"] is null && Kind(schema) == "string";
+                if (!isFree && TakesSetting(schema, name, one) != (errors is []))
+                {
+                    differ.Add($"{string.Join(' ', one)}: the schema says {TakesSetting(schema, name, one)}, the silo: {string.Join(' ', errors)}");
+                }
+            }
+        }
+
+        Assert.Empty(differ);
+    }
+
+    [Fact]
     public void Every_variable_goes_to_who_reads_it()
     {
         // The executor reads just those: what is bad is told of them, and of no other one.
@@ -60,6 +112,26 @@ public sealed class ChartVariablesTests
         schema["enum"] is JsonArray words ? words.Any(word => word!.GetValueKind() == JsonValueKind.String && word.GetValue<string>() == value)
         : schema["not"] is { } not && Takes(not, value) ? false
         : schema["pattern"] is not { } pattern || Regex.IsMatch(value, pattern.GetValue<string>());
+
+    private static string? Kind(JsonNode schema) => schema["type"] is JsonValue kind ? kind.GetValue<string>() : null;
+
+    private static bool TakesSetting(JsonNode schema, string name, (string Key, string Value)[] setting) => Kind(schema) switch
+    {
+        "array" => setting.All(item => Takes(schema["items"]!, item.Value)) && !(setting.Length > (int?)schema["maxItems"]),
+        "object" => setting.All(item => item.Key[(name.Length + 1)..].Length <= (int)schema["propertyNames"]!["maxLength"]! && !Takes(schema["propertyNames"]!["not"]!, item.Key[(name.Length + 1)..]) && item.Value.Length <= (int)schema["additionalProperties"]!["maxLength"]!)
+            && setting.Length <= (int)schema["maxProperties"]!,
+        "integer" => int.TryParse(setting[0].Value, CultureInfo.InvariantCulture, out var whole) && whole >= (int)schema["minimum"]! && whole <= (int)schema["maximum"]!,
+        "number" => double.Parse(setting[0].Value, CultureInfo.InvariantCulture) is var number && number >= double.Parse(schema["minimum"]!.ToJsonString(), CultureInfo.InvariantCulture) && number <= double.Parse(schema["maximum"]!.ToJsonString(), CultureInfo.InvariantCulture),
+        _ => Takes(schema, setting[0].Value),
+    };
+
+    /// <summary>Of a silo that has what the chart gives it besides.</summary>
+    private static string[] SettingErrors(IEnumerable<(string Key, string Value)> settings)
+    {
+        (string Key, string Value)[] besides =
+            [("Cluster:Name", "c"), ("Ec2:Region", "eu-west-1"), ("Ec2:VpcId", "vpc-0123456789abcdef0"), ("Silo:Address", "10.0.0.4"), ("Kubernetes:Enabled", "true"), ("KUBERNETES_SERVICE_HOST", "10.100.0.1"), .. ChartFiles.OfKubernetes];
+        return [.. SiloSettings.Errors(new ConfigurationBuilder().AddInMemoryCollection(besides.Concat(settings).Select(setting => KeyValuePair.Create(setting.Key, (string?)setting.Value))).Build())];
+    }
 
     private static string? Error(string name, string value) => ChartVariables.OfExecutors.ContainsKey(name) ? ExecutorError(name, value) : VpcCniEnvironment.Read(
         new ConfigurationBuilder().AddInMemoryCollection([KeyValuePair.Create(name, (string?)value)]).Build()).Errors.FirstOrDefault();

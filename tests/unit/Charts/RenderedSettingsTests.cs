@@ -22,7 +22,8 @@ public sealed partial class RenderedSettingsTests : IDisposable
     {
         var environment = Environment(set, "silo");
         environment["Silo__Address"] = "10.0.0.4"; // The field reference beside it.
-        var settings = environment.Select(variable => KeyValuePair.Create(variable.Key.Replace("__", ":", StringComparison.Ordinal), (string?)variable.Value)).Append(KeyValuePair.Create("KUBERNETES_SERVICE_HOST", (string?)"10.100.0.1"));
+        var settings = environment.Select(variable => KeyValuePair.Create(variable.Key.Replace("__", ":", StringComparison.Ordinal), (string?)variable.Value)).Append(KeyValuePair.Create("KUBERNETES_SERVICE_HOST", (string?)"10.100.0.1"))
+            .Concat(ChartFiles.OfKubernetes.Select(file => KeyValuePair.Create(file.Setting, (string?)file.Path)));
 
         // Mounted files are not here.
         Assert.All(SiloSettings.Errors(new ConfigurationBuilder().AddInMemoryCollection(settings).Build()), error => Assert.Contains("does not exist or cannot be read", error, StringComparison.Ordinal));

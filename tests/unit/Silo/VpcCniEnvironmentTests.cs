@@ -34,6 +34,7 @@ public sealed class VpcCniEnvironmentTests
         Assert.True(Policy("MAX_ENI=2").Discovers);
         Assert.Equal([KeyValuePair.Create("team", "net")], policy.AdditionalTags);
         Assert.Null(Policy("MAX_ENI=-1").MaxEnis);
+        Assert.Empty(VpcCniEnvironment.Read(new ConfigurationBuilder().AddInMemoryCollection([KeyValuePair.Create("ENI_CONFIG_LABEL_DEF", (string?)""), KeyValuePair.Create("ENI_CONFIG_ANNOTATION_DEF", (string?)"")]).Build()).Settings); // As in the reference.
     }
 
     [Theory]
