@@ -51,7 +51,13 @@ internal sealed record PolicyBody(PoolOptions? Policy, string Who, string Why)
             yield break;
         }
 
-        var sent = root.EnumerateObject().DistinctBy(field => field.Name, StringComparer.OrdinalIgnoreCase).ToDictionary(field => field.Name, field => field.Value, StringComparer.OrdinalIgnoreCase);
+        if (Twice.In(root) is { } twice)
+        {
+            yield return $"{twice} is in the body twice; send each name once.";
+            yield break;
+        }
+
+        var sent = root.EnumerateObject().ToDictionary(field => field.Name, field => field.Value, StringComparer.OrdinalIgnoreCase);
         foreach (var (name, most) in new[] { ("who", Asked.MostWho), ("why", Asked.MostWhy) })
         {
             if (!sent.TryGetValue(name, out var value) || value.ValueKind != JsonValueKind.String || value.GetString()!.Length is var length && (length == 0 || length > most))

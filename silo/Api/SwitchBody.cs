@@ -17,8 +17,13 @@ internal sealed record SwitchBody(SwitchMode Mode, string Who, string Why)
         using var document = await JsonDocument.ParseAsync(stream, default, cancellation);
         try
         {
+            if (Twice.In(document.RootElement) is { } twice)
+            {
+                throw new BadQuestionException($"{twice} is in the body twice; send each name once.");
+            }
+
             var sent = document.RootElement.ValueKind == JsonValueKind.Object
-                ? document.RootElement.EnumerateObject().DistinctBy(field => field.Name, StringComparer.OrdinalIgnoreCase).ToDictionary(field => field.Name, field => field.Value, StringComparer.OrdinalIgnoreCase)
+                ? document.RootElement.EnumerateObject().ToDictionary(field => field.Name, field => field.Value, StringComparer.OrdinalIgnoreCase)
                 : throw new BadQuestionException($"The body is {document.RootElement.GetRawText()}; send {Example}.");
             if (sent.Keys.FirstOrDefault(name => name.ToLowerInvariant() is not ("mode" or "who" or "why")) is { } other)
             {

@@ -31,9 +31,15 @@ internal static class PolicyCommand
             body.Remove(unknown); // Of a newer silo.
         }
 
+        var named = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         foreach (var change in changes)
         {
             var (name, value) = change.Split('=', 2) is [{ Length: > 0 } left, var right] ? (left, right) : throw new CommandException($"{change} is no NAME=VALUE, such as warmIps=2.");
+            if (!named.Add(name))
+            {
+                throw new CommandException($"{name} is given twice; give each name once.");
+            }
+
             body[JsonNamingPolicy.CamelCase.ConvertName(Find(name)?.Name ?? name)] = Value(value, Find(name)?.PropertyType);
         }
 

@@ -44,6 +44,7 @@ public sealed class SwitchesApiTests
     [InlineData("all", "\"0\"", """{"mode":"off","who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "mode is off; it must be normal, hold or frozen")]
     [InlineData("all", "\"0\"", """{"mode":"hold","who":"ada"}""", HttpStatusCode.BadRequest, "why must be a text of 1 to 500 characters")]
     [InlineData("all", "\"0\"", """{"mode":"hold","who":"ada","why":"x","until":"noon"}""", HttpStatusCode.BadRequest, "until is not known. Send {")]
+    [InlineData("all", "\"0\"", """{"mode":"hold","who":"ada","why":"x","Mode":"frozen"}""", HttpStatusCode.BadRequest, "Mode is in the body twice")]
     [InlineData("all", "\"0\"", "[]", HttpStatusCode.BadRequest, "The body is []; send {")]
     [InlineData("all", "\"0\"", "hold", HttpStatusCode.BadRequest, "no JSON")]
     [InlineData("subnet-z", "\"0\"", """{"mode":"hold","who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "subnet-z is no node and no subnet of vpc-0a")]

@@ -19,6 +19,10 @@ public sealed class PolicyCommandTests
         Assert.Equal(Before.ToString(), (await PolicyCommand.ChangedAsync(Before, [])).ToString());
     }
 
+    [Fact]
+    public async Task A_name_that_is_given_twice_is_refused() =>
+        Assert.Equal("WarmIps is given twice; give each name once.", Assert.Single((await Assert.ThrowsAsync<CommandException>(() => PolicyCommand.ChangedAsync(Before, ["warmIps=2", "WarmIps=3"]))).Lines));
+
     [Theory]
     [InlineData("warmIps", "warmIps is no NAME=VALUE, such as warmIps=2.")]
     [InlineData("warmIps=two", "policy.warmIps is \"two\"; it must be a whole number from 0 to 1024, or null for none.")]
