@@ -9,11 +9,11 @@ internal static class NodesApi
     /// <summary>Adds both.</summary>
     public static void MapNodes(this RouteGroupBuilder api)
     {
-        api.MapRead("/nodes", async (HttpContext http, ClusterViews views) =>
+        api.MapRead("/nodes", async (HttpContext http, Recent<string[]> all, RecentNodes nodes) =>
         {
             var page = Page.Of(http.Request);
-            var (ids, next) = page.Cut(http.Request, await views.NodeIdsAsync(), id => id); // Only this page's nodes are asked.
-            return new Tagged(new Part<NodeSummary>(await views.NodesAsync(ids), next));
+            var (ids, next) = page.Cut(http.Request, await all.ReadAsync(), id => id); // Only this page's nodes are asked.
+            return new Tagged(new Part<NodeSummary>(await nodes.ReadAsync(ids), next));
         });
         api.MapRead("/nodes/{id}", async (HttpContext http, string id, ClusterViews views) =>
         {

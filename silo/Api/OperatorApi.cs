@@ -1,5 +1,6 @@
 using System.Globalization;
 using AwsVpcCni.Grains;
+using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Silo.NodeApi;
@@ -27,6 +28,14 @@ internal static partial class OperatorApi
             parts.GetRequiredService<IGrainFactory>(), Settings(parts).ClusterName, Settings(parts).VpcId, parts.GetRequiredService<IOptions<Ec2Options>>().Value.Region is null ? null : Settings(parts).QuotaKey));
         services.AddRecent(views => views.SubnetsAsync());
         services.AddRecent<WaitingPod[]>(views => views.WaitingAsync());
+        services.AddRecent(views => views.NodeIdsAsync()); // Recent<string[]> is of these.
+        services.AddSingleton<RecentNodes>();
+        services.AddSingleton(parts =>
+        {
+            var (grains, settings, time, follower) = (parts.GetRequiredService<IGrainFactory>(), Settings(parts), parts.GetRequiredService<TimeProvider>(), parts.GetService<PolicyFollower>());
+            return new Recent<ClusterPolicies>(
+                () => follower?.ReadAsync(LocalDoor.CallDeadline, CancellationToken.None) ?? grains.GetGrain<IClusterGrain>(settings.ClusterName).ReadAsync().WaitAsync(LocalDoor.CallDeadline, time), time);
+        });
         return services;
 
         static ClusterSettings Settings(IServiceProvider parts) => parts.GetRequiredService<ClusterSettings>();
@@ -59,15 +68,19 @@ internal static partial class OperatorApi
         return new Recent<T>(() => read(views).WaitAsync(CallDeadline, time), time);
     });
 
-    /// <summary>Routing says 404 and 405 without a word.</summary>
+    /// <summary>Routing says 404 and 405 without a word, on all of the port.</summary>
     private static async Task ExplainAsync(HttpContext http, RequestDelegate next)
     {
         await next(http);
-        if (http.Response is { HasStarted: false, ContentType: null, StatusCode: StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed } && http.Request.Path.StartsWithSegments(Prefix))
+        if (http.Response is { HasStarted: false, ContentType: null, StatusCode: StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed })
         {
+            var isOurs = http.Request.Path.StartsWithSegments(Prefix);
             await (http.Response.StatusCode == StatusCodes.Status405MethodNotAllowed
-                ? Problems.WriteAsync(http, StatusCodes.Status405MethodNotAllowed, "read only", $"{http.Request.Method} is not for {http.Request.Path}: what is here is only read, by GET. The policy is changed at /v1/policy.")
-                : Problems.WriteAsync(http, StatusCodes.Status404NotFound, "no such path", $"{http.Request.Path} is nothing here. There is /api/v1/subnets, /subnets/ID, /nodes, /nodes/ID, /addresses/IP, /pods?waiting and /quota."));
+                ? Problems.WriteAsync(http, StatusCodes.Status405MethodNotAllowed, isOurs ? "read only" : "not by this method",
+                    $"{http.Request.Method} is not for {http.Request.Path}: {(isOurs ? "what is here is only read, by GET. The policy is changed at /v1/policy." : $"it takes {http.Response.Headers.Allow}.")}")
+                : Problems.WriteAsync(http, StatusCodes.Status404NotFound, "no such path", $"{http.Request.Path} is nothing here. There is {(isOurs
+                    ? "/api/v1/subnets, /subnets/ID, /nodes, /nodes/ID, /addresses/IP, /pods?waiting and /quota."
+                    : "/v1/policy, /v1/nodes/ID/policy, /v1/switches, /v1/switches/TARGET, /v1/waiting, /v1/nodes/ID/waiting, /api/v1/subnets and others there, /metrics, /healthz and /readyz.")}"));
         }
     }
 

@@ -6,6 +6,7 @@ using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Silo.Kubernetes;
 using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Views;
 
 namespace AwsVpcCni.Silo.Api;
 
@@ -19,7 +20,7 @@ internal static partial class PolicyApi
     /// <summary>Adds both.</summary>
     public static void MapPolicy(this IEndpointRouteBuilder routes)
     {
-        var local = routes.MapGroup("").AddEndpointFilter(LocalDoor.OnLoopbackAsync);
+        var local = LocalDoor.Map(routes);
         foreach (var path in (string[])["/v1/policy", "/v1/nodes/{instanceId}/policy"])
         {
             local.MapGet(path, (HttpContext http, Caller caller) => caller.ReadAsync(http));
@@ -40,12 +41,10 @@ internal static partial class PolicyApi
 
     /// <summary>The calls behind both paths.</summary>
     /// <param name="follower">Of this silo; null at an edge, which has no grain that follows.</param>
-    internal sealed class Caller(IGrainFactory grains, ClusterSettings settings, TimeProvider time, NodePolicies? ofNodes = null, PolicyFollower? follower = null)
+    internal sealed class Caller(IGrainFactory grains, ClusterSettings settings, Recent<ClusterPolicies> recent, TimeProvider time, NodePolicies? ofNodes = null, PolicyFollower? follower = null)
     {
         /// <summary>What holds.</summary>
-        public Task<IResult> ReadAsync(HttpContext http) => GuardedAsync(http, async () => Show(http, await (
-            follower?.ReadAsync(LocalDoor.CallDeadline, http.RequestAborted)
-            ?? grains.GetGrain<IClusterGrain>(settings.ClusterName).ReadAsync().WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted))));
+        public Task<IResult> ReadAsync(HttpContext http) => GuardedAsync(http, async () => Show(http, await recent.ReadAsync().WaitAsync(http.RequestAborted)));
 
         /// <summary>A change of just the version that the caller has read.</summary>
         public Task<IResult> ChangeAsync(HttpContext http, bool takesAway) => GuardedAsync(http, async () =>
@@ -62,7 +61,11 @@ internal static partial class PolicyApi
             }
 
             var change = new PolicyChange(expected, TargetOf(http.Request), body.Policy?.ToPolicy(), body.Who, body.Why);
-            var (isDone, now) = await grains.GetGrain<IClusterGrain>(settings.ClusterName).ChangeAsync(change).WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted);
+            var cluster = grains.GetGrain<IClusterGrain>(settings.ClusterName);
+            PolicyBound.Check(await cluster.ReadAsync().WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted), change);
+            recent.Forget(); // Also when nobody hears how it ended.
+            var (isDone, now) = await cluster.ChangeAsync(change).WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted);
+            recent.Forget(); // What was read meanwhile may be of before.
             follower?.Follow(now);
             return isDone
                 ? Show(http, now)

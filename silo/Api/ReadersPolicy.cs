@@ -36,8 +36,8 @@ internal sealed class ReadersPolicy(IOptions<HttpOptions> options) : IRateLimite
             "More questions are under way than Http:Readers allows, and pods' addresses come first. Ask again in a second, and once a second at most: nothing changes faster here.");
     };
 
-    /// <summary>Those who scrape have a limit of their own: readers must not keep alarms from ringing.</summary>
-    public RateLimitPartition<string> GetPartition(HttpContext httpContext) => RateLimitPartition.Get(httpContext.Request.Path.StartsWithSegments(OperatorApi.Prefix) ? Name : "scrapers", _ => RateLimiter.CreateChained(
+    /// <summary>A limit for all routes of the same places, of the same size each.</summary>
+    public RateLimitPartition<string> GetPartition(HttpContext httpContext) => RateLimitPartition.Get(httpContext.GetEndpoint()?.Metadata.GetMetadata<Places>()?.Of ?? Name, _ => RateLimiter.CreateChained(
         new ConcurrencyLimiter(new ConcurrencyLimiterOptions
         {
             PermitLimit = options.Value.Readers, QueueLimit = options.Value.Readers * WaitingForEach, QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
@@ -46,4 +46,7 @@ internal sealed class ReadersPolicy(IOptions<HttpOptions> options) : IRateLimite
         {
             TokensPerPeriod = options.Value.Readers * SecondlyForEach / 10, ReplenishmentPeriod = TimeSpan.FromMilliseconds(100), TokenLimit = options.Value.Readers * SecondlyForEach,
         })));
+
+    /// <summary>Of a route whose places readers of the others do not take.</summary>
+    internal sealed record Places(string Of);
 }

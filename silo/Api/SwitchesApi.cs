@@ -13,7 +13,7 @@ internal static class SwitchesApi
     /// <summary>Adds both.</summary>
     public static void MapSwitches(this IEndpointRouteBuilder routes)
     {
-        var local = routes.MapGroup("").AddEndpointFilter(LocalDoor.OnLoopbackAsync);
+        var local = LocalDoor.Map(routes);
         local.MapGet("/v1/switches", (HttpContext http, Caller caller) => caller.ReadAsync(http));
         local.MapPut("/v1/switches/{target}", (HttpContext http, string target, Caller caller) => caller.SwitchAsync(http, target));
     }
@@ -29,10 +29,10 @@ internal static class SwitchesApi
 
     /// <summary>The calls behind both paths.</summary>
     /// <param name="follower">Of this silo; null at an edge.</param>
-    internal sealed class Caller(ClusterViews views, TimeProvider time, PolicyFollower? follower = null)
+    internal sealed class Caller(ClusterViews views, Recent<ClusterPolicies> recent, TimeProvider time, PolicyFollower? follower = null)
     {
         /// <summary>What holds.</summary>
-        public Task<IResult> ReadAsync(HttpContext http) => LocalDoor.GuardedAsync(async () => Show(http, await views.PoliciesAsync().WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted)));
+        public Task<IResult> ReadAsync(HttpContext http) => LocalDoor.GuardedAsync(async () => Show(http, await recent.ReadAsync().WaitAsync(http.RequestAborted)));
 
         /// <summary>A change of just the version that the caller has read.</summary>
         public Task<IResult> SwitchAsync(HttpContext http, string target) => LocalDoor.GuardedAsync(async () =>
@@ -44,7 +44,9 @@ internal static class SwitchesApi
 
             var body = await SwitchBody.ReadAsync(http.Request.Body, http.RequestAborted);
             await views.CheckTargetAsync(target, body.Mode).WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted);
+            recent.Forget(); // As for the policy.
             var (isDone, now) = await views.SwitchAsync(new SwitchChange(expected, target, body.Mode, body.Who, body.Why)).WaitAsync(LocalDoor.CallDeadline, time, http.RequestAborted);
+            recent.Forget();
             follower?.Follow(now);
             return isDone
                 ? Show(http, now)

@@ -14,11 +14,12 @@ internal static class WaitingApi
     /// <summary>Adds both.</summary>
     public static void MapWaiting(this IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/waiting", (ClusterViews views, TimeProvider time, CancellationToken gone) => AnswerAsync(null, views, time, gone));
-        routes.MapGet("/v1/nodes/{instanceId}/waiting", AnswerAsync);
+        var readers = routes.MapGroup("").RequireRateLimiting(ReadersPolicy.Name);
+        readers.MapGet("/v1/waiting", (ClusterViews views, Recent<WaitingPod[]> recent, TimeProvider time, CancellationToken gone) => AnswerAsync(null, views, recent, time, gone));
+        readers.MapGet("/v1/nodes/{instanceId}/waiting", AnswerAsync);
     }
 
-    private static async Task<IResult> AnswerAsync(string? instanceId, ClusterViews views, TimeProvider time, CancellationToken gone)
+    private static async Task<IResult> AnswerAsync(string? instanceId, ClusterViews views, Recent<WaitingPod[]> recent, TimeProvider time, CancellationToken gone)
     {
         try
         {
@@ -32,6 +33,6 @@ internal static class WaitingApi
             return Results.Problem($"{e.Message} Ask again.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "not now");
         }
 
-        async Task<WaitingPod[]?> AllAsync() => await views.WaitingAsync();
+        async Task<WaitingPod[]?> AllAsync() => await recent.ReadAsync();
     }
 }

@@ -37,7 +37,7 @@ internal static class SiloMetrics
     {
         app.Services.GetRequiredService<MeterReadings>();
         var metrics = app.MapMethods("/metrics", [HttpMethods.Get, HttpMethods.Head], async (Recent<string> text) => Results.Text(await text.ReadAsync(), PrometheusText.ContentType))
-            .RequireRateLimiting(ReadersPolicy.Name);
+            .RequireRateLimiting(ReadersPolicy.Name).WithMetadata(new ReadersPolicy.Places("scrapers")); // Readers must not keep alarms from ringing.
         if (app.Services.GetRequiredService<IOptions<HttpOptions>>().Value.MetricsAreOpen)
         {
             metrics.AllowAnonymous();

@@ -34,7 +34,10 @@ internal sealed class ClusterViews(IGrainFactory grains, string clusterName, str
     public async Task<string[]> NodeIdsAsync() => [.. (await _vpc.NodesAsync()).Order(StringComparer.Ordinal)];
 
     /// <summary>These nodes of ours.</summary>
-    public Task<NodeSummary[]> NodesAsync(IEnumerable<string> known) => Task.WhenAll(known.Select(id => grains.GetGrain<INodeGrain>(id).SummarizeAsync()));
+    public Task<NodeSummary[]> NodesAsync(IEnumerable<string> known) => Task.WhenAll(known.Select(SummaryAsync));
+
+    /// <summary>This node of ours.</summary>
+    public Task<NodeSummary> SummaryAsync(string known) => grains.GetGrain<INodeGrain>(known).SummarizeAsync();
 
     /// <summary>One node; null when none of that name has joined.</summary>
     public async Task<NodeView?> NodeAsync(string id)
@@ -68,7 +71,12 @@ internal sealed class ClusterViews(IGrainFactory grains, string clusterName, str
     public Task<ClusterPolicies> PoliciesAsync() => Cluster.ReadAsync();
 
     /// <inheritdoc cref="IClusterGrain.ChangeAsync"/>
-    public Task<PolicyReply> ChangePolicyAsync(PolicyChange change) => Cluster.ChangeAsync(change);
+    /// <exception cref="BadQuestionException">There are too many.</exception>
+    public async Task<PolicyReply> ChangePolicyAsync(PolicyChange change)
+    {
+        PolicyBound.Check(await PoliciesAsync(), change);
+        return await Cluster.ChangeAsync(change);
+    }
 
     /// <inheritdoc cref="IClusterGrain.SwitchAsync"/>
     public Task<PolicyReply> SwitchAsync(SwitchChange change) => Cluster.SwitchAsync(change);

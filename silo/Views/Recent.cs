@@ -11,6 +11,15 @@ internal sealed class Recent<T>(Func<Task<T>> read, TimeProvider time)
     private Task<T>? _last;
     private long _begun;
 
+    /// <summary>Something was changed just now: who asks next must see it.</summary>
+    public void Forget()
+    {
+        lock (_gate)
+        {
+            _last = null;
+        }
+    }
+
     /// <summary>The answer that there is, or the next one.</summary>
     public Task<T> ReadAsync()
     {

@@ -167,6 +167,12 @@ public sealed class OperatorApiTests
     [InlineData("GET", "/api/v2/subnets", 404, "There is /api/v1/subnets")]
     [InlineData("POST", "/api/v1/subnets", 405, "POST is not for /api/v1/subnets")]
     [InlineData("DELETE", "/api/v1/nodes/i-0123456789abcdef0", 405, "only read, by GET")]
+    [InlineData("GET", "/v1/wait", 404, "/v1/wait is nothing here. There is /v1/policy, ")]
+    [InlineData("GET", "/", 404, "/ is nothing here. There is /v1/policy, ")]
+    [InlineData("POST", "/v1/waiting", 405, "POST is not for /v1/waiting: it takes GET.")]
+    [InlineData("DELETE", "/v1/nodes/i-0123456789abcdef0/waiting", 405, "it takes GET.")]
+    [InlineData("GET", "/v1/switches/all", 405, "GET is not for /v1/switches/all: it takes PUT.")]
+    [InlineData("PUT", "/metrics", 405, "it takes GET, HEAD.")]
     public async Task What_cannot_be_asked_is_a_problem_document_that_says_what_to_do(string method, string path, int status, string said)
     {
         await using var world = await GrainWorld.StartAsync(new PoolPolicy());
@@ -176,6 +182,7 @@ public sealed class OperatorApiTests
         using var answer = await door.Http.SendAsync(request, Cancellation);
 
         Assert.Equal((status, "application/problem+json"), ((int)answer.StatusCode, answer.Content.Headers.ContentType?.MediaType));
+        Assert.Equal(status == 405, answer.Content.Headers.Allow.Count > 0);
         using var problem = await JsonDocument.ParseAsync(await answer.Content.ReadAsStreamAsync(Cancellation), default, Cancellation);
         Assert.Equal(status, problem.RootElement.GetProperty("status").GetInt32());
         Assert.Contains(said, problem.RootElement.GetProperty("detail").GetString(), StringComparison.Ordinal);

@@ -4,9 +4,11 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Silo.Api;
 using AwsVpcCni.Silo.Kubernetes;
 using AwsVpcCni.Silo.Options;
+using AwsVpcCni.Silo.Views;
 using AwsVpcCni.Tests.Cluster.Grains;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -132,6 +134,10 @@ public sealed class PolicyApiTests
     [InlineData("\"0\"", """{"policy":{"additionalTags":{"team":null}},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "Pool:AdditionalTags has 'team'=''")]
     [InlineData("\"0\"", """{"policy":{"warmIps":2},"who":"ada"}""", HttpStatusCode.BadRequest, "why must be a text of 1 to 500 characters. Send {")]
     [InlineData("\"0\"", """{"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy must be an object. Send {")]
+    [InlineData("\"0\"", """{"policy":{"warmIps":2,"WarmIps":3},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy.WarmIps is in the body twice")]
+    [InlineData("\"0\"", """{"policy":{"warmIps":3},"who":"ada","why":"x","Policy":{"warmIps":-1}}""", HttpStatusCode.BadRequest, "Policy is in the body twice")]
+    [InlineData("\"0\"", """{"policy":{"warmIps":3},"who":"ada","who":"","why":"x"}""", HttpStatusCode.BadRequest, "who is in the body twice")]
+    [InlineData("\"0\"", """{"policy":{"additionalTags":{"team":"a","Team":"b","team":"c"}},"who":"ada","why":"x"}""", HttpStatusCode.BadRequest, "policy.additionalTags.team is in the body twice")]
     [InlineData("\"0\"", "[]", HttpStatusCode.BadRequest, "The body is []; send {")]
     [InlineData("\"0\"", "many", HttpStatusCode.BadRequest, "no JSON")]
     [InlineData("\"0\"", """{"policy":{"warmIps":2},"who":"\ud800","why":"x"}""", HttpStatusCode.BadRequest, "no JSON")]
@@ -164,6 +170,27 @@ public sealed class PolicyApiTests
         Assert.Contains("nodea is no instance id", await refused.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task More_policies_of_nodes_and_labels_than_the_bound_are_refused_and_those_there_are_can_be_changed()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 });
+        await using var door = await DoorAsync(world);
+        using var http = Client(door);
+        var cluster = world.Grains.GetGrain<IClusterGrain>("test");
+        for (var node = 0; node < PolicyBound.Most; node++)
+        {
+            await cluster.ChangeAsync(new PolicyChange(node, $"i-{node:x8}", new() { WarmIps = 1 }, "ada", "a test"));
+        }
+
+        var refused = await SendAsync(http, HttpMethod.Put, "/v1/nodes/i-ffffffff/policy", "\"200\"", new { policy = new { warmIps = 3 }, who = "ada", why = "x" });
+        Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        Assert.Contains("200 nodes and labels have a policy of their own, and more are not kept. Take away those", await refused.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        await Assert.ThrowsAsync<BadQuestionException>(() => new ClusterViews(world.Grains, "test", GrainWorld.VpcId, null).ChangePolicyAsync(new PolicyChange(200, "label:a=b", new() { WarmIps = 3 }, "ada", "x"))); // `ipam`.
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(http, HttpMethod.Put, "/v1/nodes/i-00000000/policy", "\"200\"", new { policy = new { warmIps = 3 }, who = "ada", why = "x" })).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(http, HttpMethod.Delete, "/v1/nodes/i-00000000/policy", "\"201\"", new { who = "ada", why = "x" })).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(http, HttpMethod.Put, "/v1/nodes/i-ffffffff/policy", "\"202\"", new { policy = new { warmIps = 3 }, who = "ada", why = "x" })).StatusCode);
+    }
+
     [Theory]
     [InlineData("10.0.0.5", HttpStatusCode.Forbidden)]
     [InlineData("fd00::5", HttpStatusCode.Forbidden)]
@@ -189,7 +216,7 @@ public sealed class PolicyApiTests
         builder.Configuration.AddInMemoryCollection([new("Pool:WarmIps", "2")]);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton<IValidateOptions<PoolOptions>, PoolOptionsValidator>().AddOptions<PoolOptions>().BindConfiguration("Pool").ValidateOnStart();
-        builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time).AddPolicies().AddSingleton<PolicyApi.Caller>();
+        builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time).AddPolicies().AddOperatorApi().AddSingleton<PolicyApi.Caller>();
         if (nodes is not null)
         {
             builder.Services.AddSingleton(new NodePolicies(nodes, new EniConfigTable(), Options.Create(new KubernetesOptions { Enabled = true })));

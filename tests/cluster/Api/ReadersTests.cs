@@ -2,7 +2,10 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Text.Json;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Pool;
+using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Ec2Quota;
+using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.Silo.Api;
@@ -33,6 +36,58 @@ public sealed class ReadersTests
             Assert.Equal(second, door.Calls.Count(call => call is { Key: "subnet-1", Method: nameof(ISubnetGrain.SummarizeAsync) }));
             door.Time.Advance(Recent<object>.Age);
         }
+    }
+
+    [Fact]
+    public async Task Two_hundred_readers_of_a_page_of_nodes_or_of_the_pods_that_wait_cost_each_node_one_question_a_second()
+    {
+        await using var door = await Door.OpenAsync(_ => [("Http:Readers", "50")]);
+        var nodes = Enumerable.Range(0, 150).Select(node => $"i-{node:x8}").ToImmutableArray();
+        door.Answers[nameof(IVpcGrain.NodesAsync)] = () => Task.FromResult(nodes);
+        door.Answers[nameof(INodeGrain.SummarizeAsync)] = () => Task.FromResult(new NodeSummary("i-00000000", "m5.large", "a", ImmutableSortedDictionary<string, SubnetShare>.Empty, 0, 0, 0, 0, 0, 0, null, null, 0, null));
+        door.Answers[nameof(INodeGrain.WaitingAsync)] = () => Task.FromResult<ImmutableArray<WaitingPod>>([]);
+        using var http = new HttpClient { BaseAddress = door.HealthUrl };
+
+        for (var second = 1; second <= 2; second++)
+        {
+            foreach (var (path, method, asked) in new[] { ("/api/v1/nodes?limit=100", nameof(INodeGrain.SummarizeAsync), 100), ("/v1/waiting", nameof(INodeGrain.WaitingAsync), 150) })
+            {
+                var answers = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => http.GetAsync(path, Cancellation)));
+                Assert.All(answers, answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
+                var calls = door.Calls.Where(call => call.Method == method).ToArray();
+                Assert.Equal((second * asked, asked), (calls.Length, calls.DistinctBy(call => call.Key).Count()));
+            }
+
+            door.Time.Advance(Recent<object>.Age);
+        }
+    }
+
+    [Fact]
+    public async Task Policy_and_switches_are_read_once_a_second_and_have_places_that_readers_do_not_take()
+    {
+        await using var door = await Door.OpenAsync(_ => [("Http:Readers", "2")]);
+        var (held, reads) = (new TaskCompletionSource<ImmutableArray<string>>(), 0);
+        door.Answers[nameof(IVpcGrain.NodesAsync)] = () => held.Task;
+        using var http = new HttpClient { BaseAddress = door.HealthUrl };
+        const int taken = 2 + (2 * ReadersPolicy.WaitingForEach);
+        var readers = Enumerable.Range(0, taken).Select(number => http.GetAsync(number % 2 == 0 ? "/v1/waiting" : "/v1/nodes/i-0123456789abcdef0/waiting", Cancellation)).ToList();
+        var refused = await http.GetAsync("/v1/waiting", Cancellation); // The last of all, or one of the others; each that is refused makes place for none.
+        Assert.Equal((HttpStatusCode.TooManyRequests, "application/problem+json"), (refused.StatusCode, refused.Content.Headers.ContentType?.MediaType));
+
+        var none = new ClusterPolicies(0, null, ImmutableSortedDictionary<string, PoolPolicy>.Empty, null, []);
+        door.Answers[nameof(IClusterGrain.ReadAsync)] = () =>
+        {
+            Interlocked.Increment(ref reads);
+            return Task.FromResult(none);
+        };
+        for (var asked = 0; asked < 20; asked++)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(asked % 2 == 0 ? "/v1/policy" : "/v1/switches", Cancellation)).StatusCode);
+        }
+
+        Assert.InRange(reads, 1, 2); // The silo's own follower reads it, too.
+        held.SetResult([]);
+        await Task.WhenAll(readers).WaitAsync(Patience, Cancellation);
     }
 
     [Fact]
