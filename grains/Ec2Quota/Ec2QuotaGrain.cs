@@ -140,7 +140,8 @@ public sealed partial class Ec2QuotaGrain(
                let counts = _counts.Where(one => one.Key.Action == action)
                select new ActionBudget(action.ToString(), (int)bucket.Size + Chunk, bucket.RefillPerSecond, _ahead.GetValueOrDefault(action) + (int)bucket.Level, Factor(action, now),
                    counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.Granted, StringComparer.Ordinal),
-                   counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.ToldToWait, StringComparer.Ordinal), _throttled.GetValueOrDefault(action)),
+                   counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.ToldToWait, StringComparer.Ordinal), _throttled.GetValueOrDefault(action),
+                   Enum.GetValues<CallPriority>().Sum(need => QueueOf(action, now).Ahead("", need, now)), TurnOf(action, "", now)),
         ]);
     }
 

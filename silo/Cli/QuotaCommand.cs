@@ -20,7 +20,7 @@ internal static class QuotaCommand
     private static void Show(ActionBudget[] actions, TextWriter output) => Output.WriteTable(
         actions, output,
         ("ACTION", action => action.Action), ("AVAILABLE", action => action.Available), ("SIZE", action => action.Size), ("RATE", action => action.RatePerSecond.ToString("0.##", CultureInfo.InvariantCulture) + "/s"),
-        ("FACTOR", action => action.Factor.ToString("0.##", CultureInfo.InvariantCulture)), ("GRANTED", action => Text(action.Granted)), ("WAITED", action => Text(action.ToldToWait)), ("THROTTLED", action => action.Throttled));
+        ("FACTOR", action => action.Factor.ToString("0.##", CultureInfo.InvariantCulture)), ("GRANTED", action => Text(action.Granted)), ("WAITED", action => Text(action.ToldToWait)), ("THROTTLED", action => action.Throttled), ("QUEUED", action => action.Queued), ("TURN", action => action.Turn.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture) + " s"));
 
     private static string Text(IEnumerable<KeyValuePair<string, long>> counts) =>
         string.Join(' ', counts.Where(one => one.Value > 0).Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Key}={one.Value}")));

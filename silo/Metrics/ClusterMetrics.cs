@@ -48,6 +48,8 @@ internal static class ClusterMetrics
         Family("budget_permits", "gauge", "Permits that are there.", action => action.Available);
         Family("budget_rate", "gauge", "Permits that come back each second, as it is now.", action => action.RatePerSecond);
         Family("budget_factor", "gauge", "Of the usual rate; below 1 since EC2 has throttled the action.", action => action.Factor);
+        Family("queued_calls", "gauge", "Calls that wait for a permit and have a place, of all needs.", action => action.Queued);
+        Family("turn_seconds", "gauge", "How far away the turn of a pod's call is that is asked for now.", action => action.Turn.TotalSeconds);
         Family("throttled_total", "counter", "Calls that EC2 has refused for their rate.", action => action.Throttled);
         ByNeed("calls_total", "Calls that got a permit, by need.", action => action.Granted);
         ByNeed("waits_total", "Calls that were told to wait for a permit, by need; each time they ask.", action => action.ToldToWait);

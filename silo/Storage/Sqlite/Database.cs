@@ -20,8 +20,11 @@ internal sealed partial class Database : IDisposable
     private readonly Thread _thread;
     private long _commits;
 
-    private Database(DatabaseFile file, TimeProvider time, ILogger log)
+    private readonly SqliteMetrics? _metrics;
+
+    private Database(DatabaseFile file, TimeProvider time, ILogger log, SqliteMetrics? metrics)
     {
+        _metrics = metrics;
         _file = file;
         _time = time;
         _log = log;
@@ -34,7 +37,7 @@ internal sealed partial class Database : IDisposable
 
     /// <summary>Opens the file, or makes it.</summary>
     /// <exception cref="StoreException">What is wrong with the file, and what to do.</exception>
-    public static Database Open(string path, TimeProvider time, ILogger? log = null) => new(DatabaseFile.Open(path), time, log ?? NullLogger.Instance);
+    public static Database Open(string path, TimeProvider time, ILogger? log = null, SqliteMetrics? metrics = null) => new(DatabaseFile.Open(path), time, log ?? NullLogger.Instance, metrics);
 
     /// <summary>Runs <paramref name="work"/> in a transaction; the task ends after its commit.</summary>
     /// <param name="what">What is tried, with its ids; for the error.</param>
@@ -43,6 +46,19 @@ internal sealed partial class Database : IDisposable
     /// exception is the task's.</param>
     /// <exception cref="StoreException">No room in the queue, out of time, or SQLite refused.</exception>
     public async Task<T> RunAsync<T>(string what, TimeSpan deadline, Func<Session, T> work, CancellationToken cancellation)
+    {
+        try
+        {
+            return await TryAsync(what, deadline, work, cancellation);
+        }
+        catch (StoreException failure) when (!_queue.IsAddingCompleted)
+        {
+            _metrics?.Failed(failure);
+            throw;
+        }
+    }
+
+    private async Task<T> TryAsync<T>(string what, TimeSpan deadline, Func<Session, T> work, CancellationToken cancellation)
     {
         var began = _time.GetTimestamp();
         var request = new Request<T>(what, work);

@@ -36,6 +36,36 @@ public sealed class QuotaTests
     }
 
     [Fact]
+    public async Task What_was_granted_before_a_failover_is_not_granted_a_second_time()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+        Assert.InRange(await SpendAsync(quota, Ec2Action.AssignPrivateIpAddresses), 70, 90); // A whole bucket.
+
+        await world.Grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero, TestContext.Current.CancellationToken);
+
+        Assert.InRange(await SpendAsync(quota, Ec2Action.AssignPrivateIpAddresses), 0, 20); // 4 come back each second.
+    }
+
+    [Fact]
+    public async Task Operators_see_how_many_wait_and_how_far_away_a_turn_is()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+        await SpendAsync(quota, Ec2Action.AttachNetworkInterface);
+        for (var node = 0; node < 8; node++)
+        {
+            await quota.TakeInTurnAsync(Ec2Action.AttachNetworkInterface, node < 6 ? CallPriority.PodWaiting : CallPriority.WarmPool, $"i-{node}");
+        }
+
+        var seen = (await quota.SummarizeAsync()).ToDictionary(one => one.Action);
+        var attach = seen[nameof(Ec2Action.AttachNetworkInterface)];
+        Assert.InRange(attach.Queued, 7, 8); // One may have been granted what has just come back.
+        Assert.InRange(attach.Turn.TotalSeconds, 4 / attach.RatePerSecond, 7 / attach.RatePerSecond);
+        Assert.Equal((0, TimeSpan.Zero), (seen[nameof(Ec2Action.DescribeSubnets)].Queued, seen[nameof(Ec2Action.DescribeSubnets)].Turn));
+    }
+
+    [Fact]
     public async Task A_burst_of_refusals_is_one_and_a_later_refusal_is_another()
     {
         await using var world = await GrainWorld.StartAsync(new());

@@ -1,4 +1,8 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using AwsVpcCni.Core.Metrics;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Silo.Metrics;
 using AwsVpcCni.Silo.Storage.Sqlite;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Time.Testing;
@@ -143,6 +147,39 @@ public sealed class SqliteDatabaseTests : IDisposable
         time.Advance(TimeSpan.FromMilliseconds(150));
 
         Assert.Contains("not known to have happened", (await Assert.ThrowsAsync<StoreException>(() => busy.Done)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Each_failure_is_counted_by_its_kind_from_the_start_and_what_succeeds_is_not()
+    {
+        using var metrics = new SqliteMetrics();
+        using var readings = new MeterReadings([metrics]);
+        var time = new FakeTimeProvider();
+        using var database = Database.Open(FilePath, time, null, metrics);
+        Assert.Equal([("Crowded", 0), ("Full", 0), ("InputOutput", 0), ("Late", 0), ("Refused", 0)], Counted());
+
+        await database.RunAsync("bump", TimeSpan.FromMinutes(1), Bump, Cancellation);
+        await Assert.ThrowsAsync<StoreException>(() => database.RunAsync("nonsense", TimeSpan.FromMinutes(1), session => session.Execute("INSERT INTO nowhere VALUES (1)"), Cancellation));
+        await Assert.ThrowsAsync<StoreException>(() => database.RunAsync("much", TimeSpan.FromMinutes(1), session =>
+        {
+            session.Execute("PRAGMA max_page_count = 1"); // As many as there are: a disk without room. Some are free, since the log was grown at the start.
+            return session.Execute("CREATE TABLE fill AS SELECT zeroblob(20000000)");
+        }, Cancellation));
+        using var busy = await BusyAsync(database);
+        var late = database.RunAsync("bump", TimeSpan.FromMilliseconds(150), Bump, Cancellation);
+        time.Advance(TimeSpan.FromMilliseconds(150));
+        await Assert.ThrowsAsync<StoreException>(() => late);
+        busy.Release();
+
+        Assert.Equal([("Crowded", 0), ("Full", 1), ("InputOutput", 0), ("Late", 1), ("Refused", 1)], Counted());
+
+        (string, int)[] Counted()
+        {
+            var text = new PrometheusText("aws_vpc_cni_");
+            readings.WriteTo(text, "aws_vpc_cni_");
+            return [.. Regex.Matches($"{text}", "^aws_vpc_cni_store_failures_total{table=\"sqlite\",operation=\"transaction\",fault=\"(\\w+)\"} (\\d+)$", RegexOptions.Multiline)
+                .Select(line => (line.Groups[1].Value, int.Parse(line.Groups[2].Value, CultureInfo.InvariantCulture)))];
+        }
     }
 
     [Fact]

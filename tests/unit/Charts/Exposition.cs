@@ -16,6 +16,7 @@ using AwsVpcCni.NodeExecutor.Wiring;
 using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Metrics;
 using AwsVpcCni.Silo.Storage.DynamoDb;
+using AwsVpcCni.Silo.Storage.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using static AwsVpcCni.Tests.Unit.NodeExecutor.Lease.LeaseBuilder;
 
@@ -32,8 +33,9 @@ internal static partial class Exposition
     {
         using var nodes = new NodeMetrics();
         using var store = new StoreMetrics();
+        using var sqlite = new SqliteMetrics(); // A silo has one of the two stores.
         using var tls = new TlsMetrics();
-        using var meters = new MeterReadings([nodes, store, tls]);
+        using var meters = new MeterReadings([nodes, store, sqlite, tls]);
         tls.Follow("orleans", () => DateTime.UnixEpoch);
         nodes.Retired();
         store.Consumed(new TableCall("a row", "addresses", "UpdateItem"), 1);
