@@ -46,8 +46,14 @@ public sealed record Timing
     /// <summary>Joins that come within it are described together.</summary>
     public TimeSpan BatchWindow { get; init; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Between two sweeps of a VPC.</summary>
+    /// <summary>Of looks that nobody waits for.</summary>
+    public TimeSpan RoutineWindow { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Between two sweeps of a VPC that show what the ledgers have. A large VPC is swept more seldom (<see cref="Vpc.VpcGrain"/>).</summary>
     public TimeSpan SweepPeriod { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>After a sweep that has shown something else.</summary>
+    public TimeSpan BusySweepPeriod { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>Of a node grain's work loop.</summary>
     public TimeSpan WorkPeriod { get; init; } = TimeSpan.FromSeconds(1);

@@ -18,6 +18,8 @@ public sealed partial class NodeGrain
     /// <summary>Twice within the time that a returned block is on record.</summary>
     private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(5);
 
+    private const int RoutineLooks = 3; // In a row, without a view that could be used: 28 s.
+
     private DateTimeOffset _lookAskedAt = DateTimeOffset.MinValue;
     private DateTimeOffset? _oldestAskAt; // Of those asked for since the last view: one that comes may be of any of them.
     private DateTimeOffset _viewBegan = DateTimeOffset.MinValue; // Not before this, on this silo's clock.
@@ -116,13 +118,15 @@ public sealed partial class NodeGrain
         _viewedAt ??= now;
         var isHeard = _report is not null && (now - _reportAt).Duration() < LookAgain;
         ImmutableArray<string> sought = Policy is { CustomNetworking: true } policy && !policy.Subnets.Any(id => id == _doc.Home || _doc.Siblings.Any(one => one.SubnetId == id)) ? policy.Subnets : []; // The list may be of all zones.
-        var isNeeded = _doc.Interfaces.IsEmpty ? isHeard : _doc.Intents.Any(intent => intent.WaitsForLook) || (isHeard && !sought.SequenceEqual(_subnetsSought) && !sought.IsEmpty)
-            || ((isHeard || !_isEnded) && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 || !Policy.Provisions || !sought.IsEmpty ? AbsenceProvesNothing : LookAgain));
-        if (isNeeded && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
+        var isInHaste = _doc.Interfaces.IsEmpty ? isHeard : _doc.Intents.Any(intent => intent.WaitsForLook) || (isHeard && !sought.SequenceEqual(_subnetsSought) && !sought.IsEmpty);
+        var isDue = !_doc.Interfaces.IsEmpty && (isHeard || !_isEnded)
+            && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 || !Policy.Provisions || !sought.IsEmpty ? AbsenceProvesNothing : LookAgain);
+        if ((isInHaste || isDue) && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
         {
             _subnetsSought = sought;
             (_lookAskedAt, _oldestAskAt, _looks) = (now, _oldestAskAt ?? now, _looks + 1);
-            grains.GetGrain<IVpcGrain>(settings.VpcId).DescribeMeAsync(InstanceId, _doc.Change).Ignore();
+            var vpc = grains.GetGrain<IVpcGrain>(settings.VpcId);
+            (isInHaste || _looks > RoutineLooks ? vpc.DescribeMeAsync(InstanceId, _doc.Change) : vpc.LookAtMeOfEachBuildAsync(InstanceId, _doc.Change)).Ignore();
         }
     }
 

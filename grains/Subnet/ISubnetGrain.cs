@@ -61,8 +61,11 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// <summary>The number of the ledger's last change; asked for before a sweep's first page.</summary>
     Task<long> ChangeNumberAsync();
 
-    /// <summary>What a sweep showed of the whole subnet: every used address.</summary>
+    /// <summary>What a sweep showed of the whole subnet: every used address. As <see cref="LookedAsync"/>; called by silos of a build that told all of it each time.</summary>
     Task SweptAsync(SubnetSweep sweep);
+
+    /// <summary>What a look showed of the whole subnet, or what is not as the last one showed it.</summary>
+    Task<LookEffect> LookedAsync(SubnetSweep look);
 
     /// <summary>What an operator sees of the subnet.</summary>
     Task<SubnetSummary> SummarizeAsync();
@@ -107,10 +110,33 @@ public readonly record struct SubnetHolder([property: Id(0)] string Id, [propert
 /// <param name="StartedChange">The ledger's change number before the sweep's first page: what changed later, the sweep cannot know.</param>
 /// <param name="Ranges">The subnet's CIDR reservations; null: they were not read, and are as they were.</param>
 /// <param name="AreRangesAsked">EC2 has been asked for them, if only once: when they are not known then, they will not be soon.</param>
+/// <param name="Digest">Of all that is used; null: not known.</param>
+/// <param name="Since">The look that this one is told against; null: <paramref name="Used"/> is all of it.</param>
 [GenerateSerializer, Immutable]
 public sealed record SubnetSweep(
     [property: Id(0)] Ec2Subnet Subnet, [property: Id(1)] ImmutableArray<UsedAddress> Used, [property: Id(2)] long StartedChange,
-    [property: Id(3)] ImmutableArray<ReservedRange>? Ranges = null, [property: Id(4)] bool AreRangesAsked = false);
+    [property: Id(3)] ImmutableArray<ReservedRange>? Ranges = null, [property: Id(4)] bool AreRangesAsked = false,
+    [property: Id(5)] string? Digest = null, [property: Id(6)] EarlierLook? Since = null);
+
+/// <summary>A look that the ledger has been told of.</summary>
+/// <param name="Digest">Of all that it showed used.</param>
+/// <param name="Gone">What of that is not so any more.</param>
+[GenerateSerializer, Immutable]
+public sealed record EarlierLook([property: Id(0)] string Digest, [property: Id(1)] ImmutableArray<UsedAddress> Gone);
+
+/// <summary>What a look has told a ledger.</summary>
+[GenerateSerializer]
+public enum LookEffect
+{
+    /// <summary>Nothing was taken in: the ledger does not have the look that it was told against, and wants all.</summary>
+    TellAll,
+
+    /// <summary>EC2 shows what the ledger has.</summary>
+    AsKnown,
+
+    /// <summary>Somebody else has drawn or returned.</summary>
+    News,
+}
 
 /// <summary>An address that EC2 shows on an interface.</summary>
 /// <param name="InstanceId">Null when the interface is not attached.</param>

@@ -3,7 +3,7 @@ using AwsVpcCni.Core.Addressing;
 
 namespace AwsVpcCni.Grains.Subnet;
 
-/// <summary>How a ledger is told of what a node takes over while it may be on a silo of an older build (ADR 0011).</summary>
+/// <summary>How a ledger is told of what a node takes over, and of what EC2 shows, while it may be on a silo of an older build (ADR 0011).</summary>
 internal static class LedgerOfEachBuild
 {
     /// <summary>As <see cref="ISubnetGrain.TakeOverAsync"/>; one that does not know that is asked what others hold, and hears of the rest with the node's share.</summary>
@@ -16,6 +16,24 @@ internal static class LedgerOfEachBuild
         catch (TypeLoadException)
         {
             return await ledger.HeldByOursAsync(blocks);
+        }
+    }
+
+    /// <summary>As <see cref="ISubnetGrain.LookedAsync"/>; one that does not know that is told all of it each time.</summary>
+    public static async Task<LookEffect> LookedOfEachBuildAsync(this ISubnetGrain ledger, SubnetSweep look)
+    {
+        try
+        {
+            return await ledger.LookedAsync(look);
+        }
+        catch (TypeLoadException) when (look.Since is null)
+        {
+            await ledger.SweptAsync(look);
+            return LookEffect.AsKnown;
+        }
+        catch (TypeLoadException)
+        {
+            return LookEffect.TellAll;
         }
     }
 }

@@ -42,7 +42,8 @@ public sealed partial class SubnetGrain(
     private bool _areRangesAsked; // Whatever the answer was.
     private DateTimeOffset? _noAddressesSince; // In memory: a new activation costs one refused call.
     private DateTimeOffset? _noPrefixesSince;
-    private ImmutableArray<UsedAddress> _lastUsed = []; // Of the last sweep: who holds what, for operators.
+    private ImmutableArray<UsedAddress> _lastUsed = []; // Of the last look: who holds what, for operators.
+    private string? _lastDigest; // Of that.
     private bool _isSwept;
 
     /// <inheritdoc/>
@@ -298,10 +299,19 @@ public sealed partial class SubnetGrain(
     public Task<long> ChangeNumberAsync() => Task.FromResult(document.State.Change);
 
     /// <inheritdoc/>
-    public async Task SweptAsync(SubnetSweep sweep)
+    public Task SweptAsync(SubnetSweep sweep) => LookedAsync(sweep);
+
+    /// <inheritdoc/>
+    public async Task<LookEffect> LookedAsync(SubnetSweep look)
     {
+        if (look.Since is { } since && since.Digest != _lastDigest)
+        {
+            return LookEffect.TellAll; // This activation has not heard of that one, or another has come between.
+        }
+
+        var sweep = look.Since is null ? look : look with { Used = [.. _lastUsed.Except(look.Since.Gone), .. look.Used], Since = null };
         var doc = document.State;
-        (_lastUsed, _isSwept) = (sweep.Used, true);
+        (_lastUsed, _lastDigest, _isSwept) = (sweep.Used, sweep.Digest, true);
         _areRangesAsked |= sweep.AreRangesAsked;
         var cidr = sweep.Subnet.Cidr;
         var now = time.GetUtcNow();
@@ -337,6 +347,7 @@ public sealed partial class SubnetGrain(
         await LookAtLevelAsync();
         next = next with { Reservations = Standing(next) };
         await NoteUseAsync(now, Room(next) - FreeForPods(next));
+        return doc.Used.AsSpan().SequenceEqual(next.Used) ? LookEffect.AsKnown : LookEffect.News;
     }
 
     /// <summary>EC2's count of free addresses changes with each draw, and nobody reads it here.</summary>

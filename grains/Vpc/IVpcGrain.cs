@@ -11,6 +11,9 @@ public interface IVpcGrain : IGrainWithStringKey
     [OneWay]
     Task DescribeMeAsync(string instanceId, long change);
 
+    /// <summary>As <see cref="DescribeMeAsync"/>, of a node for which nobody waits: together with all others of ten seconds.</summary>
+    Task LookAtMeAsync(string instanceId, long change);
+
     /// <summary>The subnet's map is missing or doubtful: read it with the next sweep, now.</summary>
     [OneWay]
     Task ReadSubnetAsync(string subnetId);

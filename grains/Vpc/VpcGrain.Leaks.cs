@@ -23,11 +23,11 @@ public sealed partial class VpcGrain
     /// <summary>By the policy, and by the operators.</summary>
     private bool MayDelete(Ec2Interface eni) => eni.Tags[NodeGrain.NodeTag] is var node && settings.PolicyOf(node).Provisions && settings.ModeOf(node, eni.SubnetId) == SwitchMode.Normal;
 
-    /// <param name="swept">Of all zones.</param>
-    private async Task DeleteLeakedAsync(IReadOnlyCollection<Ec2Interface> swept, CancellationToken cancellation)
+    /// <param name="isWhole">Of all zones: else one that is not among them may be in a zone that could not be read, and nobody knows more of it than before.</param>
+    private async Task DeleteLeakedAsync(IReadOnlyCollection<Ec2Interface> swept, bool isWhole, CancellationToken cancellation)
     {
         var (now, loose) = (time.GetUtcNow(), swept.Where(eni => IsLoose(eni, settings.ClusterName)).OrderBy(eni => eni.EniId, StringComparer.Ordinal).ToArray());
-        foreach (var gone in _looseSince.Keys.Except(loose.Select(eni => eni.EniId)).ToArray())
+        foreach (var gone in (isWhole ? _looseSince.Keys : swept.Select(eni => eni.EniId)).Except(loose.Select(eni => eni.EniId)).ToArray())
         {
             _looseSince.Remove(gone);
         }

@@ -62,7 +62,7 @@ public sealed partial class VpcGrain
 
     private async Task DescribeAskingAsync(CancellationToken cancellation)
     {
-        var batch = _asking.Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
+        var batch = _asking.OrderBy(one => one.Value.Need).Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
         if (batch.IsEmpty || WindowLeft > TimeSpan.Zero)
         {
             return; // Still open: a tick that was under way when the first one asked must not close it.
@@ -80,13 +80,13 @@ public sealed partial class VpcGrain
 
         try
         {
-            await DescribeAsync(batch, CallPriority.NodeStarting, cancellation);
+            await DescribeAsync(batch.ToImmutableSortedDictionary(one => one.Key, one => one.Value.Change, StringComparer.Ordinal), batch.Values.Min(one => one.Need), cancellation);
         }
         catch
         {
-            foreach (var (instanceId, change) in batch)
+            foreach (var (instanceId, asked) in batch)
             {
-                _asking.TryAdd(instanceId, change); // Together with the next batch, not each at a time of its own.
+                _asking.TryAdd(instanceId, asked); // Together with the next batch, not each at a time of its own.
             }
 
             throw;

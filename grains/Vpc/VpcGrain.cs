@@ -47,7 +47,7 @@ public sealed partial class VpcGrain(
     private static readonly TimeSpan MendingTakes = TimeSpan.FromSeconds(10); // A permission, or credentials: until then nothing is asked.
     private static readonly TimeSpan LongestPermitWait = TimeSpan.FromSeconds(30);
 
-    private readonly SortedDictionary<string, long> _asking = new(StringComparer.Ordinal); // Instance -> its change number.
+    private readonly SortedDictionary<string, (long Change, CallPriority Need)> _asking = new(StringComparer.Ordinal); // By instance; the change number is its node's.
     private ImmutableArray<Ec2Subnet> _subnets = [];
     private DateTimeOffset _subnetsAt = DateTimeOffset.MinValue;
     private DateTimeOffset _windowCloses;
@@ -78,14 +78,19 @@ public sealed partial class VpcGrain(
     }
 
     /// <inheritdoc/>
-    public Task DescribeMeAsync(string instanceId, long change)
+    public Task DescribeMeAsync(string instanceId, long change) => Asks(instanceId, change, CallPriority.NodeStarting, settings.Timing.BatchWindow);
+
+    /// <inheritdoc/>
+    public Task LookAtMeAsync(string instanceId, long change) => Asks(instanceId, change, CallPriority.Reconcile, settings.Timing.RoutineWindow);
+
+    private Task Asks(string instanceId, long change, CallPriority need, TimeSpan within)
     {
-        if (_asking.Count == 0)
+        if (_asking.Count == 0 || within < WindowLeft)
         {
-            // The first of a batch opens the window; whoever comes within it is described by the same call.
+            // The first of a batch opens the window, and one that is in haste closes it earlier; whoever comes within it is described by the same call.
             LogBatch(VpcId, instanceId);
-            _windowCloses = time.GetUtcNow() + settings.Timing.BatchWindow;
-            _lookTimer?.Change(settings.Timing.BatchWindow, settings.Timing.WorkPeriod);
+            _windowCloses = time.GetUtcNow() + within;
+            _lookTimer?.Change(UntilLook, settings.Timing.WorkPeriod);
         }
 
         if (!document.State.Nodes.Contains(instanceId))
@@ -93,7 +98,7 @@ public sealed partial class VpcGrain(
             LogAsks(instanceId);
         }
 
-        _asking[instanceId] = change;
+        _asking[instanceId] = (change, _asking.TryGetValue(instanceId, out var before) && before.Need < need ? before.Need : need);
         _askedAt[instanceId] = time.GetUtcNow();
         return Task.CompletedTask;
     }
@@ -233,7 +238,7 @@ public sealed partial class VpcGrain(
 
         if (work == Work.Looks && _asking.Count > 0)
         {
-            _lookTimer?.Change(WindowLeft, settings.Timing.WorkPeriod);
+            _lookTimer?.Change(UntilLook, settings.Timing.WorkPeriod);
         }
     }
 
@@ -293,7 +298,10 @@ public sealed partial class VpcGrain(
         }
     }
 
-    private TimeSpan WindowLeft => _windowCloses - time.GetUtcNow() is var left && left > TimeSpan.Zero && left <= settings.Timing.BatchWindow ? left : TimeSpan.Zero;
+    private TimeSpan WindowLeft => _windowCloses - time.GetUtcNow() is var left && left > TimeSpan.Zero && left <= settings.Timing.RoutineWindow ? left : TimeSpan.Zero;
+
+    /// <summary>Subnets are read beside looks, and wait for no window.</summary>
+    private TimeSpan UntilLook => WindowLeft is var left && left < settings.Timing.WorkPeriod ? left : settings.Timing.WorkPeriod;
 
     private IEc2QuotaGrain Quota => grains.GetGrain<IEc2QuotaGrain>(settings.QuotaKey);
 

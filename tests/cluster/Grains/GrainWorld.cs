@@ -25,8 +25,8 @@ public sealed class GrainWorld : IAsyncDisposable
     private InProcessTestCluster? _cluster;
     private int _views; // That nodes have taken in.
 
-    private GrainWorld(PoolPolicy policy, string cidr, string secondZone, double budgetShare) =>
-        (Book, Settings, Ec2) = (new MemoryAddressBook(Time.GetUtcNow), new ClusterSettings("test", VpcId, "1/eu-west-1", policy, new Timing { WorkPeriod = TimeSpan.FromMilliseconds(50) }) { BudgetShare = budgetShare }, new ModelEc2(new Vpc(new VpcDescription
+    private GrainWorld(PoolPolicy policy, string cidr, string secondZone, double budgetShare, Timing timing) =>
+        (Book, Settings, Ec2) = (new MemoryAddressBook(Time.GetUtcNow), new ClusterSettings("test", VpcId, "1/eu-west-1", policy, timing with { WorkPeriod = TimeSpan.FromMilliseconds(50) }) { BudgetShare = budgetShare }, new ModelEc2(new Vpc(new VpcDescription
         {
             VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
             Subnets =
@@ -55,9 +55,10 @@ public sealed class GrainWorld : IAsyncDisposable
 
     public IGrainFactory Grains => _cluster!.Client;
 
-    public static async Task<GrainWorld> StartAsync(PoolPolicy policy, string cidr = "10.0.0.0/24", string secondZone = "eu-west-1a", double budgetShare = Core.Ec2Quota.TokenBucket.DefaultShare)
+    public static async Task<GrainWorld> StartAsync(PoolPolicy policy, string cidr = "10.0.0.0/24", string secondZone = "eu-west-1a", double budgetShare = Core.Ec2Quota.TokenBucket.DefaultShare,
+        Timing? timing = null)
     {
-        var world = new GrainWorld(policy, cidr, secondZone, budgetShare);
+        var world = new GrainWorld(policy, cidr, secondZone, budgetShare, timing ?? new Timing { RoutineWindow = TimeSpan.FromMilliseconds(250) });
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) =>
         {

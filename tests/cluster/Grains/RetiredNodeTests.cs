@@ -9,6 +9,7 @@ using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.VpcEmulator.Model;
 using Orleans.Storage;
 using Xunit;
+using Refusal = AwsVpcCni.Grains.Ec2.Ec2Exception;
 
 namespace AwsVpcCni.Tests.Cluster.Grains;
 
@@ -83,6 +84,40 @@ public sealed class RetiredNodeTests
         await PassAsync(world, TimeSpan.FromMinutes(6));
         Assert.Equal(isDeleted, world.Ec2.ByHand(vpc => vpc.FindEni(loose) is null));
         Assert.Equal(isDeleted ? 1 : 0, world.Ec2.Calls.Count(call => call == $"Delete {loose}"));
+    }
+
+    [Theory] // A whole sweep has seen it before; or none has since the silo started.
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_has_leaked_in_one_zone_is_deleted_while_another_cannot_be_read(bool isSeenBefore)
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 }, secondZone: "eu-west-1b");
+        await ReadyAsync(world);
+        var loose = world.Ec2.ByHand(vpc => Made(vpc, "i-0123456789abcdef0", "test", ""));
+        await PassAsync(world, isSeenBefore ? TimeSpan.FromMinutes(4) : TimeSpan.Zero);
+        var refusals = 0;
+        world.Ec2.BeforeListing = call => call != "DescribeNetworkInterfaces eu-west-1b" ? Task.CompletedTask
+            : throw new Refusal(Ec2Fault.EffectUnknown, "Unavailable", $"refusal {Interlocked.Increment(ref refusals)} of a zone, as the test wished");
+
+        await UntilAsync(world, () => Task.FromResult(world.Ec2.ByHand(vpc => vpc.FindEni(loose) is null)), "it to be deleted");
+        Assert.True(refusals > 0);
+    }
+
+    [Fact]
+    public async Task What_was_seen_loose_in_a_zone_and_then_could_not_be_read_is_not_forgotten_nor_deleted_unseen()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 4 }, secondZone: "eu-west-1b");
+        await ReadyAsync(world);
+        var loose = world.Ec2.ByHand(vpc => Made(vpc, "i-0123456789abcdef0", "test", ""));
+        await PassAsync(world, TimeSpan.FromMinutes(3));
+        var isImpaired = true;
+        world.Ec2.BeforeListing = call => isImpaired && call == "DescribeNetworkInterfaces eu-west-1a" ? throw new Refusal(Ec2Fault.EffectUnknown, "Unavailable", "refused, as the test wished") : Task.CompletedTask;
+        await PassAsync(world, TimeSpan.FromMinutes(6));
+        Assert.NotNull(world.Ec2.ByHand(vpc => vpc.FindEni(loose)));
+
+        isImpaired = false;
+        await PassAsync(world, TimeSpan.FromMinutes(3)); // Less than a leak has to be seen for.
+        Assert.Null(world.Ec2.ByHand(vpc => vpc.FindEni(loose)));
     }
 
     [Fact]

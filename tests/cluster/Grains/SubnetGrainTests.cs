@@ -207,6 +207,31 @@ public sealed class SubnetGrainTests
         }
     }
 
+    [Fact]
+    public async Task A_look_told_against_the_one_before_is_as_good_as_the_whole_and_one_told_against_another_changes_nothing()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, free) = await ReadAsync(world);
+        UsedAddress Of(int n, string instance) => new(Ip.Parse("10.0.0.100") + n, "eni-1", instance);
+        var first = await SweepAsync(world, await ledger.ChangeNumberAsync()) with { Used = [Of(0, "i-1"), Of(1, "i-1"), Of(2, "i-1")], Digest = "first" };
+        Assert.Equal(LookEffect.News, await ledger.LookedAsync(first));
+        Assert.Equal(LookEffect.AsKnown, await ledger.LookedAsync(first with { Used = [], Since = new EarlierLook("first", []) }));
+        Assert.Equal(free - 3, (await ledger.SummarizeAsync()).Free);
+
+        // One goes, one comes, and one changes its holder.
+        var second = first with { Used = [Of(1, "i-2"), Of(3, "i-3")], Digest = "second", Since = new EarlierLook("first", [Of(0, "i-1"), Of(1, "i-1")]) };
+        Assert.Equal(LookEffect.TellAll, await ledger.LookedAsync(second with { Since = new EarlierLook("another", []) }));
+        Assert.Equal(free - 3, (await ledger.SummarizeAsync()).Free);
+        Assert.Equal(LookEffect.News, await ledger.LookedAsync(second));
+        Assert.Equal(free - 3, (await ledger.SummarizeAsync()).Free);
+        Assert.Equal(LookEffect.TellAll, await ledger.LookedAsync(second)); // It has been taken in.
+        var holders = (await ledger.ReserveAsync(new ReserveRequest("look", "i-9", "eni-9", 0, [], false, false))).Holders;
+        Assert.Equal([("i-1", 1), ("i-2", 1), ("i-3", 1)], holders.Select(one => (one.Id, one.Addresses)));
+
+        await ledger.SweptAsync(first with { Digest = null }); // By a silo of the build before.
+        Assert.Equal(LookEffect.TellAll, await ledger.LookedAsync(first with { Used = [], Since = new EarlierLook("second", []) }));
+    }
+
     private static async Task<(ISubnetGrain Ledger, long Free)> ReadAsync(GrainWorld world)
     {
         var ledger = world.Grains.GetGrain<ISubnetGrain>("subnet-a");

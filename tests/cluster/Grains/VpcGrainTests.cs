@@ -7,6 +7,7 @@ using AwsVpcCni.Grains.History;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Vpc;
 using Xunit;
+using CreateEni = AwsVpcCni.VpcEmulator.Model.CreateEni;
 
 namespace AwsVpcCni.Tests.Cluster.Grains;
 
@@ -111,6 +112,87 @@ public sealed class VpcGrainTests
 
         await UntilAsync(() => Task.FromResult(Described(world).Distinct().Count() == nodes.Length), "all nodes to be described");
         Assert.Equal(nodes.Length, Described(world).Count()); // None twice: no call was refused.
+    }
+
+    [Fact] // They have joined at different times: a look of its own for each would be some four calls a second for a thousand nodes.
+    public async Task Looks_that_nobody_waits_for_gather_and_go_with_the_first_that_somebody_waits_for()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 }, timing: new Timing { RoutineWindow = TimeSpan.FromMinutes(1) });
+        await SweptAsync(world);
+        string[] nodes = [.. Enumerable.Range(0, 20).Select(n => $"i-{n:x17}")];
+        foreach (var id in nodes)
+        {
+            await Vpc(world).LookAtMeAsync(id, 0);
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Empty(Described(world));
+        await Vpc(world).DescribeMeAsync("i-haste", 0);
+        await Vpc(world).LookAtMeAsync("i-haste", 0); // Is in haste all the same.
+
+        await UntilAsync(() => Task.FromResult(Described(world).Any()), "the batch");
+        Assert.Equal([.. nodes, "i-haste"], Described(world).Order(StringComparer.Ordinal));
+        Assert.Single(world.Ec2.Calls, call => call.StartsWith(Listing + "i-", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Looks_that_nobody_waits_for_come_when_their_time_is_over()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 }, timing: new Timing { RoutineWindow = TimeSpan.FromMilliseconds(500) });
+        await Vpc(world).LookAtMeAsync("i-one", 0);
+        await Vpc(world).LookAtMeAsync("i-two", 0);
+
+        await UntilAsync(() => Task.FromResult(Described(world).Any()), "the batch");
+        Assert.Equal(["i-one", "i-two"], Described(world).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_node_asks_for_its_routine_look_with_others()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 }, timing: new Timing { RoutineWindow = TimeSpan.FromMinutes(1) });
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 1, "an address");
+        await executor.SyncAsync();
+        await Task.Delay(1000, TestContext.Current.CancellationToken); // What is asked for in haste has come.
+        var before = Described(world).Count();
+
+        world.Time.Shift(TimeSpan.FromMinutes(5.5));
+        await executor.SyncAsync();
+        await Task.Delay(1500, TestContext.Current.CancellationToken);
+        Assert.Equal(before, Described(world).Count());
+        world.Time.Shift(TimeSpan.FromMinutes(1.1));
+        await UntilAsync(() => Task.FromResult(Described(world).Count() > before), "its look");
+    }
+
+    [Fact]
+    public async Task Is_swept_again_sooner_while_EC2_shows_what_no_ledger_had()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 });
+        await SweptAsync(world);
+        await PassAsync(TimeSpan.FromMinutes(3)); // Until nothing is new.
+        var before = Calls(world, "eu-west-1a");
+        await PassAsync(TimeSpan.FromMinutes(4));
+        Assert.InRange(Calls(world, "eu-west-1a") - before, 3, 4);
+
+        world.Ec2.ByHand(vpc => vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-a" }));
+        await PassAsync(TimeSpan.FromMinutes(1)); // It is seen.
+        before = Calls(world, "eu-west-1a");
+        for (var n = 0; n < 12; n++)
+        {
+            world.Ec2.ByHand(vpc => vpc.CreateNetworkInterface(new CreateEni { SubnetId = "subnet-b" }));
+            await PassAsync(TimeSpan.FromSeconds(20));
+        }
+
+        Assert.InRange(Calls(world, "eu-west-1a") - before, 9, 12); // A sweep each 20 s; the first may still wait its minute.
+
+        async Task PassAsync(TimeSpan length)
+        {
+            for (var passed = TimeSpan.Zero; passed < length; passed += TimeSpan.FromSeconds(10))
+            {
+                world.Time.Shift(TimeSpan.FromSeconds(10));
+                await Task.Delay(200, TestContext.Current.CancellationToken);
+            }
+        }
     }
 
     private static IEnumerable<string> Described(GrainWorld world) => world.Ec2.Calls
