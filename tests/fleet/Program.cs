@@ -54,6 +54,7 @@ internal static class Program
                 fleet = await RunAsync(nodes, NothingSet, TimeSpan.FromSeconds(rest is [var seconds] ? double.Parse(seconds, CultureInfo.InvariantCulture) : 0));
                 var bound = FleetBound.Of(nodes, new Throttle(TimeProvider.System), FleetBound.Ways()).TotalSeconds;
                 figures.AddRange(("fleet_seconds", fleet.Seconds), ("fleet_bound_seconds", bound), ("fleet_bound_ratio", bound > 0 ? fleet.Seconds / bound : null),
+                    ("fleet_real_over_virtual", double.TryParse(Environment.GetEnvironmentVariable("FLEET_VIRTUAL_SECONDS"), CultureInfo.InvariantCulture, out var inVirtualTime) ? fleet.Seconds / inVirtualTime : null),
                     ("fleet_calls", fleet.Calls.Count), ("fleet_throttled", fleet.Calls.Count(FleetCalls.IsThrottled)), ("fleet_converged_seconds", fleet.Converged));
             }
 

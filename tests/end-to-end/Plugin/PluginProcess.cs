@@ -6,7 +6,7 @@ namespace AwsVpcCni.Tests.EndToEnd.Plugin;
 /// <summary>One run of the shipped plugin.</summary>
 internal sealed class PluginProcess : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(100);
 
     private readonly Process process;
 
