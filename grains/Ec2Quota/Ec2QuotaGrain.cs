@@ -36,6 +36,8 @@ public sealed partial class Ec2QuotaGrain(
     private const double SlowestFactor = 1.0 / 64;
     private static readonly TimeSpan RecoveryStep = TimeSpan.FromSeconds(10); // After each quiet step the rate rises by a tenth.
 
+    private static readonly TimeSpan FullIsSaidEach = TimeSpan.FromMinutes(1);
+
     private static readonly TimeSpan StoppedAskAgain = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan BurstTakes = TimeSpan.FromSeconds(5); // Until the calls that were under way have been answered, too.
@@ -45,6 +47,7 @@ public sealed partial class Ec2QuotaGrain(
     private readonly Dictionary<Ec2Action, CallQueue> _queues = []; // In memory: after a restart the order is that in which they ask again.
     private readonly Dictionary<(Ec2Action Action, CallPriority Need), (long Granted, long ToldToWait)> _counts = []; // Of this activation, for people.
     private readonly Dictionary<Ec2Action, long> _throttled = []; // As the counts; each refusal, those of one burst too.
+    private DateTimeOffset _fullSaidAt = DateTimeOffset.MinValue; // Said.
 
     /// <inheritdoc/>
     public IGrainContext GrainContext => context;
@@ -80,7 +83,7 @@ public sealed partial class Ec2QuotaGrain(
         if (!isGranted)
         {
             Set(action, bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
-            return wait;
+            return queue.IsFullFor(asker) ? Refused(action, asker, now) : wait;
         }
 
         if (_ahead.GetValueOrDefault(action) == 0)
@@ -168,6 +171,18 @@ public sealed partial class Ec2QuotaGrain(
             : full).Refilled(now);
     }
 
+    /// <summary>As many wait as there are places for: who comes beyond is told to come again later, and behind all of them.</summary>
+    private TimeSpan Refused(Ec2Action action, string asker, DateTimeOffset now)
+    {
+        if ((now - _fullSaidAt).Duration() > FullIsSaidEach)
+        {
+            _fullSaidAt = now;
+            LogFull(context.GrainId.Key.ToString()!, action, CallQueue.Most, asker, CallQueue.LongestAway.TotalSeconds);
+        }
+
+        return CallQueue.LongestAway;
+    }
+
     private void Count(Ec2Action action, CallPriority need, bool isGranted)
     {
         var (granted, toldToWait) = _counts.GetValueOrDefault((action, need));
@@ -191,6 +206,9 @@ public sealed partial class Ec2QuotaGrain(
 
     private void Set(Ec2Action action, double level, DateTimeOffset now) => document.State.Buckets[action.ToString()] =
         document.State.Buckets.GetValueOrDefault(action.ToString()) is { } known ? known with { Level = level, At = now } : new StoredBucket(level, now);
+
+    [LoggerMessage(EventId = 2401, Level = LogLevel.Warning, Message = "{Account}: {Most} wait for {Action}, so {Asker} gets no place and is told to ask again in {Seconds} s. Fewer calls are needed: look at the warm targets and at what EC2 throttles.")]
+    private partial void LogFull(string account, Ec2Action action, int most, string asker, double seconds);
 
     [LoggerMessage(EventId = 2400, Level = LogLevel.Warning, Message = "{Account}: EC2 throttles {Action}; its rate is now {Factor} of the usual.")]
     private partial void LogThrottled(string account, Ec2Action action, double factor);

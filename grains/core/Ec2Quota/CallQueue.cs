@@ -14,7 +14,8 @@ public sealed class CallQueue
     /// <summary>Nobody waits.</summary>
     public static readonly CallQueue Empty = new(ImmutableDictionary.Create<string, Place>(StringComparer.Ordinal), [], [.. Enum.GetValues<CallPriority>().Select(_ => ImmutableSortedSet<long>.Empty)], 0);
 
-    private static readonly TimeSpan LongestAway = TimeSpan.FromSeconds(10); // Meanwhile the queue may have become shorter than was thought.
+    /// <summary>A wait that is told is not longer, but for the refusal of one that has no place.</summary>
+    public static readonly TimeSpan LongestAway = TimeSpan.FromSeconds(10); // Meanwhile the queue may have become shorter than was thought.
     private static readonly TimeSpan ComesBack = TimeSpan.FromSeconds(5); // After the wait that it was told, at the latest.
     private static readonly TimeSpan LongestKept = TimeSpan.FromMinutes(15); // What is further ahead, a clock that went back has left.
 
@@ -45,6 +46,9 @@ public sealed class CallQueue
         return index < 0 ? ~index : index; // Negative: its place is of another need.
     }
 
+    /// <summary>All places are others'.</summary>
+    public bool IsFullFor(string asker) => asker.Length > 0 && _places.Count >= Most && !_places.ContainsKey(asker);
+
     /// <summary>Without those that have not come back in time.</summary>
     public CallQueue Standing(DateTimeOffset now)
     {
@@ -67,7 +71,7 @@ public sealed class CallQueue
     public CallQueue With(string asker, CallPriority need, TimeSpan wait, DateTimeOffset now)
     {
         var standing = Standing(now);
-        if (asker.Length == 0 || (standing._places.Count >= Most && !standing._places.ContainsKey(asker)))
+        if (asker.Length == 0 || standing.IsFullFor(asker))
         {
             return standing;
         }

@@ -84,6 +84,22 @@ public sealed class QuotaTests
     }
 
     [Fact]
+    public async Task Who_comes_when_all_places_are_taken_is_told_to_come_later_and_is_served_when_they_have_gone()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+        await SpendAsync(quota, Ec2Action.AssignPrivateIpAddresses);
+        foreach (var some in Enumerable.Range(0, CallQueue.Most).Chunk(500))
+        {
+            await Task.WhenAll(some.Select(n => quota.TakeInTurnAsync(Ec2Action.AssignPrivateIpAddresses, CallPriority.CleanUp, $"i-{n}"))); // What they have to leave to pods is not theirs.
+        }
+
+        Assert.Equal(CallQueue.LongestAway, await quota.TakeInTurnAsync(Ec2Action.AssignPrivateIpAddresses, CallPriority.CleanUp, "i-late"));
+        world.Time.Shift(TimeSpan.FromMinutes(2));
+        Assert.Equal(TimeSpan.Zero, await quota.TakeInTurnAsync(Ec2Action.AssignPrivateIpAddresses, CallPriority.CleanUp, "i-late"));
+    }
+
+    [Fact]
     public async Task What_EC2_has_slowed_stays_slow_in_the_next_activation()
     {
         await using var world = await GrainWorld.StartAsync(new());
