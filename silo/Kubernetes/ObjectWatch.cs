@@ -17,7 +17,8 @@ internal sealed partial class ObjectWatch<T>(
     where T : IMetadata<V1ObjectMeta>
 {
     private const int LongestWatchSeconds = 300;
-    private static readonly TimeSpan ListDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan PageDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(130); // API servers send a bookmark each minute; two that do not come are a connection that has died unheard.
     private static readonly TimeSpan ShortestWait = TimeSpan.FromSeconds(2); // Half of it at least, by chance.
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ShortWatch = TimeSpan.FromSeconds(5); // One that ends sooner is no reason to ask again at once.
@@ -66,12 +67,12 @@ internal sealed partial class ObjectWatch<T>(
 
     private async Task<string> ListAsync(CancellationToken stopping)
     {
-        using var deadline = new CancellationTokenSource(ListDeadline, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(stopping, deadline.Token);
         var all = new List<T>();
         string? token = null;
         do
         {
+            using var deadline = new CancellationTokenSource(PageDeadline, time); // Of each page: how many there are is the cluster's size.
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(stopping, deadline.Token);
             var (items, meta) = await list(token, either.Token);
             all.AddRange(items);
             token = meta.ContinueProperty;
@@ -87,15 +88,15 @@ internal sealed partial class ObjectWatch<T>(
 
     private async Task WatchAsync(CancellationToken stopping)
     {
-        // The API server ends a watch after a time of its own choice up to ours; a connection that died unheard ends soon after.
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(LongestWatchSeconds + 15), time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(stopping, deadline.Token);
+        using var silence = new CancellationTokenSource(LongestSilence, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(stopping, silence.Token);
         Exception? error = null;
         try
         {
             var seconds = (LongestWatchSeconds / 2) + random.Next(LongestWatchSeconds / 2);
             await foreach (var (type, item) in watch(_version!, seconds, Stop, either.Token).WithCancellation(either.Token))
             {
+                silence.CancelAfter(LongestSilence);
                 (_wait, _isAway) = (TimeSpan.Zero, false);
                 if (type is WatchEventType.Added or WatchEventType.Modified)
                 {
@@ -112,6 +113,10 @@ internal sealed partial class ObjectWatch<T>(
         catch (OperationCanceledException) when (error is not null)
         {
             // Told below.
+        }
+        catch (OperationCanceledException e) when (silence.IsCancellationRequested && !stopping.IsCancellationRequested)
+        {
+            throw new IOException($"for {LongestSilence.TotalSeconds} s nothing has come, and no bookmark.", e);
         }
 
         if (error is not null)

@@ -7,6 +7,7 @@ using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Silo.Api;
 using AwsVpcCni.Silo.Certificates;
+using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage.DynamoDb;
 using AwsVpcCni.Silo.Storage.Sqlite;
@@ -24,7 +25,7 @@ internal static class SiloMetrics
     /// <summary>Its parts.</summary>
     public static IServiceCollection AddMetricsText(this IServiceCollection services)
     {
-        services.AddSingleton(parts => new MeterReadings([.. new object?[] { parts.GetService<NodeMetrics>(), parts.GetService<StoreMetrics>(), parts.GetService<SqliteMetrics>(), parts.GetService<TlsMetrics>(), parts.GetService<ReviewMetrics>() }.OfType<object>()]));
+        services.AddSingleton(parts => new MeterReadings([.. new object?[] { parts.GetService<NodeMetrics>(), parts.GetService<StoreMetrics>(), parts.GetService<SqliteMetrics>(), parts.GetService<TlsMetrics>(), parts.GetService<ReviewMetrics>(), parts.GetService<NodeApiMetrics>() }.OfType<object>()]));
         services.AddSingleton(parts =>
         {
             var time = parts.GetRequiredService<TimeProvider>();

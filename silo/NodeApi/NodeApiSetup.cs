@@ -18,7 +18,7 @@ internal static class NodeApiSetup
     /// <summary>The door's parts.</summary>
     public static IServiceCollection AddNodeApi(this IServiceCollection services)
     {
-        services.AddSingleton<NodeCalls>().AddSingleton<HintStreams>().AddKubernetes();
+        services.AddSingleton<NodeApiMetrics>().AddSingleton<NodeCalls>().AddSingleton<HintStreams>().AddKubernetes();
         // Not AddAuthentication: it also starts data protection, which writes keys to the home folder and serves cookies only.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = JwtBearerDefaults.AuthenticationScheme).AddWebEncoders();
         services.AddSingleton<IAuthenticationConfigurationProvider, NoAuthenticationSection>();
@@ -76,6 +76,13 @@ internal static class NodeApiSetup
     private static Task RefuseUnknownAsync(JwtBearerChallengeContext context)
     {
         context.HandleResponse();
+        Count(context.HttpContext, context.AuthenticateFailure switch
+        {
+            null => NodeApiRefusal.NoToken,
+            NotKnownYetException => NodeApiRefusal.NotKnownYet,
+            SecurityTokenExpiredException => NodeApiRefusal.ExpiredToken,
+            _ => NodeApiRefusal.BadToken,
+        });
         if (context.AuthenticateFailure is NotKnownYetException notYet)
         {
             return Problems.WriteAsync(context.HttpContext, StatusCodes.Status503ServiceUnavailable, "who is calling cannot be told yet", notYet.Message);
@@ -89,16 +96,22 @@ internal static class NodeApiSetup
             $"{what} Send the node's own token: with Kubernetes:Enabled the executor's projected service-account token, else what `silo ipam token --key FILE --instance i-...` issues, with the private key whose public part the silo has (NodeApi:TokenKeyPath).");
     }
 
-    private static Task RefuseUnnamedAsync(ForbiddenContext context) =>
-        Problems.WriteAsync(context.HttpContext, StatusCodes.Status403Forbidden, "the token names no node",
+    private static Task RefuseUnnamedAsync(ForbiddenContext context)
+    {
+        Count(context.HttpContext, NodeApiRefusal.NoNode);
+        return Problems.WriteAsync(context.HttpContext, StatusCodes.Status403Forbidden, "the token names no node",
             $"The token is genuine, but its claim {NodeTokens.InstanceClaim} is not one instance id such as i-0123456789abcdef0. Issue it with `silo ipam token --instance`.");
+    }
 
     private static ValueTask RefuseHurriedAsync(OnRejectedContext context, CancellationToken cancellation)
     {
+        Count(context.HttpContext, NodeApiRefusal.TooMany);
         context.HttpContext.Response.Headers.RetryAfter = 1.ToString(CultureInfo.InvariantCulture);
         return new(Problems.WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "too many calls",
             $"This node calls more often than NodeApi:CallsPerSecond allows, or {Bodies.SyncsAtOnce} syncs or {Bodies.OfOtherCalls.AtOnce} other calls of it are under way. Try again in a second."));
     }
+
+    private static void Count(HttpContext http, NodeApiRefusal reason) => http.RequestServices.GetRequiredService<NodeApiMetrics>().Refused(reason);
 
     /// <summary>All rules are in NodeApi's options; the scheme looks for a section of its own all the same.</summary>
     private sealed class NoAuthenticationSection : IAuthenticationConfigurationProvider

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 namespace AwsVpcCni.Silo.NodeApi;
 
 /// <summary>Leads one request to the calling node's grain and its answer back, in limited time.</summary>
-internal sealed partial class NodeCalls(IGrainFactory grains, IOptions<NodeApiOptions> options, TimeProvider time, ILogger<NodeCalls> logger)
+internal sealed partial class NodeCalls(IGrainFactory grains, IOptions<NodeApiOptions> options, NodeApiMetrics metrics, TimeProvider time, ILogger<NodeCalls> logger)
 {
     private readonly TimeSpan _deadline = options.Value.CallDeadline;
 
@@ -64,7 +64,7 @@ internal sealed partial class NodeCalls(IGrainFactory grains, IOptions<NodeApiOp
         await http.Response.WriteAsJsonAsync(reply, replyType, "application/json", http.RequestAborted);
     }
 
-    private static async Task<TRequest?> ReadAsync<TRequest>(HttpContext http, JsonTypeInfo<TRequest> type)
+    private async Task<TRequest?> ReadAsync<TRequest>(HttpContext http, JsonTypeInfo<TRequest> type)
         where TRequest : class
     {
         try
@@ -74,15 +74,18 @@ internal sealed partial class NodeCalls(IGrainFactory grains, IOptions<NodeApiOp
                 return request;
             }
 
+            metrics.Refused(NodeApiRefusal.Unreadable);
             await Problems.WriteAsync(http, StatusCodes.Status400BadRequest, "no request", "The body is `null`. Send the call's record as JSON.");
         }
         catch (JsonException e)
         {
+            metrics.Refused(NodeApiRefusal.Unreadable);
             await Problems.WriteAsync(http, StatusCodes.Status400BadRequest, "the request cannot be read",
                 $"The body is not the JSON of this call: {e.Message} Run an executor of a version within one of the silo's.");
         }
         catch (BadHttpRequestException e)
         {
+            metrics.Refused(e.StatusCode == StatusCodes.Status413PayloadTooLarge ? NodeApiRefusal.TooLarge : NodeApiRefusal.Unreadable);
             await Problems.WriteAsync(http, e.StatusCode, "the request is refused", $"{e.Message} A body may have {http.GetEndpoint()?.Metadata.GetMetadata<Bodies>()?.MaxRequestBodySize} bytes.");
         }
 

@@ -39,7 +39,7 @@ internal static class Discovery
             ["kind"] = "APIResourceList", ["apiVersion"] = "v1", ["groupVersion"] = types[0].ApiVersion,
             ["resources"] = new JsonArray([.. types.Select(type => (JsonNode)new JsonObject
             {
-                ["name"] = type.Plural, ["singularName"] = type.Kind.ToLowerInvariant(), ["namespaced"] = type.IsNamespaced, ["kind"] = type.Kind,
+                ["name"] = type.Plural, ["singularName"] = type.Kind.ToLowerInvariant(), ["shortNames"] = new JsonArray([.. type.ShortNames.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(name => JsonValue.Create(name))]), ["namespaced"] = type.IsNamespaced, ["kind"] = type.Kind,
                 ["verbs"] = new JsonArray("create", "delete", "get", "list", "patch", "update", "watch"),
             })]),
         });

@@ -57,6 +57,9 @@ public sealed class KubeApi : IAsyncDisposable
     /// <summary>Reviews are answered when it has ended.</summary>
     public Task Reviewing { get; set; } = Task.CompletedTask;
 
+    /// <summary>A watch from a version that is not kept any more is answered with the status 410, as proxies and older servers do; else by an event of the stream.</summary>
+    public bool SaysGoneByStatus { get; set; }
+
     /// <summary>Of reviews that were under way at once, the most.</summary>
     public int MostReviewsAtOnce { get; private set; }
 
@@ -256,6 +259,12 @@ public sealed class KubeApi : IAsyncDisposable
         var version = long.TryParse(http.Request.Query["resourceVersion"], CultureInfo.InvariantCulture, out var from) ? from : Objects.Version;
         var patience = int.TryParse(http.Request.Query["timeoutSeconds"], CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(seconds) : TimeSpan.FromMinutes(5);
         var started = _time.GetTimestamp();
+        if (SaysGoneByStatus && Objects.Since(version, target.Type, target.Namespace) is null)
+        {
+            await FailAsync(http, 410, "Expired", $"too old resource version: {version}");
+            return;
+        }
+
         http.Response.ContentType = "application/json";
         await http.Response.Body.FlushAsync(http.RequestAborted);
         while (_time.GetElapsedTime(started) < patience)
@@ -319,13 +328,16 @@ public sealed class KubeApi : IAsyncDisposable
 
     private async Task ChangeAsync(HttpContext http, Target target, string verb)
     {
-        var body = await ReadAsync(http);
         var type = http.Request.ContentType ?? "";
-        if (verb == "patch" && !type.StartsWith("application/merge-patch+json", StringComparison.Ordinal) && !type.StartsWith("application/strategic-merge-patch+json", StringComparison.Ordinal))
+        var operations = verb == "patch" && type.StartsWith("application/json-patch+json", StringComparison.Ordinal)
+            ? (await JsonNode.ParseAsync(http.Request.Body, cancellationToken: http.RequestAborted))?.AsArray() ?? throw new FormatException("the body is no list of operations") : null;
+        if (verb == "patch" && operations is null && !type.StartsWith("application/merge-patch+json", StringComparison.Ordinal) && !type.StartsWith("application/strategic-merge-patch+json", StringComparison.Ordinal))
         {
-            await FailAsync(http, 415, "UnsupportedMediaType", $"{type}: the emulator takes merge patches only");
+            await FailAsync(http, 415, "UnsupportedMediaType", $"{type}: the emulator takes merge patches and JSON patches only");
             return;
         }
+
+        var body = operations is null ? await ReadAsync(http) : [];
 
         var conflict = false;
         var changed = Objects.Change(target.Type, target.Namespace, target.Name!, before =>
@@ -342,7 +354,7 @@ public sealed class KubeApi : IAsyncDisposable
                 return before;
             }
 
-            var after = verb == "update" ? (JsonObject)body.DeepClone() : Patches.Merge((JsonObject)before.DeepClone(), body, type.StartsWith("application/strategic", StringComparison.Ordinal));
+            var after = verb == "update" ? (JsonObject)body.DeepClone() : operations is not null ? Patches.Apply((JsonObject)before.DeepClone(), operations) : Patches.Merge((JsonObject)before.DeepClone(), body, type.StartsWith("application/strategic", StringComparison.Ordinal));
             // The status is changed by its own path, and by that nothing else is.
             var (kept, taken) = target.Subresource == "status" ? (before, after) : (after, before);
             var result = (JsonObject)kept.DeepClone();

@@ -30,6 +30,9 @@ public sealed record ResourceType(string Group, string Version, string Plural, s
         new("coordination.k8s.io", "v1", "leases", "Lease", true),
     ];
 
+    /// <summary>By which kubectl's users name it, too.</summary>
+    public string ShortNames => Plural switch { "nodes" => "no", "pods" => "po", "events" => "ev", "customresourcedefinitions" => "crd crds", _ => "" };
+
     /// <summary>As an object's apiVersion.</summary>
     public string ApiVersion => Group.Length == 0 ? Version : $"{Group}/{Version}";
 

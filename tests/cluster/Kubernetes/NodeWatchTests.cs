@@ -40,10 +40,13 @@ public sealed class NodeWatchTests
         Assert.Equal(1, Lists(cluster));
     }
 
-    [Fact]
-    public async Task When_the_changes_are_no_longer_kept_the_nodes_are_listed_again_once()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task When_the_changes_are_no_longer_kept_the_nodes_are_listed_again_once(bool byStatus)
     {
         await using var cluster = await Cluster.StartAsync();
+        cluster.Api.SaysGoneByStatus = byStatus;
         var nodes = new NodeTable();
         using var watch = await WatchAsync(cluster, nodes);
 

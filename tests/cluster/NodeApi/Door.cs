@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Core.Metrics;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Ec2Quota;
@@ -10,6 +11,7 @@ using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.Silo.Hosting;
+using AwsVpcCni.Silo.Metrics;
 using AwsVpcCni.Silo.NodeApi;
 using AwsVpcCni.Silo.Options;
 using AwsVpcCni.Silo.Storage.Sqlite;
@@ -71,6 +73,15 @@ internal sealed class Door : IAsyncDisposable
         }
 
         return await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancellation);
+    }
+
+    /// <summary>What /metrics says of the node API.</summary>
+    public string Metrics()
+    {
+        using var meters = new MeterReadings([_app!.Services.GetRequiredService<NodeApiMetrics>()]);
+        var text = new PrometheusText("aws_vpc_cni_");
+        meters.WriteTo(text, "aws_vpc_cni_");
+        return text.ToString();
     }
 
     public Task StopAsync() => _app!.StopAsync(Cancellation);

@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using System.Text.RegularExpressions;
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Grains.Node;
@@ -316,6 +317,31 @@ public sealed class NodeApiTests
         Assert.Contains(HttpStatusCode.TooManyRequests, statuses);
         using var other = await PostAsync(door, "sync", JsonContent.Create(Report, NodeJson.Default.NodeReport), door.Token("i-0fedcba9876543210"));
         Assert.Equal(HttpStatusCode.OK, other.StatusCode);
+    }
+
+    [Fact]
+    public async Task What_is_refused_is_counted_by_its_reason()
+    {
+        await using var door = await Door.OpenAsync(_ => [("NodeApi:CallsPerSecond", "1")]);
+        foreach (var (token, times) in new (string?, int)[] { (null, 1), (door.Token(age: TimeSpan.FromHours(2)), 2), (door.Token(issuer: "somebody"), 3), ("abc", 1), (Signed(door, instance: "node-1"), 5) })
+        {
+            foreach (var _ in Enumerable.Range(0, times))
+            {
+                using var refused = await door.SendAsync(HttpMethod.Post, "node/v1/sync", JsonContent.Create(Report, NodeJson.Default.NodeReport), token);
+            }
+        }
+
+        using var unreadable = await PostAsync(door, "sync", new StringContent("{"), door.Token("i-00000001"));
+        using var large = await PostAsync(door, "assign", new ByteArrayContent(new byte[(128 << 10) + 1]), door.Token("i-00000001"));
+        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.RequestEntityTooLarge), (unreadable.StatusCode, large.StatusCode));
+        var hurried = 0;
+        while (hurried == 0)
+        {
+            using var reply = await PostAsync(door, "sync", JsonContent.Create(Report, NodeJson.Default.NodeReport));
+            hurried += reply.StatusCode == HttpStatusCode.TooManyRequests ? 1 : 0;
+        }
+
+        Assert.Equal("BadToken 4, ExpiredToken 2, NoNode 5, NoToken 1, NotKnownYet 0, TooLarge 1, TooMany 1, Unreadable 1", string.Join(", ", Regex.Matches(door.Metrics(), """refused_node_calls_total\{reason="(\w+)"\} (\d+)""").Select(one => $"{one.Groups[1]} {one.Groups[2]}")));
     }
 
     [Fact]
