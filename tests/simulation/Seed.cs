@@ -65,6 +65,18 @@ internal static class Seed
             scheduler.Fail($"HISTORY: {wrong}");
         }
 
+        if (scheduler.Failure is null && missing is null)
+        {
+            string? ofGrain = "does not answer";
+            var isAnswered = false;
+            world.Silos.First(silo => silo.IsUp).Door.Start("who", async () => (ofGrain, isAnswered) = (await world.Histories.WrongOfGrainAsync(), true));
+            scheduler.RunUntil(scheduler.Now + TimeSpan.FromMinutes(1), MostSteps, () => isAnswered);
+            if (scheduler.Failure is null && ofGrain is not null)
+            {
+                scheduler.Fail($"HISTORY, by the grain: {ofGrain}");
+            }
+        }
+
         if (missing is not null)
         {
             scheduler.Fail($"LIVENESS after {Healing.TotalSeconds:0} s without faults: {missing}");

@@ -6,6 +6,7 @@ using AwsVpcCni.Core.Subnets;
 using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Ec2Quota;
+using AwsVpcCni.Grains.History;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using AwsVpcCni.Grains.Subnet;
@@ -334,6 +335,7 @@ internal sealed class World
             "vpc" => new VpcGrain(activation, new PersistentState<VpcDocument>(store, activation, "vpc"), ec2, grains, activation.Silo.Settings, activation.Clock, new SimLog<VpcGrain>(Scheduler)),
             "quota" => new Ec2QuotaGrain(activation, new PersistentState<QuotaDocument>(store, activation, "quota"), activation.Silo.Settings, activation.Clock, new SimLog<Ec2QuotaGrain>(Scheduler)),
             "cluster" => new ClusterGrain(activation, new PersistentState<ClusterDocument>(store, activation, "cluster"), activation.Silo.Settings, activation.Clock, new SimLog<ClusterGrain>(Scheduler)),
+            "history" => new AddressHistoryGrain(activation, store.BookOf(), grains),
             var other => throw new InvalidOperationException($"no grain is of the type {other}"),
         };
     }

@@ -1,6 +1,8 @@
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
+using AwsVpcCni.Grains.History;
 using AwsVpcCni.Grains.Storage;
+using AwsVpcCni.Tests.Simulation.Cluster;
 using AwsVpcCni.Tests.Simulation.Faults;
 using AwsVpcCni.Tests.Simulation.Node;
 using AwsVpcCni.Tests.Simulation.Scheduling;
@@ -22,6 +24,10 @@ internal sealed class Histories(World world)
     private static readonly FaultKind[] Delays = [FaultKind.MessageLate, FaultKind.ActivationStalled, FaultKind.StoreSlow];
 
     private TimeSpan Shortest => BeforeEnd + TimeSpan.FromSeconds(Delays.Any(world.Faults.Struck.ContainsKey) ? 14 : 5);
+
+    private const int MostAskedOfTheGrain = 40; // Each is some twenty events.
+
+    private readonly List<(Life Life, TimeSpan At)> _moments = []; // Of which the store says what is right.
 
     /// <summary>How many have been asked for.</summary>
     public int Asked { get; private set; }
@@ -77,10 +83,30 @@ internal sealed class Histories(World world)
             }
 
             var at = end - BeforeEnd;
+            _moments.Add((life, at));
             var said = At(life.Address, at).ToList();
             if (!said.Select(row => row.Sandbox).Distinct().SequenceEqual([life.Sandbox]))
             {
                 return $"{life.Address} at {at}: {life.Sandbox} of {life.Machine.InstanceId} had it from {life.From} to {life.To}, and the store says {(said.Count == 0 ? "nobody" : string.Join("; ", said))}";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The same of some of these moments, evenly, by the grain that operators ask: it knows whom to ask, and what is true by now is in nodes' memory and not all in the store.</summary>
+    /// <returns>Of whom the grain says something else; null when all is right.</returns>
+    public async Task<string?> WrongOfGrainAsync()
+    {
+        var grain = new Factory().GetGrain<IAddressHistoryGrain>(World.VpcId);
+        var step = Math.Max(1, _moments.Count / MostAskedOfTheGrain);
+        for (var n = 0; n < _moments.Count; n += step)
+        {
+            var (life, at) = _moments[n];
+            var answer = await grain.WhoAsync(life.Address, WallClock.Begin + at);
+            if (!answer.Holders.Select(row => row.Sandbox).Distinct().SequenceEqual([life.Sandbox]))
+            {
+                return $"{life.Address} at {at}: {life.Sandbox} of {life.Machine.InstanceId} had it from {life.From} to {life.To}, and the grain says {(answer.Holders.IsEmpty ? "nobody" : string.Join("; ", answer.Holders))}";
             }
         }
 

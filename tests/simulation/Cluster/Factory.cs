@@ -1,5 +1,6 @@
 using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Ec2Quota;
+using AwsVpcCni.Grains.History;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
@@ -15,6 +16,7 @@ internal sealed class Factory : IGrainFactory
     private static readonly Dictionary<Type, string> Types = new()
     {
         [typeof(INodeGrain)] = "node", [typeof(ISubnetGrain)] = "subnet", [typeof(IVpcGrain)] = "vpc", [typeof(IEc2QuotaGrain)] = "quota", [typeof(IClusterGrain)] = "cluster",
+        [typeof(IAddressHistoryGrain)] = "history",
         [typeof(INodeHints)] = Hints,
     };
 
