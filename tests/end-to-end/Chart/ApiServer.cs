@@ -23,6 +23,9 @@ internal sealed class ApiServer : IAsyncDisposable
 
     public KubeApi Api { get; private set; } = null!;
 
+    /// <summary>Who has signed its certificate, PEM.</summary>
+    public string Pem => authority.Pem;
+
     /// <summary>With all rights, for what stands for kubelets, controllers and operators.</summary>
     public k8s.Kubernetes Client { get; private set; } = null!;
 

@@ -42,10 +42,11 @@ internal sealed class ChartCluster : IAsyncDisposable
     /// <summary>Starts all that is there before an install; images are in the runtimes under both tags.</summary>
     /// <param name="clusterName">As the chart's values have it; null: the tests' usual one.</param>
     /// <param name="silos">On so many of the first nodes, from which alone EC2 is to be reached.</param>
+    /// <param name="podSubnetCidr">Of a second CIDR of the VPC; null: there is none.</param>
     /// <param name="otherSilo">The file of the silo's image under the other tag; null: the same as under the first.</param>
-    public static async Task<ChartCluster> StartAsync(string name, ImmutableArray<string> nodes, string otherTag, string? clusterName = null, int silos = 1, string? otherSilo = null)
+    public static async Task<ChartCluster> StartAsync(string name, ImmutableArray<string> nodes, string otherTag, string? clusterName = null, int silos = 1, string? otherSilo = null, string? podSubnetCidr = null)
     {
-        var settings = new ClusterSettings(name) { Nodes = nodes, NodesWithSilos = silos };
+        var settings = new ClusterSettings(name) { Nodes = nodes, NodesWithSilos = silos, PodSubnetCidr = podSubnetCidr };
         settings = clusterName is null ? settings : settings with { ClusterName = clusterName };
         var cluster = new ChartCluster(settings, await WorkFolder.ClaimAsync(name));
         try
@@ -157,7 +158,22 @@ internal sealed class ChartCluster : IAsyncDisposable
         }
     }
 
-    private void Report(ChartNode node, bool isReady) => Api.Objects.Put(node.Object(settings.InstanceIdOf(Nodes.IndexOf(node)), isReady));
+    // As a kubelet, which changes its own: what others have written stays.
+    private void Report(ChartNode node, bool isReady) => Api.Objects.Change(ResourceType.Of("v1", "Node")!, null, node.Name, before =>
+    {
+        var now = node.Object(settings.InstanceIdOf(Nodes.IndexOf(node)), isReady);
+        if (before?["metadata"]?["annotations"] is { } annotations)
+        {
+            now["metadata"]!["annotations"] = annotations.DeepClone();
+        }
+
+        foreach (var condition in before?["status"]?["conditions"]?.AsArray().Where(one => one!["type"]!.GetValue<string>() != "Ready") ?? [])
+        {
+            now["status"]!["conditions"]!.AsArray().Add(condition!.DeepClone());
+        }
+
+        return now;
+    });
 
     private void Put(Manifests chart)
     {

@@ -29,5 +29,14 @@ internal sealed class HealthPort(string netns) : IDisposable
         return (int)answer.StatusCode;
     }
 
+    /// <summary>What is answered; it must be an answer.</summary>
+    public async Task<string> ReadAsync(string path, string token)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        using var answer = await http.SendAsync(request);
+        return await answer.EnsureSuccessStatusCode().Content.ReadAsStringAsync();
+    }
+
     public void Dispose() => http.Dispose();
 }

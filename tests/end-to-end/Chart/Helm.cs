@@ -10,6 +10,9 @@ internal static class Helm
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
     private static readonly string Folder = Path.Combine(Repository.Root, "artifacts", "helm");
 
+    /// <summary>kubectl, which comes with Helm's newest major.</summary>
+    public static string Kubectl => Path.Combine(Folder, "4", "kubectl");
+
     /// <summary>Skips the test, saying why, where Helm cannot be had.</summary>
     /// <param name="tag">Of both images.</param>
     /// <param name="values">A file beside this one.</param>
