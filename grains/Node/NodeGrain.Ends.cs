@@ -28,7 +28,7 @@ public sealed partial class NodeGrain
     public async Task<AddressHeld> HeldAsync(Ip address, DateTimeOffset? at)
     {
         // A lease is spent without silos. What the document does not list is in no lease, but where it is being made anew (ADR 0010).
-        var maySpend = !_isEnded && (EniOf(address) is not null || (_stored.Interfaces.IsEmpty && _stored.LeaseVersion > 0));
+        var maySpend = (!_isEnded || at is not null) && (EniOf(address) is not null || (_stored.Interfaces.IsEmpty && _stored.LeaseVersion > 0));
         var hasTold = _report is not null && (!IsSilent || at <= _reportAt);
         return new AddressHeld(await HolderAsync(address), maySpend && !hasTold ? _report is null ? _since : _reportAt : null);
     }

@@ -19,6 +19,7 @@ public sealed partial class NodeGrain
     private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(5);
 
     private const int RoutineLooks = 3; // In a row, without a view that could be used: 28 s.
+    private bool _isLookInHaste = true; // As the last one was asked for: one that gathers with others must not keep another one waiting.
 
     private DateTimeOffset _lookAskedAt = DateTimeOffset.MinValue;
     private DateTimeOffset? _oldestAskAt; // Of those asked for since the last view: one that comes may be of any of them.
@@ -117,16 +118,16 @@ public sealed partial class NodeGrain
         var now = time.GetUtcNow();
         _viewedAt ??= now;
         var isHeard = _report is not null && (now - _reportAt).Duration() < LookAgain;
-        ImmutableArray<string> sought = Policy is { CustomNetworking: true } policy && !policy.Subnets.Any(id => id == _doc.Home || _doc.Siblings.Any(one => one.SubnetId == id)) ? policy.Subnets : []; // The list may be of all zones.
+        ImmutableArray<string> sought = IsNetworkUnknown ? Policy.Subnets : []; // The list may be of all zones.
         var isInHaste = _doc.Interfaces.IsEmpty ? isHeard : _doc.Intents.Any(intent => intent.WaitsForLook) || (isHeard && !sought.SequenceEqual(_subnetsSought) && !sought.IsEmpty);
         var isDue = !_doc.Interfaces.IsEmpty && (isHeard || !_isEnded)
             && (now - _viewedAt.Value).Duration() >= (_missing.Count > 0 || !Policy.Provisions || !sought.IsEmpty ? AbsenceProvesNothing : LookAgain);
-        if ((isInHaste || isDue) && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5)))
+        if ((isInHaste && !_isLookInHaste) || ((isInHaste || isDue) && (now - _lookAskedAt).Duration() >= AskAgain * Math.Pow(2, Math.Min(_looks, 5))))
         {
-            _subnetsSought = sought;
+            (_subnetsSought, _isLookInHaste) = (sought, isInHaste || _looks >= RoutineLooks);
             (_lookAskedAt, _oldestAskAt, _looks) = (now, _oldestAskAt ?? now, _looks + 1);
             var vpc = grains.GetGrain<IVpcGrain>(settings.VpcId);
-            (isInHaste || _looks > RoutineLooks ? vpc.DescribeMeAsync(InstanceId, _doc.Change) : vpc.LookAtMeOfEachBuildAsync(InstanceId, _doc.Change)).Ignore();
+            (_isLookInHaste ? vpc.DescribeMeAsync(InstanceId, _doc.Change) : vpc.LookAtMeOfEachBuildAsync(InstanceId, _doc.Change)).Ignore();
         }
     }
 

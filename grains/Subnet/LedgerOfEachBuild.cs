@@ -20,7 +20,8 @@ internal static class LedgerOfEachBuild
     }
 
     /// <summary>As <see cref="ISubnetGrain.LookedAsync"/>; one that does not know that is told all of it each time.</summary>
-    public static async Task<LookEffect> LookedOfEachBuildAsync(this ISubnetGrain ledger, SubnetSweep look)
+    /// <returns>Null: it does not know what it was told against.</returns>
+    public static async Task<LookEffect?> LookedOfEachBuildAsync(this ISubnetGrain ledger, SubnetSweep look)
     {
         try
         {
@@ -29,7 +30,7 @@ internal static class LedgerOfEachBuild
         catch (TypeLoadException) when (look.Since is null)
         {
             await ledger.SweptAsync(look);
-            return LookEffect.AsKnown;
+            return null;
         }
         catch (TypeLoadException)
         {

@@ -173,7 +173,8 @@ public sealed partial class SubnetGrain(
         var now = time.GetUtcNow();
         var told = _shares.Where(node => (now - node.Value.At).Duration() < TellsAgain).Select(node => node.Key).ToHashSet(StringComparer.Ordinal);
         ImmutableArray<string> holders = [.. _shares.Where(node => node.Value.Held.Contains(address)).Select(node => node.Key)];
-        return Task.FromResult<ImmutableArray<string>?>(_isSwept ? [.. holders.Concat(_lastUsed.Select(one => one.InstanceId).OfType<string>().Where(id => !told.Contains(id))).Distinct()] : holders.IsEmpty ? null : holders);
+        return Task.FromResult<ImmutableArray<string>?>(_isSwept ? [.. holders.Concat(_lastUsed.Where(one => one.Address == address || (one.InstanceId is { } id && !told.Contains(id))).Select(one => one.InstanceId).OfType<string>())
+            .Concat(document.State.Changes.Where(one => !one.IsReturn && one.Has(address)).Select(one => one.NodeId)).Distinct()] : holders.IsEmpty ? null : holders);
     }
 
     /// <inheritdoc/>

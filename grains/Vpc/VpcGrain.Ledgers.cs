@@ -166,14 +166,18 @@ public sealed partial class VpcGrain
             .Distinct().OrderBy(one => one.Address).ThenBy(one => one.EniId, StringComparer.Ordinal).ToImmutableArray();
         var whole = new SubnetSweep(subnet, used, startedChange, ranges, _ranges.ContainsKey(subnet.SubnetId), Digest(used));
         var ledger = grains.GetGrain<ISubnetGrain>(subnet.SubnetId);
-        var effect = LookEffect.TellAll;
+        LookEffect? effect = LookEffect.TellAll;
         if (_told.Remove(subnet.SubnetId, out var before)) // Until it has answered, nobody knows what it has.
         {
             effect = await ledger.LookedOfEachBuildAsync(whole with { Used = [.. used.Except(before.Used)], Since = new EarlierLook(before.Digest, [.. before.Used.Except(used)]) });
         }
 
         effect = effect == LookEffect.TellAll ? await ledger.LookedOfEachBuildAsync(whole) : effect;
-        _told[subnet.SubnetId] = (whole.Digest!, used);
+        if (effect is not null)
+        {
+            _told[subnet.SubnetId] = (whole.Digest!, used);
+        }
+
         return effect == LookEffect.News;
     }
 

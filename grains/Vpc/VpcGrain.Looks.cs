@@ -62,7 +62,7 @@ public sealed partial class VpcGrain
 
     private async Task DescribeAskingAsync(CancellationToken cancellation)
     {
-        var batch = _asking.OrderBy(one => one.Value.Need).Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
+        var batch = _asking.Take(InstancesPerCall).ToImmutableSortedDictionary(StringComparer.Ordinal);
         if (batch.IsEmpty || WindowLeft > TimeSpan.Zero)
         {
             return; // Still open: a tick that was under way when the first one asked must not close it.
@@ -80,13 +80,13 @@ public sealed partial class VpcGrain
 
         try
         {
-            await DescribeAsync(batch.ToImmutableSortedDictionary(one => one.Key, one => one.Value.Change, StringComparer.Ordinal), batch.Values.Min(one => one.Need), cancellation);
+            await DescribeAsync(batch, CallPriority.NodeStarting, cancellation);
         }
         catch
         {
-            foreach (var (instanceId, asked) in batch)
+            foreach (var (instanceId, change) in batch)
             {
-                _asking.TryAdd(instanceId, asked); // Together with the next batch, not each at a time of its own.
+                _asking.TryAdd(instanceId, change); // Together with the next batch, not each at a time of its own.
             }
 
             throw;
@@ -111,7 +111,7 @@ public sealed partial class VpcGrain
             var view = new InstanceView(
                 instance, instance is null ? null : LimitsOf(instance.InstanceType) ?? InstanceLimits.Careful(instance.InstanceType), mine,
                 [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId) || settings.PolicyOf(instanceId).Subnets.Contains(subnet.SubnetId)
-                    || (subnet.Zone == instance?.Zone && RoleOf(subnet) != SubnetRole.Unmarked))],
+                    || (subnet.Zone == instance?.Zone && (RoleOf(subnet) != SubnetRole.Unmarked || settings.PolicyOf(instanceId).CustomNetworking)))], // All: which of them it is, this silo may not have heard yet.
                 change, instance is null || LimitsOf(instance.InstanceType) is not null ? null : _typesNotDescribed.GetValueOrDefault(instance.InstanceType).Why);
             grains.GetGrain<INodeGrain>(instanceId).DescribedAsync(view).Ignore();
         }

@@ -47,7 +47,7 @@ public sealed partial class VpcGrain(
     private static readonly TimeSpan MendingTakes = TimeSpan.FromSeconds(10); // A permission, or credentials: until then nothing is asked.
     private static readonly TimeSpan LongestPermitWait = TimeSpan.FromSeconds(30);
 
-    private readonly SortedDictionary<string, (long Change, CallPriority Need)> _asking = new(StringComparer.Ordinal); // By instance; the change number is its node's.
+    private readonly SortedDictionary<string, long> _asking = new(StringComparer.Ordinal); // Instance -> its change number.
     private ImmutableArray<Ec2Subnet> _subnets = [];
     private DateTimeOffset _subnetsAt = DateTimeOffset.MinValue;
     private DateTimeOffset _windowCloses;
@@ -78,12 +78,12 @@ public sealed partial class VpcGrain(
     }
 
     /// <inheritdoc/>
-    public Task DescribeMeAsync(string instanceId, long change) => Asks(instanceId, change, CallPriority.NodeStarting, settings.Timing.BatchWindow);
+    public Task DescribeMeAsync(string instanceId, long change) => Asks(instanceId, change, settings.Timing.BatchWindow);
 
     /// <inheritdoc/>
-    public Task LookAtMeAsync(string instanceId, long change) => Asks(instanceId, change, CallPriority.Reconcile, settings.Timing.RoutineWindow);
+    public Task LookAtMeAsync(string instanceId, long change) => Asks(instanceId, change, settings.Timing.RoutineWindow);
 
-    private Task Asks(string instanceId, long change, CallPriority need, TimeSpan within)
+    private Task Asks(string instanceId, long change, TimeSpan within)
     {
         if (_asking.Count == 0 || within < WindowLeft)
         {
@@ -98,7 +98,7 @@ public sealed partial class VpcGrain(
             LogAsks(instanceId);
         }
 
-        _asking[instanceId] = (change, _asking.TryGetValue(instanceId, out var before) && before.Need < need ? before.Need : need);
+        _asking[instanceId] = change;
         _askedAt[instanceId] = time.GetUtcNow();
         return Task.CompletedTask;
     }

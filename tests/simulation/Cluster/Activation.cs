@@ -1,4 +1,6 @@
 using AwsVpcCni.Grains.Ec2Quota;
+using AwsVpcCni.Grains.Subnet;
+using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.Tests.Simulation.Scheduling;
 using Orleans.Concurrency;
 using Orleans.Serialization.Invocation;
@@ -41,8 +43,8 @@ internal sealed class Activation : IGrainContext, IServiceProvider
 
     public bool IsLive => !IsLeaving && !Life.IsOver;
 
-    /// <summary>The budget's grain on a silo of an older build, which has not all of its methods (ADR 0011).</summary>
-    public bool LacksTurns { get; init; }
+    /// <summary>On a silo of an older build, which has not all of the grain's methods (ADR 0011).</summary>
+    public bool IsOlder { get; init; }
 
     /// <summary>The request that runs now; null: none, or the grain is reentrant and several may.</summary>
     public IInvokable? Serves { get; private set; }
@@ -143,7 +145,8 @@ internal sealed class Activation : IGrainContext, IServiceProvider
     {
         RequestContext.Clear();
         var body = Codecs.Read<IInvokable>(request.Body); // Each delivery its own copy.
-        if (LacksTurns && body.GetMethodName() is nameof(IEc2QuotaGrain.TakeForAsync) or nameof(IEc2QuotaGrain.TakeInTurnAsync) or nameof(IEc2QuotaGrain.ExpectAsync))
+        if (IsOlder && body.GetMethodName() is nameof(IEc2QuotaGrain.TakeForAsync) or nameof(IEc2QuotaGrain.TakeInTurnAsync) or nameof(IEc2QuotaGrain.ExpectAsync)
+            or nameof(ISubnetGrain.LookedAsync) or nameof(IVpcGrain.LookAtMeAsync))
         {
             request.Answer(Response.FromException(new TypeLoadException($"{request.Name} is not known to this build.")));
             return;

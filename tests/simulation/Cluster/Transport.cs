@@ -157,7 +157,7 @@ internal sealed class Transport
 
             var made = new Activation(this, request.Target, up[Scheduler.Random.Next(up.Count)])
             {
-                LacksTurns = request.Target.Type.ToString() == "quota" && _faults.Strikes(FaultKind.OlderBuild),
+                IsOlder = request.Target.Type.ToString() is "quota" or "subnet" or "vpc" && _faults.Strikes(FaultKind.OlderBuild),
             };
             Scheduler.Trace?.Invoke($"{made.Lane.Name} begins{(list.Count > 0 ? ", beside another" : "")}");
             if (list.Count > 0)
