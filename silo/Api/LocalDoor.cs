@@ -15,19 +15,21 @@ internal static class LocalDoor
 
     private const string HowToMatch = "Read it first, and send its ETag as If-Match, such as If-Match: \"3\"";
 
-    /// <summary>A group of its routes. Its places are its own: readers must not keep operators from switching something off.</summary>
+    /// <summary>A group of its routes. Its places are its own: neither readers nor strangers, who are refused here, must keep operators from switching something off.</summary>
     public static RouteGroupBuilder Map(IEndpointRouteBuilder routes)
     {
-        var local = routes.MapGroup("").RequireRateLimiting(ReadersPolicy.Name).WithMetadata(new ReadersPolicy.Places("operators"));
+        var local = routes.MapGroup("").RequireRateLimiting(ReadersPolicy.Name).WithMetadata(new ReadersPolicy.Places("operators", OffLoopback: "strangers"));
         local.AddEndpointFilter(OnLoopbackAsync);
         return local;
     }
 
     /// <summary>By the address that a request came in at: Http:Address may be another one, for health checks.</summary>
-    private static async ValueTask<object?> OnLoopbackAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
-        context.HttpContext.Connection is var connection && connection.LocalIpAddress is { } local && IPAddress.IsLoopback(local)
-            ? await next(context)
-            : Problem(StatusCodes.Status403Forbidden, "loopback only", $"This came in at {connection.LocalIpAddress}, and what operators change is on loopback only. Ask at 127.0.0.1:{connection.LocalPort} on the silo's machine, with Http:Address at 127.0.0.1 or 0.0.0.0.");
+    public static bool IsOnLoopback(HttpContext http) => http.Connection.LocalIpAddress is { } local && IPAddress.IsLoopback(local);
+
+    private static async ValueTask<object?> OnLoopbackAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) => IsOnLoopback(context.HttpContext)
+        ? await next(context)
+        : Problem(StatusCodes.Status403Forbidden, "loopback only",
+            $"This came in at {context.HttpContext.Connection.LocalIpAddress}, and what operators change is on loopback only. Ask at 127.0.0.1:{context.HttpContext.Connection.LocalPort} on the silo's machine, with Http:Address at 127.0.0.1 or 0.0.0.0.");
 
     /// <summary>A refusal.</summary>
     public static IResult Problem(int status, string title, string detail) => Results.Problem(detail, statusCode: status, title: title);

@@ -37,7 +37,7 @@ internal sealed class ReadersPolicy(IOptions<HttpOptions> options) : IRateLimite
     };
 
     /// <summary>A limit for all routes of the same places, of the same size each.</summary>
-    public RateLimitPartition<string> GetPartition(HttpContext httpContext) => RateLimitPartition.Get(httpContext.GetEndpoint()?.Metadata.GetMetadata<Places>()?.Of ?? Name, _ => RateLimiter.CreateChained(
+    public RateLimitPartition<string> GetPartition(HttpContext httpContext) => RateLimitPartition.Get(PlacesOf(httpContext), _ => RateLimiter.CreateChained(
         new ConcurrencyLimiter(new ConcurrencyLimiterOptions
         {
             PermitLimit = options.Value.Readers, QueueLimit = options.Value.Readers * WaitingForEach, QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
@@ -47,6 +47,11 @@ internal sealed class ReadersPolicy(IOptions<HttpOptions> options) : IRateLimite
             TokensPerPeriod = options.Value.Readers * SecondlyForEach / 10, ReplenishmentPeriod = TimeSpan.FromMilliseconds(100), TokenLimit = options.Value.Readers * SecondlyForEach,
         })));
 
+    private static string PlacesOf(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<Places>() is not { } places ? Name
+        : places.OffLoopback is { } others && !LocalDoor.IsOnLoopback(http) ? others
+        : places.Of;
+
     /// <summary>Of a route whose places readers of the others do not take.</summary>
-    internal sealed record Places(string Of);
+    /// <param name="OffLoopback">The places of those who do not come in on loopback; null: the same. The limit is before the refusal, so these would take the places of those who are answered.</param>
+    internal sealed record Places(string Of, string? OffLoopback = null);
 }

@@ -19,13 +19,17 @@ internal sealed class OperatorDoor : IAsyncDisposable
 
     private OperatorDoor(WebApplication app) => (_app, Http) = (app, new HttpClient { BaseAddress = new Uri(app.Urls.Single()) });
 
+    /// <summary>A header of one request: the address at which it seems to come in.</summary>
+    public const string CameInAt = "Came-In-At";
+
     public HttpClient Http { get; }
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     /// <param name="cameInAt">The address at which requests seem to come in; null: as it is.</param>
     /// <param name="region">Null: an edge that has not been told.</param>
-    public static async Task<OperatorDoor> OpenAsync(GrainWorld world, string? region = "eu-west-1", System.Net.IPAddress? cameInAt = null)
+    /// <param name="readers">At once.</param>
+    public static async Task<OperatorDoor> OpenAsync(GrainWorld world, string? region = "eu-west-1", System.Net.IPAddress? cameInAt = null, int readers = 8)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -33,11 +37,11 @@ internal sealed class OperatorDoor : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton(world.Grains).AddSingleton(world.Settings).AddSingleton<TimeProvider>(world.Time);
-        builder.Services.Configure<Ec2Options>(ec2 => ec2.Region = region).AddOperatorApi().AddMetricsText().AddSingleton<SwitchesApi.Caller>().AddSingleton(world.Metrics);
+        builder.Services.Configure<Ec2Options>(ec2 => ec2.Region = region).Configure<HttpOptions>(http => http.Readers = readers).AddOperatorApi().AddMetricsText().AddSingleton<SwitchesApi.Caller>().AddSingleton(world.Metrics);
         var app = builder.Build();
         app.Use(next => http =>
         {
-            http.Connection.LocalIpAddress = cameInAt ?? http.Connection.LocalIpAddress;
+            http.Connection.LocalIpAddress = System.Net.IPAddress.TryParse(http.Request.Headers[CameInAt], out var own) ? own : cameInAt ?? http.Connection.LocalIpAddress;
             return next(http);
         });
         app.UseRouting();

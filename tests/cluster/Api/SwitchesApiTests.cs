@@ -38,6 +38,45 @@ public sealed class SwitchesApiTests
         Assert.Equal("all", Assert.Single((await door.ReadAsync("/v1/switches")).GetProperty("switches").EnumerateArray()).GetProperty("target").GetString());
     }
 
+    [Fact]
+    public async Task Strangers_who_are_refused_since_they_are_not_on_loopback_take_no_place_of_the_operators()
+    {
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy());
+        await using var door = await OperatorDoor.OpenAsync(world, readers: 1); // 50 at first, and 50 a second.
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        var (refused, tooMany) = (0, new TaskCompletionSource());
+        var strangers = Enumerable.Range(0, 60).Select(_ => FloodAsync()).ToArray();
+        await tooMany.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
+
+        for (var asked = 0; asked < 20; asked++)
+        {
+            using var answer = await door.Http.GetAsync("/v1/switches", Cancellation);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        }
+
+        await ends.CancelAsync();
+        await Task.WhenAll(strangers);
+        Assert.True(refused > 0);
+
+        async Task FloodAsync()
+        {
+            while (!ends.IsCancellationRequested)
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/switches") { Headers = { { OperatorDoor.CameInAt, "10.0.0.5" } } };
+                using var answer = await door.Http.SendAsync(request, Cancellation);
+                if (answer.StatusCode == HttpStatusCode.TooManyRequests)
+                {
+                    tooMany.TrySetResult();
+                }
+                else
+                {
+                    Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+                    Interlocked.Increment(ref refused);
+                }
+            }
+        }
+    }
+
     [Theory]
     [InlineData("all", null, """{"mode":"hold","who":"ada","why":"x"}""", HttpStatusCode.PreconditionRequired, "Read it first")]
     [InlineData("all", "\"7\"", """{"mode":"hold","who":"ada","why":"x"}""", HttpStatusCode.PreconditionFailed, "have version 0, by nobody; yours is for 7")]
