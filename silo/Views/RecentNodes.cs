@@ -1,4 +1,5 @@
 using AwsVpcCni.Grains.Node;
+using AwsVpcCni.Silo.Api;
 
 namespace AwsVpcCni.Silo.Views;
 
@@ -19,9 +20,12 @@ internal sealed class RecentNodes(ClusterViews views, TimeProvider time)
                 _last.Remove(old);
             }
 
-            asked = [.. known.Select(id => (_last[id] = _last.TryGetValue(id, out var last) ? last : (views.SummaryAsync(id), time.GetTimestamp())).Said)];
+            asked = [.. known.Select(id => (_last[id] = _last.TryGetValue(id, out var last) ? last : (AskAsync(id), time.GetTimestamp())).Said)];
         }
 
         return Task.WhenAll(asked);
     }
+
+    /// <summary>In limited time: all pages with the node wait for this one answer.</summary>
+    private Task<NodeSummary> AskAsync(string id) => views.SummaryAsync(id).WaitAsync(LocalDoor.CallDeadline, time);
 }
