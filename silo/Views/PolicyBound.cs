@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.Text.Json;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Cluster;
 using AwsVpcCni.Grains.Storage;
 
@@ -16,6 +18,7 @@ internal static class PolicyBound
     private const string WhatToDo = "Take away those of nodes that are gone or need none (`ipam policy unset --node`, DELETE), or give nodes that are alike a label and one policy (`ipam policy set --label`).";
 
     /// <summary>Whether the change fits beside what there is. It is for the version that the caller has read, so nobody can add another meanwhile.</summary>
+    /// <remarks>Where there is more already, of a build before the bound, what is there can be changed and taken away.</remarks>
     /// <exception cref="BadQuestionException">It does not.</exception>
     public static void Check(ClusterPolicies now, PolicyChange change)
     {
@@ -25,14 +28,16 @@ internal static class PolicyBound
         }
 
         var next = now.Nodes.SetItem(target, pool);
-        if (next.Count > Most)
+        if (next.Count > Most && next.Count > now.Nodes.Count)
         {
             throw new BadQuestionException($"{now.Nodes.Count} nodes and labels have a policy of their own, and more are not kept. {WhatToDo}");
         }
 
-        if (JsonSerializer.SerializeToUtf8Bytes(next, DocumentJson.Options).Length is var bytes && bytes > MostBytes)
+        if (BytesOf(next) is var bytes && bytes > MostBytes && bytes > BytesOf(now.Nodes))
         {
             throw new BadQuestionException($"With this one the policies of nodes and labels would have {bytes / 1024} KB, and {MostBytes / 1024} are kept. {WhatToDo}");
         }
     }
+
+    private static int BytesOf(ImmutableSortedDictionary<string, PoolPolicy> nodes) => JsonSerializer.SerializeToUtf8Bytes(nodes, DocumentJson.Options).Length;
 }
