@@ -42,16 +42,26 @@ public sealed class AddressHistoryGrain(IGrainContext context, IAddressBook book
         var node = grains.GetGrain<INodeGrain>(nodeId);
         try
         {
+            return await HeldAsync(node, nodeId, address, at);
+        }
+        catch (Exception e) when (e is TimeoutException or OrleansException)
+        {
+            return (null, new NotHeard(nodeId, null));
+        }
+    }
+
+    private static async Task<(AddressRow? Holder, NotHeard? NotHeard)> HeldAsync(INodeGrain node, string nodeId, Ip address, DateTimeOffset? at)
+    {
+        try
+        {
             var (holder, silentSince) = await node.HeldAsync(address, at);
             return (holder, silentSince is null ? null : new NotHeard(nodeId, silentSince));
         }
         catch (TypeLoadException)
         {
-            return (await node.HolderAsync(address), null); // On a silo of before it was told (ADR 0011).
-        }
-        catch (Exception e) when (e is TimeoutException or OrleansException)
-        {
-            return (null, new NotHeard(nodeId, null));
+            // On a silo of before it was told (ADR 0011): that it names nobody may be because it has not been told of anybody.
+            var holder = await node.HolderAsync(address);
+            return (holder, holder is null || holder.Since > at ? new NotHeard(nodeId, null) : null);
         }
     }
 }

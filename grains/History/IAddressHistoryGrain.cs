@@ -26,6 +26,6 @@ public sealed record AddressHolders([property: Id(0)] string? SubnetId, [propert
 }
 
 /// <summary>A node that could not be asked.</summary>
-/// <param name="Since">When its executor reported last, or its grain began; null: its grain does not answer. UTC.</param>
+/// <param name="Since">When its executor reported last, or its grain began; null: its grain does not answer, or is on a silo that does not know. UTC.</param>
 [GenerateSerializer, Immutable]
 public sealed record NotHeard([property: Id(0)] string NodeId, [property: Id(1)] DateTimeOffset? Since);

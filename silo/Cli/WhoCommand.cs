@@ -47,8 +47,8 @@ internal static class WhoCommand
             foreach (var node in notHeard)
             {
                 output.WriteLine(node.Since is { } since
-                    ? $"Not known: whether a pod of {node.NodeId} has had it since; the node may use it, and has not reported since {Time(since)}."
-                    : $"Not known: whether a pod of {node.NodeId} has it; the node's grain does not answer.");
+                    ? $"Not known: whether a pod of {node.NodeId} has or had it; its grain has had no report since {Time(since)}."
+                    : $"Not known: whether a pod of {node.NodeId} has it; its grain does not answer, or is on a silo of the build before.");
             }
         }
     }

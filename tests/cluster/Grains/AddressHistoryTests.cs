@@ -2,6 +2,7 @@ using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.History;
+using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Storage;
 using Xunit;
 
@@ -199,6 +200,33 @@ public sealed class AddressHistoryTests
         Assert.Equal("pod", Assert.Single(answer.Holders).Pod.Name);
         Assert.InRange(Assert.Single(answer.NotHeard!.Value).Since!.Value, reported.AddSeconds(-20), reported);
         Assert.Empty((await history.WhoAsync(address, reported.AddSeconds(-30))).NotHeard!.Value); // It has told all until then.
+    }
+
+    [Fact]
+    public async Task Of_a_node_on_a_silo_of_the_build_before_only_whom_it_names_is_known()
+    {
+        await using var world = await GrainWorld.StartAsync(Four);
+        var executor = await ReadyAsync(world);
+        var (id, history) = (executor.Node.GetPrimaryKeyString(), world.Grains.GetGrain<IAddressHistoryGrain>(GrainWorld.VpcId));
+        var address = await executor.AddedAsync("pod");
+        await executor.SyncAsync();
+        world.Fails = method => method == nameof(INodeGrain.HeldAsync) ? new TypeLoadException("A silo of before.") : null;
+
+        var answer = await history.WhoAsync(address, null);
+        Assert.Equal(("pod", 0), (Assert.Single(answer.Holders).Pod.Name, answer.NotHeard!.Value.Length));
+        answer = await history.WhoAsync(executor.Leased.First(leased => leased != address), null);
+        Assert.Equal((0, new NotHeard(id, null)), (answer.Holders.Length, Assert.Single(answer.NotHeard!.Value)));
+        answer = await history.WhoAsync(address, world.Time.GetUtcNow().AddMinutes(-5)); // Who had it before this pod?
+        Assert.Equal((0, new NotHeard(id, null)), (answer.Holders.Length, Assert.Single(answer.NotHeard!.Value)));
+
+        world.Fails = method => method switch
+        {
+            nameof(INodeGrain.HeldAsync) => new TypeLoadException("A silo of before."),
+            nameof(INodeGrain.HolderAsync) => new TimeoutException("It has just gone."),
+            _ => null,
+        };
+        answer = await history.WhoAsync(address, null);
+        Assert.Equal((0, new NotHeard(id, null)), (answer.Holders.Length, Assert.Single(answer.NotHeard!.Value)));
     }
 
     private static async Task<FakeExecutor> ReadyAsync(GrainWorld world, int addresses = 4)

@@ -50,6 +50,9 @@ public sealed class GrainWorld : IAsyncDisposable
     /// <summary>Real timers, and a clock that a test sets forward: what rests has rested, without waiting.</summary>
     public ShiftedTime Time { get; } = new();
 
+    /// <summary>What a call of this method ends with; null: as it does.</summary>
+    public Func<string, Exception?>? Fails { get; set; }
+
     /// <summary>What nodes tell ledgers of their shares does not come.</summary>
     public bool LosesShares { get; set; }
 
@@ -136,6 +139,11 @@ public sealed class GrainWorld : IAsyncDisposable
         if (LosesShares && call.MethodName == nameof(ISubnetGrain.ShareAsync))
         {
             return;
+        }
+
+        if (Fails?.Invoke(call.MethodName) is { } failure)
+        {
+            throw failure;
         }
 
         await call.Invoke();

@@ -22,7 +22,7 @@ public sealed class WhoCommandTests
         Assert.Equal(["No pod of a node of ours."], Lines(new AddressHolders("subnet-1", [], [])));
         Assert.Equal(["No pod of a node of ours."], Lines(new AddressHolders("subnet-1", [])));
         Assert.Equal(
-            ["Not known: whether a pod of i-1 has had it since; the node may use it, and has not reported since 2026-11-29T14:02:00.000Z.", "Not known: whether a pod of i-2 has it; the node's grain does not answer."],
+            ["Not known: whether a pod of i-1 has or had it; its grain has had no report since 2026-11-29T14:02:00.000Z.", "Not known: whether a pod of i-2 has it; its grain does not answer, or is on a silo of the build before."],
             Lines(new AddressHolders("subnet-1", [], [new NotHeard("i-1", Then), new NotHeard("i-2", null)])));
     }
 
