@@ -111,8 +111,8 @@ bench-store: setup $(silo) $(built-bench) ## Assignments a second through one si
 	@tests/benchmarks/bin/Release/net10.0/AwsVpcCni.Benchmarks store $(or $(BLOCKS),6) $(or $(SECONDS),10)
 
 bench-fleet: setup $(silo) $(emulator) $(built-fleet) $(built-sim) ## NODES=n (1000) m5.large boot at once, each with a pod, beside EC2's own bound and the per-node design; STEADY=seconds (300) watched afterwards; some ten minutes.
-	@said=$$($(simulation) fleet $(or $(NODES),1000)) && echo "$$said" \
-		&& FLEET_VIRTUAL_SECONDS=$$(echo "$$said" | sed -n 's/^fleet_virtual_seconds: //p') $(fleet) all $(or $(NODES),1000) $(or $(STEADY),300)
+	@said=$$($(simulation) fleet $(or $(NODES),1000)) || { echo "$$said"; exit 1; }; echo "$$said"; \
+		FLEET_VIRTUAL_SECONDS=$$(echo "$$said" | sed -n 's/^fleet_virtual_seconds: //p') $(fleet) all $(or $(NODES),1000) $(or $(STEADY),300)
 
 bench-fleet-memory: setup $(silo) $(emulator) $(built-fleet) ## NODES=n (5000) m5.xlarge with 30 pods each on one silo: its memory, sweeps, queries, syncs; then LONE=n (300) executors in processes of their own, on it and on two edges; half an hour.
 	@$(fleet) held $(or $(NODES),5000)
