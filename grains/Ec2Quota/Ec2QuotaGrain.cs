@@ -83,7 +83,8 @@ public sealed partial class Ec2QuotaGrain(
         if (!isGranted)
         {
             Set(action, bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
-            return queue.IsFullFor(asker) ? Refused(action, priority, asker, wait, now) : wait;
+            SayWhenFull(action, queue, asker, now);
+            return wait;
         }
 
         if (_ahead.GetValueOrDefault(action) == 0)
@@ -171,16 +172,14 @@ public sealed partial class Ec2QuotaGrain(
             : full).Refilled(now);
     }
 
-    /// <summary>As many wait as there are places for: who comes beyond stands behind all of them, and is told to come again later, but for a waiting pod's call.</summary>
-    private TimeSpan Refused(Ec2Action action, CallPriority priority, string asker, TimeSpan wait, DateTimeOffset now)
+    /// <summary>As many wait as there are places for: who comes beyond stands behind all of its need, and has no turn that is kept.</summary>
+    private void SayWhenFull(Ec2Action action, CallQueue queue, string asker, DateTimeOffset now)
     {
-        if ((now - _fullSaidAt).Duration() > FullIsSaidEach)
+        if (queue.IsFullFor(asker) && (now - _fullSaidAt).Duration() > FullIsSaidEach)
         {
             _fullSaidAt = now;
-            LogFull(context.GrainId.Key.ToString()!, action, CallQueue.Most, asker, CallQueue.LongestAway.TotalSeconds);
+            LogFull(context.GrainId.Key.ToString()!, action, CallQueue.Most, asker);
         }
-
-        return priority == CallPriority.PodWaiting ? wait : CallQueue.LongestAway;
     }
 
     private void Count(Ec2Action action, CallPriority need, bool isGranted)
@@ -207,8 +206,8 @@ public sealed partial class Ec2QuotaGrain(
     private void Set(Ec2Action action, double level, DateTimeOffset now) => document.State.Buckets[action.ToString()] =
         document.State.Buckets.GetValueOrDefault(action.ToString()) is { } known ? known with { Level = level, At = now } : new StoredBucket(level, now);
 
-    [LoggerMessage(EventId = 2401, Level = LogLevel.Warning, Message = "{Account}: {Most} wait for {Action}, so {Asker} gets no place and is told to ask again in {Seconds} s, or sooner where a pod waits. Fewer calls are needed: look at the warm targets and at what EC2 throttles.")]
-    private partial void LogFull(string account, Ec2Action action, int most, string asker, double seconds);
+    [LoggerMessage(EventId = 2401, Level = LogLevel.Warning, Message = "{Account}: {Most} wait for {Action}, as many as have places: {Asker} gets none, and asks again behind all of them. Fewer calls are needed: look at the warm targets and at what EC2 throttles.")]
+    private partial void LogFull(string account, Ec2Action action, int most, string asker);
 
     [LoggerMessage(EventId = 2400, Level = LogLevel.Warning, Message = "{Account}: EC2 throttles {Action}; its rate is now {Factor} of the usual.")]
     private partial void LogThrottled(string account, Ec2Action action, double factor);

@@ -272,7 +272,9 @@ public sealed partial class NodeGrain
     private static bool IsHome(Ec2Subnet subnet, IEnumerable<EniDocument> interfaces) => interfaces.Any(eni => eni.DeviceIndex == 0 && eni.SubnetId == subnet.SubnetId);
 
     private ImmutableArray<SiblingSubnet> SiblingsIn(InstanceView view, IEnumerable<EniDocument> interfaces) =>
-        [.. view.Subnets.Where(subnet => !IsHome(subnet, interfaces) && subnet.Zone == view.Instance?.Zone).OrderBy(subnet => subnet.SubnetId, StringComparer.Ordinal)
+        [.. view.Subnets.Where(subnet => !IsHome(subnet, interfaces) && subnet.Zone == view.Instance?.Zone
+                && (RoleOf(subnet) != SubnetRole.Unmarked || Policy.Subnets.Contains(subnet.SubnetId) || view.Interfaces.Any(eni => eni.SubnetId == subnet.SubnetId)))
+            .OrderBy(subnet => subnet.SubnetId, StringComparer.Ordinal)
             .Select(subnet => new SiblingSubnet(subnet.SubnetId, subnet.Cidr, RoleOf(subnet)))];
 
     private SubnetRole HomeRoleIn(InstanceView view, IEnumerable<EniDocument> interfaces) => view.Subnets.Where(subnet => IsHome(subnet, interfaces)).Select(RoleOf).FirstOrDefault();

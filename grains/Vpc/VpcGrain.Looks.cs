@@ -110,8 +110,7 @@ public sealed partial class VpcGrain
             var mine = interfaces.Where(eni => eni.Attachment?.InstanceId == instanceId).ToImmutableArray();
             var view = new InstanceView(
                 instance, instance is null ? null : LimitsOf(instance.InstanceType) ?? InstanceLimits.Careful(instance.InstanceType), mine,
-                [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId) || settings.PolicyOf(instanceId).Subnets.Contains(subnet.SubnetId)
-                    || (subnet.Zone == instance?.Zone && (RoleOf(subnet) != SubnetRole.Unmarked || settings.PolicyOf(instanceId).CustomNetworking)))], // All: which of them it is, this silo may not have heard yet.
+                [.. _subnets.Where(subnet => mine.Any(eni => eni.SubnetId == subnet.SubnetId) || subnet.Zone == instance?.Zone)], // Which of them it may use, this silo may not have heard yet.
                 change, instance is null || LimitsOf(instance.InstanceType) is not null ? null : _typesNotDescribed.GetValueOrDefault(instance.InstanceType).Why);
             grains.GetGrain<INodeGrain>(instanceId).DescribedAsync(view).Ignore();
         }

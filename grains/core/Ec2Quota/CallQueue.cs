@@ -14,8 +14,7 @@ public sealed class CallQueue
     /// <summary>Nobody waits.</summary>
     public static readonly CallQueue Empty = new(ImmutableDictionary.Create<string, Place>(StringComparer.Ordinal), [], [.. Enum.GetValues<CallPriority>().Select(_ => ImmutableSortedSet<long>.Empty)], 0);
 
-    /// <summary>A wait that is told is not longer, but for the refusal of one that has no place.</summary>
-    public static readonly TimeSpan LongestAway = TimeSpan.FromSeconds(10); // Meanwhile the queue may have become shorter than was thought.
+    private static readonly TimeSpan LongestAway = TimeSpan.FromSeconds(10); // Meanwhile the queue may have become shorter than was thought.
     private static readonly TimeSpan ComesBack = TimeSpan.FromSeconds(5); // After the wait that it was told, at the latest.
     private static readonly TimeSpan LongestKept = TimeSpan.FromMinutes(15); // What is further ahead, a clock that went back has left.
 

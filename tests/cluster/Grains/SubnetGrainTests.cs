@@ -197,6 +197,19 @@ public sealed class SubnetGrainTests
         Assert.Equal(["i-1"], await ledger.HoldersOfAsync(Ip.Parse("10.0.0.200")));
     }
 
+    [Fact]
+    public async Task Who_has_drawn_an_address_or_is_shown_with_it_is_asked_though_it_has_told_of_others_only()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, told, shown, drawn) = (world.Grains.GetGrain<ISubnetGrain>("subnet-a"), Ip.Parse("10.0.0.8"), Ip.Parse("10.0.0.9"), Ip.Parse("10.0.0.10"));
+        await ledger.SweptAsync(await SweepAsync(world, 0, told, shown));
+        await ShareAsync(ledger, "i-1", 5, told);
+        Assert.Equal(["i-1"], await ledger.HoldersOfAsync(shown));
+
+        await ledger.SettleAsync("i-2/1", "i-2", 7, [new Block(drawn)], []);
+        Assert.Equal(["i-2"], await ledger.HoldersOfAsync(drawn));
+    }
+
     /// <summary>One-way: it has come when the ledger counts it.</summary>
     private static async Task ShareAsync(ISubnetGrain ledger, string node, long change, Ip address)
     {

@@ -124,9 +124,9 @@ public sealed class CustomNetworkingTests
         var own = tokens.Issue(executors, here, "aws-vpc-cni"); // Root on the node has such a one, and can do no more with it than its executor.
         Assert.Equal((400, 413), (await port.PostAsync("/node/v1/sync", own), await port.PostAsync("/node/v1/assign", own, new byte[(128 << 10) + 1])));
         var wanted = strangers.GroupBy(one => one.Reason).ToDictionary(one => one.Key, one => 3 * one.Count());
-        (wanted["Unreadable"], wanted["TooLarge"]) = (1, 1);
+        (wanted["Unreadable"], wanted["TooLarge"]) = (1, 1); // At least: an executor's body may be cut off meanwhile.
         await Eventually.HoldsAsync("each to be counted", Patience, async _ => await RefusedAsync(cluster) is var now
-            && wanted.All(one => now[one.Key] - before[one.Key] == one.Value) ? null : string.Join(' ', now));
+            && wanted.All(one => now[one.Key] - before[one.Key] is var counted && (one.Key == "Unreadable" ? counted >= one.Value : counted == one.Value)) ? null : string.Join(' ', now));
     }
 
     /// <summary>As the silo's /metrics has it, which is asked on its node with a token that may.</summary>
