@@ -25,10 +25,13 @@ spec:
   nodeSelector:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with $silo.tolerations }}
   tolerations:
+    - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoSchedule}
+    - {key: node.kubernetes.io/network-unavailable, operator: Exists, effect: NoSchedule}
+    - {key: CriticalAddonsOnly, operator: Exists}
+    {{- with $silo.tolerations }}
     {{- toYaml . | nindent 4 }}
-  {{- end }}
+    {{- end }}
   affinity:
     {{- include "avc.nodeAffinity" . | nindent 4 }}
     podAntiAffinity:
