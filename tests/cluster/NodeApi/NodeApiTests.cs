@@ -234,6 +234,10 @@ public sealed class NodeApiTests
         await LookAsync();
         Assert.Equal("CN=first", await ShownAsync());
 
+        secret.With(Chained("over", hours: -1), root.Pem);
+        await LookAsync();
+        Assert.Equal("CN=first", await ShownAsync());
+
         secret.With(Chained("third"), root.Pem);
         var began = TimeProvider.System.GetTimestamp();
         for (var shown = ""; shown != "CN=third"; shown = await ShownAsync())
@@ -242,9 +246,9 @@ public sealed class NodeApiTests
             await LookAsync();
         }
 
-        (string Certificate, string Key) Chained(string name)
+        (string Certificate, string Key) Chained(string name, double hours = 1)
         {
-            var (certificate, key) = issuer.Issue(name, TestAuthority.BothWays);
+            var (certificate, key) = issuer.Issue(name, TestAuthority.BothWays, hours);
             return (certificate + issuer.Pem, key);
         }
 
