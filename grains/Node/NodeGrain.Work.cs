@@ -96,13 +96,18 @@ public sealed partial class NodeGrain
             AskForRoom(now);
         }
 
-        var waits = PoolPlanner.HasChoice(State(now), Policy) ? await ExpectedWaitsAsync() : default;
-        if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty)
+        var (state, waits) = (State(now), default(ExpectedWaits));
+        if (PoolPlanner.HasChoice(state, Policy))
         {
-            return; // Since.
+            waits = await ExpectedWaitsAsync();
+            if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty)
+            {
+                return; // Since.
+            }
+
+            state = State(time.GetUtcNow());
         }
 
-        var state = State(time.GetUtcNow());
         var plan = PoolPlanner.Plan(state, Policy, waits);
         if (plan.Any(action => action is PoolAction.AddInterface) && state.NewIn.Any(subnet => subnet.SubnetId != _doc.Home))
         {

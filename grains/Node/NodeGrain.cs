@@ -115,14 +115,19 @@ public sealed partial class NodeGrain(
 
         if (PickFor(request) is not { } picked)
         {
+            var before = _waiters.GetValueOrDefault(request.Sandbox);
+            var asksAgain = before?.Stamp == request.Stamp && request.Refused.IsEmpty;
             if (_waiters.Count < MostPods)
             {
-                var since = _waiters.GetValueOrDefault(request.Sandbox) is { } before && before.Stamp == request.Stamp ? before.Since : time.GetUtcNow();
-                Gather(isNew: !_waiters.ContainsKey(request.Sandbox));
-                _waiters[request.Sandbox] = new WaitingAdd(request.Stamp, request.Pod, since);
+                Gather(isNew: before is null);
+                _waiters[request.Sandbox] = new WaitingAdd(request.Stamp, request.Pod, before is not null && before.Stamp == request.Stamp ? before.Since : time.GetUtcNow());
             }
 
-            Kick();
+            if (!asksAgain)
+            {
+                Kick(); // Who asks again each second is planned for by the work loop, which comes as often.
+            }
+
             return IsFull() ? new AssignReply.Never(WhyFull()) : new AssignReply.NotYet(WhyNot(CameBefore(request), time.GetUtcNow()));
         }
 

@@ -21,26 +21,31 @@ public static class AddressNamer
     /// <returns>At most <paramref name="count"/>, fewer when the subnet has no more; in the order of choice.</returns>
     public static ImmutableArray<Ip> Choose(Cidr subnet, Func<int, bool> isTaken, int count)
     {
-        var free = new List<(int FreeInBlock, int Offset)>();
-        for (var block = 0; block < subnet.Size; block += Block.PrefixSize)
+        // By how many are free in a block: nothing is sorted, and only what is chosen is listed. A ledger names while others wait for it.
+        var free = new int[((int)subnet.Size + Block.PrefixSize - 1) / Block.PrefixSize];
+        for (var offset = 0; offset < subnet.Size; offset++)
         {
-            var before = free.Count;
-            for (var offset = block; offset < block + Block.PrefixSize && offset < subnet.Size; offset++)
-            {
-                if (!IsKeptByAws(subnet, offset) && !isTaken(offset))
-                {
-                    free.Add((0, offset));
-                }
-            }
+            free[offset / Block.PrefixSize] += IsFree(offset) ? 1 : 0;
+        }
 
-            for (var i = before; i < free.Count; i++)
+        var chosen = ImmutableArray.CreateBuilder<Ip>();
+        for (var wanted = 1; wanted <= Block.PrefixSize && chosen.Count < count; wanted++)
+        {
+            for (var block = 0; block < free.Length && chosen.Count < count; block++)
             {
-                free[i] = (free.Count - before, free[i].Offset);
+                for (var offset = block * Block.PrefixSize; free[block] == wanted && offset < (block + 1) * Block.PrefixSize && offset < subnet.Size && chosen.Count < count; offset++)
+                {
+                    if (IsFree(offset))
+                    {
+                        chosen.Add(subnet.Base + offset);
+                    }
+                }
             }
         }
 
-        free.Sort();
-        return [.. free.Take(count).Select(one => subnet.Base + one.Offset)];
+        return chosen.ToImmutable();
+
+        bool IsFree(int offset) => !IsKeptByAws(subnet, offset) && !isTaken(offset);
     }
 
     /// <summary>Whole free /28s: those of reservations for prefixes first, as EC2 does it, and none that another reservation has a part of; the lowest first.</summary>

@@ -31,6 +31,17 @@ public sealed class SubnetTests
         });
 
     [Fact]
+    public void The_fullest_blocks_come_first_and_in_each_the_lowest_address() =>
+        Gen.Select(Subnets, Gen.Int[0, 300]).Sample((subnet, count) =>
+        {
+            bool IsFree(int o) => !AddressNamer.IsKeptByAws(subnet.Subnet, o) && !subnet.Taken.Contains(o);
+            var free = Enumerable.Range(0, (int)subnet.Subnet.Size).Where(IsFree).ToArray();
+            var inBlock = free.CountBy(o => o / 16).ToDictionary();
+            return AddressNamer.Choose(subnet.Subnet, subnet.Taken.Contains, count)
+                .SequenceEqual(free.OrderBy(o => inBlock[o / 16]).ThenBy(o => o).Take(count).Select(o => subnet.Subnet.Base + o));
+        });
+
+    [Fact]
     public void No_whole_block_is_broken_while_a_broken_one_has_a_free_address() =>
         Subnets.Sample(subnet =>
         {
