@@ -118,7 +118,7 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
         string call, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TReply> replyType, CancellationToken cancellation)
     {
         var failures = new List<string>();
-        var refusals = 0;
+        var (refusals, failing) = (0, 0);
         foreach (var silo in silos.InOrder())
         {
             using var request = Request(HttpMethod.Post, silo, call);
@@ -143,6 +143,10 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
                 {
                     throw new NodeApiException(text); // Another silo would say the same.
                 }
+                else
+                {
+                    failing++;
+                }
 
                 failures.Add(text);
             }
@@ -157,9 +161,9 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
             }
         }
 
-        if (refusals == 0 || refusals < failures.Count)
+        if (failing == 0 && (refusals == 0 || refusals < failures.Count))
         {
-            silos.Lost(); // Silos that refuse are there: a bad token must not have a whole fleet look for others.
+            silos.Lost(); // Silos that refuse, or whose store fails, are there: neither must have a whole fleet look for others.
         }
 
         throw new NodeApiException(silos.IsEmpty

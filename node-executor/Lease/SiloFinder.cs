@@ -9,7 +9,7 @@ namespace AwsVpcCni.NodeExecutor.Lease;
 
 /// <summary>Finds the silos by the EndpointSlices of their service, through the API server and not by DNS: the cluster's DNS is pods, which need addresses first.</summary>
 /// <remarks>The last list is kept on disk, so a node that boots while the API server is away knows where the silos were. It is asked seldom, since each node asks: each <see cref="Period"/>,
-/// and each <see cref="Hurried"/> or two while no silo answers. A list without a ready silo changes nothing.</remarks>
+/// and while no silo answers each <see cref="Hurried"/> or two, later each <see cref="LongestHurried"/> or two. A list without a ready silo changes nothing.</remarks>
 /// <param name="found">Gets each new list, in the order of liking.</param>
 /// <param name="isLost">Whether no silo answers, by the last call.</param>
 internal sealed partial class SiloFinder(SiloServiceSettings service, string path, Action<IReadOnlyList<Uri>> found, Func<bool> isLost, TimeProvider time, Random random, ILogger log) : IDisposable
@@ -17,8 +17,11 @@ internal sealed partial class SiloFinder(SiloServiceSettings service, string pat
     /// <summary>Between two looks while silos answer; up to a quarter less, by chance.</summary>
     internal static readonly TimeSpan Period = TimeSpan.FromMinutes(5);
 
-    /// <summary>Between two looks while none does.</summary>
+    /// <summary>Between two looks while none does; up to twice that, by chance.</summary>
     internal static readonly TimeSpan Hurried = TimeSpan.FromSeconds(5);
+
+    /// <summary>That, when they go on not to answer: it is doubled with each look, since a whole fleet may look.</summary>
+    internal static readonly TimeSpan LongestHurried = TimeSpan.FromSeconds(20);
 
     private const int MaxReplyBytes = 4 << 20; // A slice has 100 endpoints at most by default, some 30 KB.
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
@@ -26,6 +29,7 @@ internal sealed partial class SiloFinder(SiloServiceSettings service, string pat
     private readonly TokenFile token = new(service.TokenFile);
     private readonly HttpClient http = Connect(service);
     private Uri[] known = [];
+    private TimeSpan hurried = Hurried;
     private bool isAway;
 
     /// <summary>Until it is stopped. What the last process has found is there when this first waits.</summary>
@@ -62,7 +66,7 @@ internal sealed partial class SiloFinder(SiloServiceSettings service, string pat
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(service.ApiServer,
-                $"/apis/discovery.k8s.io/v1/namespaces/{service.Namespace}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3D{service.Name}"));
+                $"/apis/discovery.k8s.io/v1/namespaces/{service.Namespace}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3D{service.Name}&resourceVersion=0")); // From the API server's memory, as it is there.
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token.Read());
             using var reply = await http.SendAsync(request, either.Token);
             if (!reply.IsSuccessStatusCode)
@@ -104,7 +108,8 @@ internal sealed partial class SiloFinder(SiloServiceSettings service, string pat
         var until = BootClock.Now(time) + (Period * (1 - (random.NextDouble() / 4)));
         do
         {
-            await Task.Delay(Hurried * (1 + random.NextDouble()), time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(hurried * (1 + random.NextDouble()), time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            hurried = !isLost() || known.Length == 0 ? Hurried : hurried * 2 < LongestHurried ? hurried * 2 : LongestHurried;
         }
         while (!stop.IsCancellationRequested && known.Length > 0 && !isLost() && BootClock.Now(time) < until);
     }

@@ -72,6 +72,26 @@ public sealed class SiloFinderTests : IDisposable
     }
 
     [Fact]
+    public async Task It_asks_less_and_less_often_while_no_silo_answers_and_as_before_when_one_has()
+    {
+        await using var cluster = await ClusterAsync();
+        using var finder = Finder(cluster);
+        await using var run = new Running(finder);
+        await _time.WaitsAsync();
+        _isLost = true;
+        for (var looks = 0; looks < 5; looks++)
+        {
+            await UntilLookAsync(cluster);
+        }
+
+        Assert.InRange(await UntilLookAsync(cluster), SiloFinder.LongestHurried, SiloFinder.LongestHurried * 2);
+        _isLost = false;
+        await UntilLookAsync(cluster);
+        _isLost = true;
+        Assert.InRange(await UntilLookAsync(cluster), TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
     public async Task A_list_without_a_ready_silo_changes_nothing_and_a_refusal_neither()
     {
         await using var cluster = await ClusterAsync();

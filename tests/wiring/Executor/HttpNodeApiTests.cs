@@ -43,13 +43,43 @@ public sealed class HttpNodeApiTests
         }
     }
 
-    private static async Task<WebApplication> AnsweringSiloAsync()
+    [Theory] // A store that is away, or a grain that does not answer; and no silo at all.
+    [InlineData(503, false)]
+    [InlineData(504, false)]
+    [InlineData(null, true)]
+    public async Task Silos_that_fail_are_there_and_a_fleet_looks_for_no_others(int? status, bool isLost)
+    {
+        await using var fails = await AnsweringSiloAsync(status);
+        var token = Path.GetTempFileName();
+        try
+        {
+            using var api = new HttpNodeApi([new Uri(fails.Urls.First())], token, null, TimeProvider.System);
+            if (status is null)
+            {
+                await fails.StopAsync(TestContext.Current.CancellationToken);
+            }
+
+            await Assert.ThrowsAsync<NodeApiException>(() => api.ReleaseAsync(Request, TestContext.Current.CancellationToken));
+            Assert.Equal(isLost, api.IsLost);
+        }
+        finally
+        {
+            File.Delete(token);
+        }
+    }
+
+    /// <param name="status">What it answers in place of a reply.</param>
+    private static async Task<WebApplication> AnsweringSiloAsync(int? status = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
         var silo = builder.Build();
-        silo.MapPost("/node/v1/release", (HttpContext http) => http.Response.WriteAsJsonAsync(new ReleaseReply { Known = true }, NodeJson.Default.ReleaseReply));
+        silo.MapPost("/node/v1/release", (HttpContext http) =>
+        {
+            http.Response.StatusCode = status ?? StatusCodes.Status200OK;
+            return http.Response.WriteAsJsonAsync(new ReleaseReply { Known = true }, NodeJson.Default.ReleaseReply);
+        });
         await silo.StartAsync(TestContext.Current.CancellationToken);
         return silo;
     }
