@@ -161,7 +161,7 @@ public sealed class HttpNodeApi : INodeApi, IDisposable
             }
         }
 
-        if (failing == 0 && (refusals == 0 || refusals < failures.Count))
+        if (refusals + failing == 0 || refusals + failing < failures.Count)
         {
             silos.Lost(); // Silos that refuse, or whose store fails, are there: neither must have a whole fleet look for others.
         }
