@@ -23,8 +23,8 @@ internal static unsafe class Program
     // The executor's own deadlines are 200 s and 20 s; kubelet gives up at 240 s. The rest goes to the way there and back.
     private const int AddSeconds = 210, OtherSeconds = 25;
 
-    // An executor that is replaced must not make the node unready: for 10 s a STATUS looks for the next one. Both together are the others' 25 s, and once more after an executor that ends while it is asked.
-    private const int StatusSeconds = 15, StatusPauses = 10_000 / Executor.PauseMilliseconds;
+    // An executor that is replaced must not make the node unready: for 15 s a STATUS looks for the next one. Both together are the others' 25 s, and once more after an executor that ends while it is asked.
+    private const int StatusSeconds = 10, StatusPauses = 15_000 / Executor.PauseMilliseconds;
 
     private enum Command
     {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.NodeExecutor.Wiring;
 using AwsVpcCni.VpcEmulator.Fabric;
@@ -8,7 +9,7 @@ using Microsoft.Win32.SafeHandles;
 namespace AwsVpcCni.Tests.Wiring;
 
 /// <summary>A node's network namespace with a wirer in it, and pods' namespaces beside. All go with it.</summary>
-public sealed class TestNode : IDisposable
+public sealed partial class TestNode : IDisposable
 {
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
     public static readonly DateTimeOffset Since = new(2026, 8, 20, 14, 2, 0, TimeSpan.Zero);
@@ -68,10 +69,10 @@ public sealed class TestNode : IDisposable
 
     public IReadOnlyList<WiredSandbox> Inventory() => In(() => NodeExecutor.Wiring.Inventory.Read(Deadline));
 
-    /// <summary>All that a wiring could leave behind in the node, as text to compare.</summary>
-    public string Snapshot() => string.Join('\n',
+    /// <summary>All that a wiring could leave behind in the node, as text to compare. Not a link's carrier: the kernel tells of that up to a second later.</summary>
+    public string Snapshot() => OfCarrier().Replace(string.Join('\n',
         Run("ip", "-n", Name, "-o", "-d", "link"), Run("ip", "-n", Name, "-4", "rule"),
-        Run("ip", "-n", Name, "-4", "route", "show", "table", "all"), Run("ip", "-n", Name, "neigh"));
+        Run("ip", "-n", Name, "-4", "route", "show", "table", "all"), Run("ip", "-n", Name, "neigh")), "");
 
     /// <summary>What `ip -json` says in a namespace.</summary>
     public static JsonElement Ip(string netns, params string[] arguments) =>
@@ -99,4 +100,7 @@ public sealed class TestNode : IDisposable
             Run("ip", "netns", "delete", name);
         }
     }
+
+    [GeneratedRegex("NO-CARRIER,|,M-DOWN|,LOWER_UP| state [A-Z]+| linkdown")]
+    private static partial Regex OfCarrier();
 }

@@ -55,7 +55,7 @@ public sealed partial class UpgradeTests(DynamoDbLocal dynamo)
         Assert.True(answered > 0, "no grain has answered the new method");
         Assert.Contains(refused, line => line.Contains("Unable to resolve type alias", StringComparison.Ordinal));
         // A grain that moves brings no document along: it is read from the store, which Orleans calls a failure to dehydrate.
-        Assert.Empty(lines.Where(line => NotUnderstood().IsMatch(line) && !line.Contains("ehydrat", StringComparison.Ordinal) && !OfTheMethod().IsMatch(line)).Take(10));
+        Assert.Equal("", string.Join('\n', lines.Where(line => NotUnderstood().IsMatch(line) && !line.Contains("ehydrat", StringComparison.Ordinal) && !OfTheMethod().IsMatch(line)).Take(10).Select(line => line.Length > 1500 ? line[..1500] : line)));
     }
 
     /// <param name="said">What those have logged that are replaced.</param>
