@@ -17,7 +17,7 @@ internal sealed class NodeApiListener
     public static bool IsOf(HttpContext http) => http.Features.Get<NodeApiListener>() is not null;
 
     /// <summary>Opens the port.</summary>
-    public static void Listen(KestrelServerOptions kestrel, NodeApiOptions options, DoorCertificate certificate)
+    public static void Listen(KestrelServerOptions kestrel, NodeApiOptions options, DoorCertificate certificate, NodeApiMetrics metrics)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = Bodies.OfSyncs.MaxRequestBodySize;
@@ -29,6 +29,8 @@ internal sealed class NodeApiListener
         kestrel.Listen(IPAddress.Parse(options.Address), options.Port, listen =>
         {
             listen.Protocols = HttpProtocols.Http2;
+            var places = new ConnectionPlaces(options.ConnectionsPerAddress, metrics);
+            listen.Use(next => connection => places.ServeAsync(connection, next));
             var marker = new NodeApiListener();
             listen.Use(next => connection =>
             {

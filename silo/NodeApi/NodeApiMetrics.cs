@@ -28,6 +28,9 @@ internal enum NodeApiRefusal
 
     /// <summary>400, 408: a body that is not the call's, or that did not come.</summary>
     Unreadable,
+
+    /// <summary>Closed before its handshake: its address has as many connections as one may.</summary>
+    TooManyConnections,
 }
 
 /// <summary>What the node API has refused. By the reason only: who asked is nobody's to choose labels of.</summary>

@@ -34,6 +34,10 @@ public sealed class NodeApiOptions : IValidatableObject
     [Range(1, 1_000_000)]
     public int CallsPerSecond { get; set; } = 1000;
 
+    /// <summary>Connections that one address may have open, before its handshake too. Default 1,000: an executor has one or two, and a proxy that speaks for many nodes from one address has all of theirs. 20,000 are open in all.</summary>
+    [Range(1, 20_000)]
+    public int ConnectionsPerAddress { get; set; } = 1000;
+
     /// <inheritdoc/>
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
@@ -65,6 +66,32 @@ public sealed class HostileHttp2Tests
 
         Assert.True(sent < MostSent, $"{sent} bytes were taken");
         await OthersAreServedAsync(door);
+    }
+
+    [Fact]
+    public async Task An_address_has_so_many_connections_and_others_have_theirs()
+    {
+        await using var door = await Door.OpenAsync(_ => [("NodeApi:ConnectionsPerAddress", "2")]);
+        using (var first = await ConnectAsync(door))
+        {
+            using var second = await ConnectAsync(door);
+            using var beyond = await ConnectAsync(door);
+            using var other = await ConnectAsync(door, IPAddress.Parse("127.0.0.2"));
+
+            Assert.Equal("True True False True", string.Join(" ", await IsServedAsync(first), await IsServedAsync(second), await IsServedAsync(beyond), await IsServedAsync(other)));
+            Assert.Contains("refused_node_calls_total{reason=\"TooManyConnections\"} 1", door.Metrics(), StringComparison.Ordinal);
+        }
+
+        for (var began = Stopwatch.GetTimestamp(); ;)
+        {
+            using var later = await ConnectAsync(door);
+            if (await IsServedAsync(later))
+            {
+                break;
+            }
+
+            Assert.True(Stopwatch.GetElapsedTime(began) < Patience, "places of connections that have ended stay taken");
+        }
     }
 
     [Fact]
@@ -181,9 +208,24 @@ public sealed class HostileHttp2Tests
         Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
     }
 
-    private static async Task<Socket> ConnectAsync(Door door)
+    /// <summary>Whether the door says its settings, rather than to end the connection.</summary>
+    private static async Task<bool> IsServedAsync(Socket connection)
+    {
+        try
+        {
+            await connection.SendAsync(Preface, Cancellation);
+            return await connection.ReceiveAsync(new byte[64], Cancellation) > 0;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<Socket> ConnectAsync(Door door, IPAddress? from = null)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Bind(new IPEndPoint(from ?? IPAddress.Loopback, 0));
         await socket.ConnectAsync(IPAddress.Loopback, door.Url.Port, Cancellation);
         return socket;
     }

@@ -345,7 +345,7 @@ public sealed class NodeApiTests
             hurried += reply.StatusCode == HttpStatusCode.TooManyRequests ? 1 : 0;
         }
 
-        Assert.Equal("BadToken 4, ExpiredToken 2, NoNode 5, NoToken 1, NotKnownYet 0, TooLarge 1, TooMany 1, Unreadable 1", string.Join(", ", Regex.Matches(door.Metrics(), """refused_node_calls_total\{reason="(\w+)"\} (\d+)""").Select(one => $"{one.Groups[1]} {one.Groups[2]}")));
+        Assert.Equal("BadToken 4, ExpiredToken 2, NoNode 5, NoToken 1, NotKnownYet 0, TooLarge 1, TooMany 1, TooManyConnections 0, Unreadable 1", string.Join(", ", Regex.Matches(door.Metrics(), """refused_node_calls_total\{reason="(\w+)"\} (\d+)""").Select(one => $"{one.Groups[1]} {one.Groups[2]}")));
     }
 
     [Fact]
