@@ -4,7 +4,7 @@ using System.Globalization;
 namespace AwsVpcCni.Tests.Fleet.RealTime;
 
 /// <summary>What a connection costs: executors in processes of their own, each with its own connection, on one silo or on edges before it. In real time.</summary>
-/// <param name="DoorRssKib">More memory of a silo, or of all edges together, with all executors than before the first, for each of them.</param>
+/// <param name="DoorRssKib">More memory of a silo, or of all edges together, with all executors than with the first third of them, for each of the others: what its code takes as it runs the first time is not counted.</param>
 /// <param name="DoorCpuUs">Each second, for each of them, of silo or edges.</param>
 /// <param name="SiloCpuUs">The same of the silo behind edges; null: there is none.</param>
 /// <param name="ExecutorPssKib">Of an executor: its share of what it has in common with the others counts once.</param>
@@ -31,13 +31,19 @@ internal static class LoneRun
         }
 
         IReadOnlyList<ProcessFigures> doors = edges == 0 ? [programs.Silo] : programs.Edges;
-        var before = doors.Sum(door => door.RssKib);
+        var (before, first) = (0.0, executors / 3 / StartAtOnce * StartAtOnce);
         var running = new List<Process>();
         try
         {
             var began = TimeProvider.System.GetTimestamp();
             foreach (var batch in vpc.Instances.Select((instance, index) => (Id: programs.Prepared(instance.Id!), Index: index)).Chunk(StartAtOnce))
             {
+                if (running.Count == first)
+                {
+                    await Task.Delay(Settling, TimeProvider.System, deadline.Token);
+                    before = doors.Sum(door => door.RssKib);
+                }
+
                 var started = batch.Select(one => Start(one.Id, programs, programs.DoorsFrom(one.Index))).ToList();
                 running.AddRange(started);
                 foreach (var process in started)
@@ -57,7 +63,7 @@ internal static class LoneRun
             await Task.Delay(Watched, TimeProvider.System, deadline.Token);
             double Each(double now, double then) => (now - then) / Watched.TotalSeconds / executors * 1e6;
             return new LoneResult(
-                (doors.Sum(door => door.RssKib) - before) / executors, Each(doors.Sum(one => one.CpuSeconds), doorCpu), edges == 0 ? null : Each(programs.Silo.CpuSeconds, siloCpu),
+                (doors.Sum(door => door.RssKib) - before) / (executors - first), Each(doors.Sum(one => one.CpuSeconds), doorCpu), edges == 0 ? null : Each(programs.Silo.CpuSeconds, siloCpu),
                 clients.Average(one => one.PssKib), clients.Average(one => one.RssKib), Each(clients.Sum(one => one.CpuSeconds), clientCpu));
         }
         finally
