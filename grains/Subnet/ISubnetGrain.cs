@@ -21,7 +21,8 @@ public interface ISubnetGrain : IGrainWithStringKey
     /// after something later about that address.</param>
     Task SettleAsync(string intentId, string nodeId, long change, ImmutableArray<Block> drawn, ImmutableArray<Block> suspect);
 
-    /// <summary>Which of these nodes of ours hold by the ledger, whatever EC2 shows: nobody else may use them.</summary>
+    /// <summary>Which of these nodes of ours hold by the ledger, whatever EC2 shows: nobody else may use them. It waits for no write of the ledger: what one brings has happened already.</summary>
+    [AlwaysInterleave]
     Task<ImmutableArray<Block>> HeldByOursAsync(ImmutableArray<Block> blocks);
 
     /// <summary>A node takes over what EC2 shows on its interfaces and no draw of its own has brought: from then on it is the node's by the ledger, before a pod can have it.</summary>

@@ -92,6 +92,12 @@ internal sealed class Activation : IGrainContext, IServiceProvider
 
     public void Take(Request request)
     {
+        if (request.Interleaves && _isActive && IsLive)
+        {
+            Lane.Start(request.Name, () => RunAsync(request));
+            return;
+        }
+
         _waiting.Enqueue(request);
         if (_isActive)
         {
@@ -153,9 +159,9 @@ internal sealed class Activation : IGrainContext, IServiceProvider
         }
 
         body.SetTarget(this);
-        Serves = _isReentrant ? null : body;
+        Serves = _isReentrant ? null : request.Interleaves ? Serves : body;
         var response = await body.Invoke();
-        Serves = null;
+        Serves = request.Interleaves ? Serves : null;
         if (response.Exception is { } thrown)
         {
             _transport.Surprise(this, request.Name, thrown);

@@ -9,7 +9,8 @@ using Orleans.Serialization.Invocation;
 namespace AwsVpcCni.Tests.Simulation.Cluster;
 
 /// <summary>One delivery of a message.</summary>
-internal sealed record Request(GrainId Target, string Name, byte[] Body, string From, Action<Response> Answer);
+/// <param name="Interleaves">It does not wait for the request that runs.</param>
+internal sealed record Request(GrainId Target, string Name, byte[] Body, string From, bool Interleaves, Action<Response> Answer);
 
 /// <summary>Carries grain calls as bytes, loses, delays, doubles and reorders them, and keeps at most two activations of a grain.</summary>
 internal sealed class Transport
@@ -40,7 +41,7 @@ internal sealed class Transport
         var name = $"{target.Key}.{request.GetMethodName()}";
         var body = Codecs.Write(request);
         Scheduler.Trace?.Invoke($"{lane.Name} sends {name}");
-        var sent = new Request(target, name, body, from, response =>
+        var sent = new Request(target, name, body, from, (options & InvokeMethodOptions.AlwaysInterleave) != 0, response =>
         {
             if (!isOneWay)
             {
