@@ -58,6 +58,9 @@ public sealed record Timing
     /// <summary>Of a node grain's work loop.</summary>
     public TimeSpan WorkPeriod { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>Of the work loop of a node that has what it wants and waits for nothing: an ADD or a report wakes it. So a change of policy or switch reaches it later.</summary>
+    public TimeSpan RestPeriod => 5 * WorkPeriod;
+
     /// <summary>ADDs that find no address within it are planned for together.</summary>
     public TimeSpan Gather { get; init; } = TimeSpan.FromMilliseconds(50);
 

@@ -25,6 +25,9 @@ public sealed partial class NodeGrain
     private readonly HashSet<string> _running = new(StringComparer.Ordinal); // Intents that are being carried out just now.
     private DateTimeOffset _gatherUntil = DateTimeOffset.MinValue; // ADDs that come together are planned together.
     private bool _working;
+    private bool _isKicked; // Since the work loop's last beginning.
+    private bool _isContent; // At its last plan: nothing is to be done.
+    private bool _rests; // The work loop comes seldom.
 
     private async Task WorkAsync(CancellationToken cancellation)
     {
@@ -33,7 +36,7 @@ public sealed partial class NodeGrain
             return;
         }
 
-        _working = true;
+        (_working, _isKicked, _rests) = (true, false, false);
         try
         {
             AskForLooks();
@@ -50,6 +53,26 @@ public sealed partial class NodeGrain
         finally
         {
             _working = false;
+        }
+
+        if (!_isKicked && IsAtRest())
+        {
+            _rests = true;
+            _timer?.Change(settings.Timing.RestPeriod, settings.Timing.RestPeriod);
+        }
+    }
+
+    /// <summary>Nothing is under way, and nothing that only the time brings is waited for, but what may come some seconds later.</summary>
+    private bool IsAtRest() => _isContent && !_lost && !_fate.IsGone && !_isEnded && !IsSilent && _trouble is null && _waiters.Count == 0 && _doc.Intents.IsEmpty && _running.Count == 0 && _unfinished.Count == 0
+        && _missing.Count == 0 && _rooms.Count == 0 && _levels.Values.All(said => said.Level == SubnetLevel.Plenty);
+
+    /// <summary>An address has gone to a pod: what takes its place is planned for a work period later, with those that go just after it.</summary>
+    private void Rouse()
+    {
+        if (_rests)
+        {
+            _rests = false;
+            _timer?.Change(settings.Timing.WorkPeriod, settings.Timing.WorkPeriod);
         }
     }
 
@@ -80,6 +103,7 @@ public sealed partial class NodeGrain
     private async Task PlanAsync()
     {
         var now = time.GetUtcNow();
+        _isContent = false;
         if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty || IsAhead(_planNotBefore, now))
         {
             return;
@@ -128,7 +152,7 @@ public sealed partial class NodeGrain
 
         if (plan.IsEmpty && !_doc.IsBusy && PoolPlanner.IsServed(state, Policy))
         {
-            _trouble = null; // It has what it wants.
+            (_trouble, _isContent) = (null, true); // It has what it wants.
         }
 
         var next = plan.Aggregate(_doc, (document, action) => action switch

@@ -136,6 +136,7 @@ public sealed partial class NodeGrain(
             _adds.Enqueue(time.GetUtcNow());
         }
 
+        Rouse();
         _use.Pick(picked, request.Sandbox, request.Pod); // Before the await: the next ADD must not pick it too.
         return await WriteRowAsync(picked, request);
     }
@@ -231,7 +232,11 @@ public sealed partial class NodeGrain(
         }
     }
 
-    private void Kick() => _timer?.Change(TimeSpan.Zero, settings.Timing.WorkPeriod);
+    private void Kick()
+    {
+        _isKicked = true;
+        _timer?.Change(TimeSpan.Zero, settings.Timing.WorkPeriod);
+    }
 
     private void Hint()
     {
