@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text.RegularExpressions;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Simulation.Tests;
@@ -13,13 +11,10 @@ public sealed class NeighbourTests
         var (exitCode, output) = await SimulationProcess.RunAsync("neighbour", "3");
 
         Assert.True(exitCode == 0, output);
-        Assert.InRange(Figure(output, "neighbour_even_throttled_percent"), 0, 1.5);
-        Assert.InRange(Figure(output, "neighbour_bursts_throttled_percent"), 0, 3);
-        Assert.InRange(Figure(output, "neighbour_even_of_rest_percent"), 80, 101);
-        Assert.InRange(Figure(output, "neighbour_bursts_of_rest_percent"), 80, 101);
-        Assert.InRange(Figure(output, "neighbour_recovery_seconds"), 0, 120);
+        Assert.InRange(SimulationProcess.Figure(output, "neighbour_even_throttled_percent"), 0, 1.5);
+        Assert.InRange(SimulationProcess.Figure(output, "neighbour_bursts_throttled_percent"), 0, 3);
+        Assert.InRange(SimulationProcess.Figure(output, "neighbour_even_of_rest_percent"), 80, 101);
+        Assert.InRange(SimulationProcess.Figure(output, "neighbour_bursts_of_rest_percent"), 80, 101);
+        Assert.InRange(SimulationProcess.Figure(output, "neighbour_recovery_seconds"), 0, 120);
     }
-
-    private static double Figure(string output, string name) =>
-        double.Parse(Regex.Match(output, $@"(?m)^{name}: (\S+)$").Groups[1].Value, CultureInfo.InvariantCulture);
 }

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Xunit;
 
 namespace AwsVpcCni.Tests.Simulation.Tests;
@@ -24,4 +26,8 @@ internal static class SimulationProcess
 
         return (process.ExitCode, await output);
     }
+
+    /// <summary>A figure of its last lines, <c>name: value</c>.</summary>
+    public static double Figure(string output, string name) =>
+        double.Parse(Regex.Match(output, $@"(?m)^{name}: (\S+)$").Groups[1].Value, CultureInfo.InvariantCulture);
 }
