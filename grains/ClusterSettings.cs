@@ -58,11 +58,14 @@ public sealed record Timing
     /// <summary>Of a node grain's work loop.</summary>
     public TimeSpan WorkPeriod { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Of the work loop of a node that has what it wants and waits for nothing: an ADD or a report wakes it. So a change of policy or switch reaches it later.</summary>
-    public TimeSpan RestPeriod => 5 * WorkPeriod;
+    /// <summary>Of the work loop of a node that has what it wants and waits for nothing: an ADD or a report wakes it. A change of policy or switch reaches it so much later.</summary>
+    public TimeSpan RestPeriod { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>ADDs that find no address within it are planned for together.</summary>
     public TimeSpan Gather { get; init; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>A new interface waits so long for the ledger of a subnet that EC2 has not been read for, as in a cluster that has just begun.</summary>
+    public TimeSpan ReadingTakes { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>One EC2 call.</summary>
     public TimeSpan Ec2Call { get; init; } = TimeSpan.FromSeconds(10);

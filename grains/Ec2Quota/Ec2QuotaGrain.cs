@@ -45,7 +45,7 @@ public sealed partial class Ec2QuotaGrain(
     private readonly SortedDictionary<Ec2Action, int> _ahead = []; // Taken off the stored level, not granted yet.
     private readonly Dictionary<Ec2Action, OrderOfNeed> _orders = [];
     private readonly Dictionary<Ec2Action, CallQueue> _queues = []; // In memory: after a restart the order is that in which they ask again.
-    private readonly Dictionary<(Ec2Action Action, CallPriority Need), (long Granted, long ToldToWait)> _counts = []; // Of this activation, for people.
+    private readonly Dictionary<(Ec2Action Action, CallPriority Need), (long Granted, long ToldToWait, TimeSpan Waited)> _counts = []; // Of this activation, for people.
     private readonly Dictionary<Ec2Action, long> _throttled = []; // As the counts; each refusal, those of one burst too.
     private DateTimeOffset _fullSaidAt = DateTimeOffset.MinValue; // Said.
 
@@ -79,7 +79,7 @@ public sealed partial class Ec2QuotaGrain(
         var available = Available(action, bucket) - queue.Ahead(asker, priority, now); // Those before have what is there.
         (_orders[action], var isGranted, var wait) = order.Take(available, bucket with { Size = bucket.Size + Chunk }, priority, now);
         _queues[action] = isGranted ? queue.Without(asker) : queue.With(asker, priority, CallQueue.AskAgain(wait), now);
-        Count(action, priority, isGranted);
+        Count(action, priority, isGranted, queue.WaitedBy(asker, now));
         if (!isGranted)
         {
             Set(action, bucket.Level, now); // In memory: else a clock that went back would stop all until it is where it was.
@@ -145,7 +145,8 @@ public sealed partial class Ec2QuotaGrain(
                select new ActionBudget(action.ToString(), (int)bucket.Size + Chunk, bucket.RefillPerSecond, _ahead.GetValueOrDefault(action) + (int)bucket.Level, Factor(action, now),
                    counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.Granted, StringComparer.Ordinal),
                    counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.ToldToWait, StringComparer.Ordinal), _throttled.GetValueOrDefault(action),
-                   Enum.GetValues<CallPriority>().Sum(need => QueueOf(action, now).Ahead("", need, now)), TurnOf(action, "", now)),
+                   Enum.GetValues<CallPriority>().Sum(need => QueueOf(action, now).Ahead("", need, now)), TurnOf(action, "", now),
+                   counts.ToImmutableSortedDictionary(one => one.Key.Need.ToString(), one => one.Value.Waited.TotalSeconds, StringComparer.Ordinal)),
         ]);
     }
 
@@ -182,10 +183,10 @@ public sealed partial class Ec2QuotaGrain(
         }
     }
 
-    private void Count(Ec2Action action, CallPriority need, bool isGranted)
+    private void Count(Ec2Action action, CallPriority need, bool isGranted, TimeSpan waited)
     {
-        var (granted, toldToWait) = _counts.GetValueOrDefault((action, need));
-        _counts[(action, need)] = isGranted ? (granted + 1, toldToWait) : (granted, toldToWait + 1);
+        var (granted, toldToWait, all) = _counts.GetValueOrDefault((action, need));
+        _counts[(action, need)] = isGranted ? (granted + 1, toldToWait, all + waited) : (granted, toldToWait + 1, all);
     }
 
     private double Factor(Ec2Action action, DateTimeOffset now)

@@ -47,7 +47,8 @@ public interface IEc2QuotaGrain : IGrainWithStringKey
 /// <param name="Throttled">Calls that EC2 has refused for their rate, since the grain was activated.</param>
 /// <param name="Queued">Askers that have a place in the queue, of all needs. 0 from a silo of before it was told.</param>
 /// <param name="Turn">How far away the turn of a pod's call would be that is asked for now.</param>
+/// <param name="WaitedSeconds">By need, from their place in the queue to their permit: of all calls that got one, since the grain was activated. Null from a silo of before it was told.</param>
 [GenerateSerializer, Immutable]
 public sealed record ActionBudget(
     [property: Id(0)] string Action, [property: Id(1)] int Size, [property: Id(2)] double RatePerSecond, [property: Id(3)] int Available, [property: Id(4)] double Factor,
-    [property: Id(5)] ImmutableSortedDictionary<string, long> Granted, [property: Id(6)] ImmutableSortedDictionary<string, long> ToldToWait, [property: Id(7)] long Throttled = 0, [property: Id(8)] int Queued = 0, [property: Id(9)] TimeSpan Turn = default);
+    [property: Id(5)] ImmutableSortedDictionary<string, long> Granted, [property: Id(6)] ImmutableSortedDictionary<string, long> ToldToWait, [property: Id(7)] long Throttled = 0, [property: Id(8)] int Queued = 0, [property: Id(9)] TimeSpan Turn = default, [property: Id(10)] ImmutableSortedDictionary<string, double>? WaitedSeconds = null);

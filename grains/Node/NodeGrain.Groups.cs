@@ -60,6 +60,7 @@ public sealed partial class NodeGrain
             if (_doc.Eni(eni.EniId) is { } now && await StoreAsync(_doc.WithEni(now with { Groups = groups })))
             {
                 LogGroups(InstanceId, eni.EniId, string.Join(' ', groups));
+                Kick(); // Another may lack them.
             }
         }
         catch (Exception e) when (!_lost)

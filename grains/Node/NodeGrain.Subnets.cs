@@ -12,6 +12,7 @@ public sealed partial class NodeGrain
 {
     private const int MostPlacesTold = 8; // In a pod's reason.
 
+    private DateTimeOffset? _unreadSince; // A new interface waits for a subnet's ledger that EC2 is read for.
     private readonly Dictionary<string, SubnetFree> _free = new(StringComparer.Ordinal); // As the ledgers have said when an interface was planned last.
 
     /// <inheritdoc/>
@@ -70,7 +71,8 @@ public sealed partial class NodeGrain
     }
 
     /// <summary>Asked when an interface is about to be planned and there is a choice: nodes that plan at the same moment see what the others have set aside.</summary>
-    private async Task AskWhatIsFreeAsync(ImmutableArray<string> subnets)
+    /// <returns>False: one of them is being read from EC2, as in a cluster that has just begun, and is waited for, but not for long.</returns>
+    private async Task<bool> AskWhatIsFreeAsync(ImmutableArray<string> subnets)
     {
         var asked = time.GetUtcNow();
         try
@@ -85,10 +87,14 @@ public sealed partial class NodeGrain
                     _levels[id] = (level, asked);
                 }
             }
+
+            _unreadSince = answers.Any(free => free.IsUnread) ? _unreadSince ?? asked : null;
+            return _unreadSince is not { } since || (asked - since).Duration() >= settings.Timing.ReadingTakes;
         }
         catch (Exception e) when (!_lost)
         {
             LogFailed(InstanceId, IntentKind.AddInterface, "", e); // What they said before holds on: the ledger that is chosen says whether it has room.
+            return true;
         }
     }
 

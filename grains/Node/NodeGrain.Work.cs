@@ -36,7 +36,8 @@ public sealed partial class NodeGrain
             return;
         }
 
-        (_working, _isKicked, _rests) = (true, false, false);
+        (_working, _isKicked) = (true, false);
+        Rouse();
         try
         {
             AskForLooks();
@@ -55,20 +56,22 @@ public sealed partial class NodeGrain
             _working = false;
         }
 
-        if (!_isKicked && IsAtRest())
+        if (!_isKicked && IsAtRest(time.GetUtcNow()))
         {
             _rests = true;
             _timer?.Change(settings.Timing.RestPeriod, settings.Timing.RestPeriod);
         }
     }
 
-    /// <summary>Nothing is under way, and nothing that only the time brings is waited for, but what may come some seconds later.</summary>
-    private bool IsAtRest() => _isContent && !_lost && !_fate.IsGone && !_isEnded && !IsSilent && _trouble is null && _waiters.Count == 0 && _doc.Intents.IsEmpty && _running.Count == 0 && _unfinished.Count == 0
-        && _missing.Count == 0 && _rooms.Count == 0 && _levels.Values.All(said => said.Level == SubnetLevel.Plenty);
+    /// <summary>Nothing is under way, and nothing that only time brings is waited for, but what may come some seconds later.</summary>
+    private bool IsAtRest(DateTimeOffset now) => _isContent && !_lost && !_fate.IsGone && !_isEnded && !IsSilent && _trouble is null && _waiters.Count == 0 && _doc.Intents.IsEmpty && _running.Count == 0
+        && _unfinished.Count == 0 && _missing.Count == 0 && !_followsGroups && !IsAhead(_groupsNotBefore, now)
+        && _rooms.Values.All(said => said.Room is { HasAddresses: true, HasPrefixes: true }) && _levels.Keys.All(subnet => LevelOf(subnet, now) == SubnetLevel.Plenty);
 
-    /// <summary>An address has gone to a pod: what takes its place is planned for a work period later, with those that go just after it.</summary>
+    /// <summary>From now on it comes as often as it does for a node that wants something.</summary>
     private void Rouse()
     {
+        _isContent = false; // Also of a tick that is under way.
         if (_rests)
         {
             _rests = false;
@@ -103,7 +106,6 @@ public sealed partial class NodeGrain
     private async Task PlanAsync()
     {
         var now = time.GetUtcNow();
-        _isContent = false;
         if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty || IsAhead(_planNotBefore, now))
         {
             return;
@@ -135,7 +137,7 @@ public sealed partial class NodeGrain
         var plan = PoolPlanner.Plan(state, Policy, waits);
         if (plan.Any(action => action is PoolAction.AddInterface) && state.NewIn.Any(subnet => subnet.SubnetId != _doc.Home))
         {
-            await AskWhatIsFreeAsync([.. state.NewIn.Select(subnet => subnet.SubnetId)]);
+            var isKnown = await AskWhatIsFreeAsync([.. state.NewIn.Select(subnet => subnet.SubnetId)]);
             if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty)
             {
                 return; // Since.
@@ -143,6 +145,11 @@ public sealed partial class NodeGrain
 
             state = State(time.GetUtcNow());
             plan = PoolPlanner.Plan(state, Policy, waits);
+            if (!isKnown)
+            {
+                plan = plan.RemoveAll(action => action is PoolAction.AddInterface);
+                _timer?.Change(settings.Timing.WorkPeriod / 2, settings.Timing.WorkPeriod);
+            }
         }
 
         if (plan.IsEmpty && state.NewInterfaces > 0 && state.NewIn.IsEmpty && !_doc.IsBusy && !PoolPlanner.IsServed(state, Policy))

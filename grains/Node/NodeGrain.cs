@@ -123,7 +123,7 @@ public sealed partial class NodeGrain(
                 _waiters[request.Sandbox] = new WaitingAdd(request.Stamp, request.Pod, before is not null && before.Stamp == request.Stamp ? before.Since : time.GetUtcNow());
             }
 
-            if (!asksAgain)
+            if (!asksAgain || _rests)
             {
                 Kick(); // Who asks again each second is planned for by the work loop, which comes as often.
             }
@@ -234,7 +234,7 @@ public sealed partial class NodeGrain(
 
     private void Kick()
     {
-        _isKicked = true;
+        (_isKicked, _rests) = (true, false); // Else an ADD just after would put it off.
         _timer?.Change(TimeSpan.Zero, settings.Timing.WorkPeriod);
     }
 

@@ -99,8 +99,9 @@ public sealed record Reservation(
 
 /// <summary>What could be named of a subnet: nobody holds it, nor has set it aside. Nothing while EC2 has not been read, or has refused what looks free.</summary>
 /// <param name="Level">How much is left; a node that has nothing there hears it from nobody else. Null from a silo of before it was told.</param>
+/// <param name="IsUnread">EC2 has not been read yet, which is asked for: there may be any number.</param>
 [GenerateSerializer, Immutable]
-public sealed record SubnetFree([property: Id(0)] int Addresses, [property: Id(1)] int Prefixes, [property: Id(2)] SubnetLevel? Level = null);
+public sealed record SubnetFree([property: Id(0)] int Addresses, [property: Id(1)] int Prefixes, [property: Id(2)] SubnetLevel? Level = null, [property: Id(3)] bool IsUnread = false);
 
 /// <summary>Who holds addresses of a subnet.</summary>
 /// <param name="Id">A node's instance id; of others the interface, when it is on no instance.</param>

@@ -11,7 +11,7 @@ using Orleans.Storage;
 namespace AwsVpcCni.Grains.Subnet;
 
 /// <summary>One subnet's ledger: used, ours, set aside. Names free addresses so that EC2 is asked for just those.</summary>
-/// <remarks>Not reentrant: each call is one step of the ledger, written before it is answered. It awaits the store only.</remarks>
+/// <remarks>Not reentrant: each call is one step of the ledger, written before it is answered; only who holds a block is answered meanwhile. It awaits the store only.</remarks>
 public sealed partial class SubnetGrain(
     IGrainContext context,
     [PersistentState("subnet", DocumentJson.StorageName)] IPersistentState<SubnetDocument> document,
@@ -287,7 +287,13 @@ public sealed partial class SubnetGrain(
     {
         await LookAtLevelAsync(); // Others have set aside since.
         var (doc, now) = (document.State, time.GetUtcNow());
-        if (doc.Subnet is null || IsLately(_noAddressesSince, now))
+        if (doc.Subnet is null)
+        {
+            ReadMe();
+            return new SubnetFree(0, 0, doc.Level, IsUnread: true);
+        }
+
+        if (IsLately(_noAddressesSince, now))
         {
             return new SubnetFree(0, 0, doc.Level);
         }

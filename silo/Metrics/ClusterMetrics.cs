@@ -51,17 +51,18 @@ internal static class ClusterMetrics
         Family("queued_calls", "gauge", "Calls that wait for a permit and have a place, of all needs.", action => action.Queued);
         Family("turn_seconds", "gauge", "How far away the turn of a pod's call is that is asked for now.", action => action.Turn.TotalSeconds);
         Family("throttled_total", "counter", "Calls that EC2 has refused for their rate.", action => action.Throttled);
-        ByNeed("calls_total", "Calls that got a permit, by need.", action => action.Granted);
-        ByNeed("waits_total", "Calls that were told to wait for a permit, by need; each time they ask.", action => action.ToldToWait);
+        ByNeed("calls_total", "Calls that got a permit, by need.", (action, need) => action.Granted.GetValueOrDefault(need));
+        ByNeed("waits_total", "Calls that were told to wait for a permit, by need; each time they ask.", (action, need) => action.ToldToWait.GetValueOrDefault(need));
+        ByNeed("waited_seconds_total", "What calls that got a permit have waited for it, by need.", (action, need) => action.WaitedSeconds?.GetValueOrDefault(need) ?? 0);
 
         void Family(string name, string type, string help, Func<ActionBudget, double> value) =>
             text.Family($"ec2_{name}", type, help, actions.Select(action => (PrometheusText.Label("action", action.Action), value(action))));
 
         // All from the start: else a rate misses each series' first count.
-        void ByNeed(string name, string help, Func<ActionBudget, IReadOnlyDictionary<string, long>> counts) => text.Family($"ec2_{name}", "counter", help,
+        void ByNeed(string name, string help, Func<ActionBudget, string, double> count) => text.Family($"ec2_{name}", "counter", help,
             from action in actions
             from need in Enum.GetNames<CallPriority>()
-            select ($"{PrometheusText.Label("action", action.Action)},{PrometheusText.Label("need", need)}", (double)counts(action).GetValueOrDefault(need)));
+            select ($"{PrometheusText.Label("action", action.Action)},{PrometheusText.Label("need", need)}", count(action, need)));
     }
 
     /// <summary>What operators have switched off.</summary>

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 
 namespace AwsVpcCni.Silo.NodeApi;
 
-/// <summary>Why a request on the node API was not let in, or not read.</summary>
+/// <summary>Why a request on the node API, or a connection, was not let in, or not read.</summary>
 internal enum NodeApiRefusal
 {
     /// <summary>401: it bears no token.</summary>
@@ -45,7 +45,7 @@ internal sealed class NodeApiMetrics : IDisposable
         _meter = new Meter(new MeterOptions("AwsVpcCni.NodeApi") { Scope = this });
         _meter.CreateObservableCounter(
             "aws_vpc_cni.refused_node_calls", () => Enum.GetValues<NodeApiRefusal>().Select(reason => new Measurement<long>(Volatile.Read(ref _refused[(int)reason]), new KeyValuePair<string, object?>("reason", reason))),
-            "{request}", "Requests on the node API that were not let in, or whose body was not taken, by the reason.");
+            "{request}", "Requests on the node API that were not let in, or whose body was not taken, and connections closed before their handshake, by the reason.");
     }
 
     /// <summary>One more.</summary>

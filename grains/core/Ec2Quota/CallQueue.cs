@@ -45,6 +45,9 @@ public sealed class CallQueue
         return index < 0 ? ~index : index; // Negative: its place is of another need.
     }
 
+    /// <summary>For how long the asker has had its place; zero when it has none.</summary>
+    public TimeSpan WaitedBy(string asker, DateTimeOffset now) => _places.TryGetValue(asker, out var place) && now > place.Since ? now - place.Since : TimeSpan.Zero;
+
     /// <summary>All places are others'.</summary>
     public bool IsFullFor(string asker) => asker.Length > 0 && _places.Count >= Most && !_places.ContainsKey(asker);
 
@@ -75,7 +78,8 @@ public sealed class CallQueue
             return standing;
         }
 
-        var place = new Place(need, standing._places.TryGetValue(asker, out var before) ? before.Number : standing._next, now + wait + ComesBack);
+        var (number, since) = standing._places.TryGetValue(asker, out var before) ? (before.Number, before.Since) : (standing._next, now);
+        var place = new Place(need, number, since, now + wait + ComesBack);
         var others = standing.Without(asker);
         return new CallQueue(
             others._places.Add(asker, place), others._ends.Add((place.Until, place.Number, asker)),
@@ -89,5 +93,5 @@ public sealed class CallQueue
             _numbers.SetItem((int)place.Need, _numbers[(int)place.Need].Remove(place.Number)), _next)
         : this;
 
-    private readonly record struct Place(CallPriority Need, long Number, DateTimeOffset Until);
+    private readonly record struct Place(CallPriority Need, long Number, DateTimeOffset Since, DateTimeOffset Until);
 }

@@ -20,13 +20,17 @@ namespace AwsVpcCni.Tests.Cluster.Grains;
 public sealed class GrainWorld : IAsyncDisposable
 {
     public const string VpcId = "vpc-0a";
+
+    /// <summary>What time brings comes soon.</summary>
+    public static readonly Timing Brisk = new() { WorkPeriod = TimeSpan.FromMilliseconds(50), RestPeriod = TimeSpan.FromMilliseconds(250), RoutineWindow = TimeSpan.FromMilliseconds(250) };
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(100);
     private InProcessTestCluster? _cluster;
     private int _views; // That nodes have taken in.
 
     private GrainWorld(PoolPolicy policy, string cidr, string secondZone, double budgetShare, Timing timing) =>
-        (Book, Settings, Ec2) = (new MemoryAddressBook(Time.GetUtcNow), new ClusterSettings("test", VpcId, "1/eu-west-1", policy, timing with { WorkPeriod = TimeSpan.FromMilliseconds(50) }) { BudgetShare = budgetShare }, new ModelEc2(new Vpc(new VpcDescription
+        (Book, Settings, Ec2) = (new MemoryAddressBook(Time.GetUtcNow), new ClusterSettings("test", VpcId, "1/eu-west-1", policy, timing) { BudgetShare = budgetShare }, new ModelEc2(new Vpc(new VpcDescription
         {
             VpcId = VpcId, Cidrs = ["10.0.0.0/16"],
             Subnets =
@@ -61,7 +65,7 @@ public sealed class GrainWorld : IAsyncDisposable
     public static async Task<GrainWorld> StartAsync(PoolPolicy policy, string cidr = "10.0.0.0/24", string secondZone = "eu-west-1a", double budgetShare = Core.Ec2Quota.TokenBucket.DefaultShare,
         Timing? timing = null)
     {
-        var world = new GrainWorld(policy, cidr, secondZone, budgetShare, timing ?? new Timing { RoutineWindow = TimeSpan.FromMilliseconds(250) });
+        var world = new GrainWorld(policy, cidr, secondZone, budgetShare, timing ?? Brisk);
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) =>
         {

@@ -139,6 +139,21 @@ public sealed class QuotaTests
     }
 
     [Fact]
+    public async Task Operators_see_how_long_calls_have_waited_for_their_permit()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
+        await SpendAsync(quota, Ec2Action.CreateNetworkInterface);
+        await quota.TakeInTurnAsync(Ec2Action.CreateNetworkInterface, CallPriority.PodWaiting, "i-1");
+        world.Time.Shift(TimeSpan.FromSeconds(3));
+
+        Assert.Equal(TimeSpan.Zero, await quota.TakeInTurnAsync(Ec2Action.CreateNetworkInterface, CallPriority.PodWaiting, "i-1"));
+
+        var seen = Assert.Single(await quota.SummarizeAsync(), one => one.Action == nameof(Ec2Action.CreateNetworkInterface));
+        Assert.InRange(seen.WaitedSeconds!["PodWaiting"], 3, 30);
+    }
+
+    [Fact]
     public async Task An_account_that_is_ours_alone_may_spend_more_of_its_buckets()
     {
         await using var world = await GrainWorld.StartAsync(new(), budgetShare: 0.97);

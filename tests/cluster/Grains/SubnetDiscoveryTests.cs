@@ -6,6 +6,7 @@ using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.VpcEmulator.Model;
 using Xunit;
+using Refusal = AwsVpcCni.Grains.Ec2.Ec2Exception;
 
 namespace AwsVpcCni.Tests.Cluster.Grains;
 
@@ -35,6 +36,37 @@ public sealed class SubnetDiscoveryTests
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 12, $"12 addresses ({row})");
 
         Assert.Equal(subnet, SubnetOf(world, device: 1));
+    }
+
+    /// <summary>As in a cluster that has just begun: what a ledger does not know yet is not nothing.</summary>
+    [Fact]
+    public async Task A_new_interface_waits_for_the_subnets_that_are_being_read()
+    {
+        await using var world = await GrainWorld.StartAsync(TwoInterfaces, timing: GrainWorld.Brisk with { ReadingTakes = TimeSpan.FromMinutes(10) });
+        Tag(world, "subnet-b", $"{Role}=1");
+        Refuse(world, "subnet-b");
+        var executor = await world.JoinAsync(world.Launch());
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 9, "what its first interface has room for");
+        await Task.Delay(10 * world.Settings.Timing.WorkPeriod, TimeProvider.System, TestContext.Current.CancellationToken);
+        Assert.DoesNotContain(world.Ec2.Calls, call => call.StartsWith("Create", StringComparison.Ordinal));
+
+        world.Ec2.BeforeListing = null;
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 12, "12 addresses");
+        Assert.Equal("subnet-b", SubnetOf(world, device: 1));
+    }
+
+    [Fact]
+    public async Task A_subnet_that_cannot_be_read_is_not_waited_for_long()
+    {
+        await using var world = await GrainWorld.StartAsync(TwoInterfaces, timing: GrainWorld.Brisk with { ReadingTakes = TimeSpan.FromMilliseconds(500) });
+        Tag(world, "subnet-b", $"{Role}=1");
+        Refuse(world, "subnet-b");
+        var executor = await world.JoinAsync(world.Launch());
+
+        await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 12, "12 addresses");
+
+        Assert.Equal("subnet-a", SubnetOf(world, device: 1));
     }
 
     [Fact]
@@ -81,6 +113,7 @@ public sealed class SubnetDiscoveryTests
         Reread(world);
         var first = await world.JoinAsync(world.Launch());
         await GrainWorld.UntilAsync(first, orders => orders.Lease.Length == 12, "12 addresses");
+        Assert.Equal("subnet-b", SubnetOf(world, device: 1));
         world.Ec2.Fail("DescribeSubnets", Ec2Fault.NotAuthorized, times: 10_000);
         Tag(world, "subnet-b", $"{Role}=0");
         world.Time.Shift(TimeSpan.FromMinutes(2));
@@ -92,7 +125,7 @@ public sealed class SubnetDiscoveryTests
             return orders.Lease.Length == 12;
         }, "a node that joins meanwhile to have 12 addresses");
 
-        Assert.Equal("subnet-b", world.Ec2.ByHand(vpc => vpc.Enis.Where(eni => eni.Attachment?.DeviceIndex == 1).Select(eni => eni.Subnet.Id).Distinct().Single()));
+        Assert.Equal("subnet-b subnet-b", string.Join(" ", world.Ec2.ByHand(vpc => vpc.Enis.Where(eni => eni.Attachment?.DeviceIndex == 1).Select(eni => eni.Subnet.Id).ToArray())));
         Assert.Equal(SubnetRole.Marked, (await world.SubnetAsync("subnet-b")).Role);
     }
 
@@ -221,6 +254,10 @@ public sealed class SubnetDiscoveryTests
         Assert.All(executor.Leased, address => Assert.Equal("subnet-b", Of(address)));
         Assert.Equal(18, (await executor.Node.SummarizeAsync()).Capacity); // Two interfaces of nine: the primary one has none.
     }
+
+    /// <summary>EC2 lists no interfaces of this subnet, nor of its zone.</summary>
+    private static void Refuse(GrainWorld world, string subnet) => world.Ec2.BeforeListing = call =>
+        call.EndsWith(subnet, StringComparison.Ordinal) || call.EndsWith(" eu-west-1a", StringComparison.Ordinal) ? throw new Refusal(Ec2Fault.EffectUnknown, "Unavailable", "refused, as the test wished") : Task.CompletedTask;
 
     private static async Task<string> UntilWaitsAsync(FakeExecutor executor, Stamp stamp, ReasonCode code)
     {

@@ -29,6 +29,23 @@ public sealed class SubnetGrainTests
     }
 
     [Fact]
+    public async Task Who_holds_a_block_is_told_while_the_ledger_writes()
+    {
+        await using var world = await GrainWorld.StartAsync(new());
+        var (ledger, _) = await ReadAsync(world);
+        await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
+        var written = new TaskCompletionSource();
+        world.Documents.BeforeWrite = name => name == "subnet" ? written.Task : Task.CompletedTask;
+        var reserved = ledger.ReserveAsync(new ReserveRequest("i-3/1", "i-3", "eni-3", 2, [], Prefixes: false, WithPrimary: false));
+
+        Assert.Equal(Address, await ledger.HeldByOursAsync(Address).WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, TestContext.Current.CancellationToken));
+
+        Assert.False(reserved.IsCompleted);
+        written.SetResult();
+        Assert.Equal(2, (await reserved).Names.Length);
+    }
+
+    [Fact]
     public async Task What_one_node_gives_back_stays_with_the_node_that_lost_it_to_hands()
     {
         await using var world = await GrainWorld.StartAsync(new());

@@ -117,7 +117,7 @@ public sealed class VpcGrainTests
     [Fact] // They have joined at different times: a look of its own for each would be some four calls a second for a thousand nodes.
     public async Task Looks_that_nobody_waits_for_gather_and_go_with_the_first_that_somebody_waits_for()
     {
-        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 }, timing: new Timing { RoutineWindow = TimeSpan.FromMinutes(1) });
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 }, timing: GrainWorld.Brisk with { RoutineWindow = TimeSpan.FromMinutes(1) });
         await SweptAsync(world);
         string[] nodes = [.. Enumerable.Range(0, 20).Select(n => $"i-{n:x17}")];
         foreach (var id in nodes)
@@ -138,7 +138,7 @@ public sealed class VpcGrainTests
     [Fact]
     public async Task Looks_that_nobody_waits_for_come_when_their_time_is_over()
     {
-        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 }, timing: new Timing { RoutineWindow = TimeSpan.FromMilliseconds(500) });
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 0 }, timing: GrainWorld.Brisk with { RoutineWindow = TimeSpan.FromMilliseconds(500) });
         await Vpc(world).LookAtMeAsync("i-one", 0);
         await Vpc(world).LookAtMeAsync("i-two", 0);
 
@@ -149,7 +149,7 @@ public sealed class VpcGrainTests
     [Fact]
     public async Task A_node_asks_for_its_routine_look_with_others()
     {
-        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 }, timing: new Timing { RoutineWindow = TimeSpan.FromMinutes(1) });
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 }, timing: GrainWorld.Brisk with { RoutineWindow = TimeSpan.FromMinutes(1) });
         var executor = await world.JoinAsync(world.Launch());
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 1, "an address");
         await executor.SyncAsync();
@@ -167,7 +167,7 @@ public sealed class VpcGrainTests
     [Fact]
     public async Task A_look_that_gathers_does_not_keep_one_that_somebody_waits_for()
     {
-        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 }, timing: new Timing { RoutineWindow = TimeSpan.FromMinutes(1) });
+        await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 1 }, timing: GrainWorld.Brisk with { RoutineWindow = TimeSpan.FromMinutes(1) });
         var executor = await world.JoinAsync(world.Launch());
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 1, "an address");
         await executor.SyncAsync();

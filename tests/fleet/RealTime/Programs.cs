@@ -86,6 +86,7 @@ internal sealed class Programs : IAsyncDisposable
             ["Edge__Gateways__0"] = $"127.0.0.1:{_ports[4]}",
             ["NodeApi__Address"] = "127.0.0.1",
             ["NodeApi__Port"] = $"{door}",
+            ["NodeApi__ConnectionsPerAddress"] = "20000",
             ["NodeApi__TokenKeyPath"] = KeyPath,
             ["Http__Port"] = $"{http}",
         };
@@ -153,6 +154,7 @@ internal sealed class Programs : IAsyncDisposable
             ["Storage__Path"] = Path.Combine(Folder.FullName, "silo.db"),
             ["NodeApi__Address"] = "127.0.0.1",
             ["NodeApi__Port"] = $"{_ports[1]}",
+            ["NodeApi__ConnectionsPerAddress"] = "20000", // All nodes are this machine.
             ["NodeApi__TokenKeyPath"] = KeyPath,
             ["Http__Port"] = $"{_ports[2]}",
             ["Silo__Port"] = $"{_ports[3]}",

@@ -159,9 +159,10 @@ internal sealed class Activation : IGrainContext, IServiceProvider
         }
 
         body.SetTarget(this);
-        Serves = _isReentrant ? null : request.Interleaves ? Serves : body;
+        var isAlone = !_isReentrant && !request.Interleaves;
+        Serves = isAlone ? body : Serves;
         var response = await body.Invoke();
-        Serves = request.Interleaves ? Serves : null;
+        Serves = isAlone ? null : Serves;
         if (response.Exception is { } thrown)
         {
             _transport.Surprise(this, request.Name, thrown);

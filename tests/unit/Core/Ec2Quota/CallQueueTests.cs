@@ -21,6 +21,14 @@ public sealed class CallQueueTests
     }
 
     [Fact]
+    public void How_long_one_has_waited_is_told_from_its_first_place_on()
+    {
+        var queue = CallQueue.Empty.With("a", Pod, Wait, Start).With("a", Pod, Wait, Start.AddSeconds(3));
+        Assert.Equal((7, 0, 0), (queue.WaitedBy("a", Start.AddSeconds(7)).TotalSeconds, queue.WaitedBy("a", Start.AddSeconds(-1)).TotalSeconds, queue.WaitedBy("b", Start.AddSeconds(7)).TotalSeconds));
+        Assert.Equal(TimeSpan.Zero, queue.Without("a").WaitedBy("a", Start.AddSeconds(7)));
+    }
+
+    [Fact]
     public void Another_need_has_a_queue_of_its_own() =>
         Assert.Equal(0, CallQueue.Empty.With("a", CallPriority.WarmPool, Wait, Start).Ahead("b", Pod, Start));
 

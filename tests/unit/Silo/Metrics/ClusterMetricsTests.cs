@@ -51,12 +51,12 @@ public sealed class ClusterMetricsTests
     {
         var text = new PrometheusText("p_");
         ClusterMetrics.Write(text, [new ActionBudget(
-            "AttachNetworkInterface", 40, 2, 33, 0.5, ImmutableSortedDictionary<string, long>.Empty.Add("PodWaiting", 12), ImmutableSortedDictionary<string, long>.Empty.Add("CleanUp", 3), 4, Queued: 7, Turn: TimeSpan.FromSeconds(3.5))]);
+            "AttachNetworkInterface", 40, 2, 33, 0.5, ImmutableSortedDictionary<string, long>.Empty.Add("PodWaiting", 12), ImmutableSortedDictionary<string, long>.Empty.Add("CleanUp", 3), 4, Queued: 7, Turn: TimeSpan.FromSeconds(3.5), ImmutableSortedDictionary<string, double>.Empty.Add("PodWaiting", 8.25))]);
         var lines = text.ToString().Split('\n').Where(line => line is not ("" or ['#', ..])).ToArray();
 
-        Assert.Equal(7 + (2 * 5), lines.Length);
+        Assert.Equal(7 + (3 * 5), lines.Length);
         Assert.All(
-            ["p_ec2_budget_size{action=\"AttachNetworkInterface\"} 40", "p_ec2_budget_permits{action=\"AttachNetworkInterface\"} 33", "p_ec2_budget_rate{action=\"AttachNetworkInterface\"} 2", "p_ec2_budget_factor{action=\"AttachNetworkInterface\"} 0.5", "p_ec2_queued_calls{action=\"AttachNetworkInterface\"} 7", "p_ec2_turn_seconds{action=\"AttachNetworkInterface\"} 3.5", "p_ec2_throttled_total{action=\"AttachNetworkInterface\"} 4", "p_ec2_calls_total{action=\"AttachNetworkInterface\",need=\"PodWaiting\"} 12", "p_ec2_calls_total{action=\"AttachNetworkInterface\",need=\"CleanUp\"} 0", "p_ec2_waits_total{action=\"AttachNetworkInterface\",need=\"CleanUp\"} 3"],
+            ["p_ec2_budget_size{action=\"AttachNetworkInterface\"} 40", "p_ec2_budget_permits{action=\"AttachNetworkInterface\"} 33", "p_ec2_budget_rate{action=\"AttachNetworkInterface\"} 2", "p_ec2_budget_factor{action=\"AttachNetworkInterface\"} 0.5", "p_ec2_queued_calls{action=\"AttachNetworkInterface\"} 7", "p_ec2_turn_seconds{action=\"AttachNetworkInterface\"} 3.5", "p_ec2_throttled_total{action=\"AttachNetworkInterface\"} 4", "p_ec2_calls_total{action=\"AttachNetworkInterface\",need=\"PodWaiting\"} 12", "p_ec2_calls_total{action=\"AttachNetworkInterface\",need=\"CleanUp\"} 0", "p_ec2_waits_total{action=\"AttachNetworkInterface\",need=\"CleanUp\"} 3", "p_ec2_waited_seconds_total{action=\"AttachNetworkInterface\",need=\"PodWaiting\"} 8.25", "p_ec2_waited_seconds_total{action=\"AttachNetworkInterface\",need=\"CleanUp\"} 0"],
             line => Assert.Contains(line, lines));
     }
 
