@@ -137,19 +137,27 @@ public sealed partial class NodeGrain
         var plan = PoolPlanner.Plan(state, Policy, waits);
         if (plan.Any(action => action is PoolAction.AddInterface) && state.NewIn.Any(subnet => subnet.SubnetId != _doc.Home))
         {
-            var isKnown = await AskWhatIsFreeAsync([.. state.NewIn.Select(subnet => subnet.SubnetId)]);
+            // Where the policy lists them, the list decides. Draws do not wait.
+            var isKnown = await AskWhatIsFreeAsync([.. state.NewIn.Select(subnet => subnet.SubnetId)]) || !Policy.Subnets.IsEmpty;
             if (_lost || _isEnded || IsHeld || _doc.Interfaces.IsEmpty)
             {
                 return; // Since.
             }
 
             state = State(time.GetUtcNow());
-            plan = PoolPlanner.Plan(state, Policy, waits);
+            plan = PoolPlanner.Plan(state, Policy, isKnown ? waits : default);
             if (!isKnown)
             {
                 plan = plan.RemoveAll(action => action is PoolAction.AddInterface);
-                _timer?.Change(settings.Timing.WorkPeriod / 2, settings.Timing.WorkPeriod);
+                if (!_isKicked)
+                {
+                    _timer?.Change(settings.Timing.WorkPeriod / 2, settings.Timing.WorkPeriod);
+                }
             }
+        }
+        else
+        {
+            _unreadSince = null;
         }
 
         if (plan.IsEmpty && state.NewInterfaces > 0 && state.NewIn.IsEmpty && !_doc.IsBusy && !PoolPlanner.IsServed(state, Policy))

@@ -27,7 +27,7 @@ internal sealed class BareProcess : IAsyncDisposable
 
         // As silo.csproj has them: both sides pay the same for their runtime.
         start.Environment["DOTNET_TieredPGO"] = "0";
-        start.Environment["DOTNET_gcConcurrent"] = "0";
+        start.Environment["DOTNET_GCConserveMemory"] = "6";
         _process = Process.Start(start)!;
     }
 

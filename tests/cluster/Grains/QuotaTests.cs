@@ -144,7 +144,11 @@ public sealed class QuotaTests
         await using var world = await GrainWorld.StartAsync(new());
         var quota = world.Grains.GetGrain<IEc2QuotaGrain>(world.Settings.QuotaKey);
         await SpendAsync(quota, Ec2Action.CreateNetworkInterface);
-        await quota.TakeInTurnAsync(Ec2Action.CreateNetworkInterface, CallPriority.PodWaiting, "i-1");
+        while (await quota.TakeInTurnAsync(Ec2Action.CreateNetworkInterface, CallPriority.PodWaiting, "i-1") == TimeSpan.Zero)
+        {
+            // One has come back meanwhile.
+        }
+
         world.Time.Shift(TimeSpan.FromSeconds(3));
 
         Assert.Equal(TimeSpan.Zero, await quota.TakeInTurnAsync(Ec2Action.CreateNetworkInterface, CallPriority.PodWaiting, "i-1"));

@@ -16,11 +16,14 @@ public sealed class RestTests
         await using var world = await GrainWorld.StartAsync(new PoolPolicy { WarmIps = 2 }, timing: GrainWorld.Brisk with { RestPeriod = TimeSpan.FromMinutes(10) });
         var executor = await world.JoinAsync(world.Launch());
         await GrainWorld.UntilAsync(executor, orders => orders.Lease.Length == 2, "2 addresses");
-        await PassAsync(); // What its last report has kicked.
-        var before = Draws();
-        world.Settings.Pool = new PoolPolicy { WarmIps = 3 };
-        await PassAsync();
-        Assert.Equal(before, Draws());
+        var (before, warm) = (-1, 2);
+        while (before != Draws()) // Until what its last report has kicked is through.
+        {
+            before = Draws();
+            world.Settings.Pool = new PoolPolicy { WarmIps = ++warm };
+            await PassAsync();
+            Assert.True(warm < 10, "it does not rest");
+        }
 
         Assert.IsType<AssignReply.Offered>(await executor.AddAsync("web-0", executor.NextStamp()));
 

@@ -2,6 +2,7 @@ using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Core.Subnets;
+using AwsVpcCni.Grains;
 using AwsVpcCni.Grains.Ec2;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.VpcEmulator.Model;
@@ -16,6 +17,7 @@ public sealed class SubnetDiscoveryTests
 {
     private const string Role = "kubernetes.io/role/cni";
     private const string ClusterTag = "cni.networking.k8s.aws/cluster/";
+    private static readonly Timing Patient = GrainWorld.Brisk with { ReadingTakes = TimeSpan.FromMinutes(10) }; // A loaded machine reads late.
     private static readonly PoolPolicy TwoInterfaces = new() { WarmIps = 12 }; // An m5.large has room for nine on each.
 
     [Theory]
@@ -28,7 +30,7 @@ public sealed class SubnetDiscoveryTests
     [InlineData("31: ours", $"{Role}=1 {ClusterTag}test=shared", true, "subnet-b")]
     public async Task A_new_interface_is_where_the_tags_say(string row, string tags, bool discovers, string subnet)
     {
-        await using var world = await GrainWorld.StartAsync(TwoInterfaces with { Discovers = discovers });
+        await using var world = await GrainWorld.StartAsync(TwoInterfaces with { Discovers = discovers }, timing: Patient);
         Tag(world, "subnet-b", tags);
         Reread(world);
         var executor = await world.JoinAsync(world.Launch());
@@ -42,7 +44,7 @@ public sealed class SubnetDiscoveryTests
     [Fact]
     public async Task A_new_interface_waits_for_the_subnets_that_are_being_read()
     {
-        await using var world = await GrainWorld.StartAsync(TwoInterfaces, timing: GrainWorld.Brisk with { ReadingTakes = TimeSpan.FromMinutes(10) });
+        await using var world = await GrainWorld.StartAsync(TwoInterfaces, timing: Patient);
         Tag(world, "subnet-b", $"{Role}=1");
         Refuse(world, "subnet-b");
         var executor = await world.JoinAsync(world.Launch());
@@ -72,7 +74,7 @@ public sealed class SubnetDiscoveryTests
     [Fact]
     public async Task A_subnet_tagged_for_another_cluster_without_the_role_tag_is_still_its_nodes()
     {
-        await using var world = await GrainWorld.StartAsync(TwoInterfaces);
+        await using var world = await GrainWorld.StartAsync(TwoInterfaces, timing: Patient);
         Tag(world, "subnet-a", $"{ClusterTag}another=shared");
         Reread(world);
         var executor = await world.JoinAsync(world.Launch());
@@ -108,7 +110,7 @@ public sealed class SubnetDiscoveryTests
     [Fact]
     public async Task DescribeSubnets_denied_leaves_what_was_read_last()
     {
-        await using var world = await GrainWorld.StartAsync(TwoInterfaces);
+        await using var world = await GrainWorld.StartAsync(TwoInterfaces, timing: Patient);
         Tag(world, "subnet-b", $"{Role}=1");
         Reread(world);
         var first = await world.JoinAsync(world.Launch());
@@ -170,7 +172,7 @@ public sealed class SubnetDiscoveryTests
     [Fact]
     public async Task The_interface_in_an_excluded_subnet_beside_goes_once_no_pod_is_on_it()
     {
-        await using var world = await GrainWorld.StartAsync(TwoInterfaces);
+        await using var world = await GrainWorld.StartAsync(TwoInterfaces, timing: Patient);
         Tag(world, "subnet-b", $"{Role}=1");
         Reread(world);
         var executor = await world.JoinAsync(world.Launch());

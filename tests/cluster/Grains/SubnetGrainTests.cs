@@ -34,14 +34,24 @@ public sealed class SubnetGrainTests
         await using var world = await GrainWorld.StartAsync(new());
         var (ledger, _) = await ReadAsync(world);
         await ledger.SettleAsync("i-1/4", "i-1", 5, Address, []);
-        var written = new TaskCompletionSource();
-        world.Documents.BeforeWrite = name => name == "subnet" ? written.Task : Task.CompletedTask;
+        var (writes, written) = (new TaskCompletionSource(), new TaskCompletionSource());
+        world.Documents.BeforeWrite = name =>
+        {
+            writes.TrySetResult();
+            return name == "subnet" ? written.Task : Task.CompletedTask;
+        };
         var reserved = ledger.ReserveAsync(new ReserveRequest("i-3/1", "i-3", "eni-3", 2, [], Prefixes: false, WithPrimary: false));
+        try
+        {
+            await writes.Task.WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, TestContext.Current.CancellationToken);
+            Assert.Equal(Address, await ledger.HeldByOursAsync(Address).WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, TestContext.Current.CancellationToken));
+            Assert.False(reserved.IsCompleted);
+        }
+        finally
+        {
+            written.SetResult();
+        }
 
-        Assert.Equal(Address, await ledger.HeldByOursAsync(Address).WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, TestContext.Current.CancellationToken));
-
-        Assert.False(reserved.IsCompleted);
-        written.SetResult();
         Assert.Equal(2, (await reserved).Names.Length);
     }
 

@@ -4,7 +4,7 @@ namespace AwsVpcCni.Tests.Simulation.Tests;
 
 public sealed class SeedTests
 {
-    private const int Seeds = 210; // A minute or two of two cores.
+    private const int Seeds = 210; // One to three minutes of two cores.
 
     [Fact]
     public async Task No_seed_finds_an_address_misused_or_a_world_that_does_not_heal()

@@ -8,7 +8,7 @@ namespace AwsVpcCni.Tests.Simulation.Tests;
 /// <summary>This program once more, in a process of its own: xunit's threads would look like escapes.</summary>
 internal static class SimulationProcess
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(30);
 
     public static async Task<(int ExitCode, string Output)> RunAsync(params string[] words)
     {
