@@ -67,6 +67,10 @@ internal sealed class ClusterClient : IAsyncDisposable
             {
                 throw new CommandException($"The silo at {client.Gateway} did not answer: {e.Message} Look into its log.");
             }
+            catch (Exception e) when (e is not (CommandException or OperationCanceledException))
+            {
+                throw new CommandException($"The silo at {client.Gateway} could not answer ({e.GetType().Name}): {e.Message} Look into its log.");
+            }
 
             if (parsed.GetValue(json))
             {
