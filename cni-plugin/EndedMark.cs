@@ -28,7 +28,7 @@ internal static unsafe class EndedMark
             // A prevResult: an ADD of it has succeeded. Looked for before the memory is used again.
             var most = HasPrevResult(stdinLength) ? Form.Most : Form.Most / 2;
             Add("ended/\0"u8);
-            var folder = open(start, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+            var folder = open(start, O_RDONLY | O_CLOEXEC, 0);
             if (folder < 0 || !HasRoom(folder, most))
             {
                 return;

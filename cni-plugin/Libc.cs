@@ -2,11 +2,11 @@ using System.Runtime.InteropServices;
 
 namespace AwsVpcCni.CniPlugin;
 
-/// <summary>The C library's functions, called straight: no marshalling, no transition of the garbage collector. Names and numbers are the C headers', x86-64 Linux.</summary>
+/// <summary>The C library's functions, called straight: no marshalling, no transition of the garbage collector. Names and numbers are the C headers', the same on x86-64 and arm64 (O_DIRECTORY, O_NOFOLLOW and O_DIRECT are not).</summary>
 internal static unsafe partial class Libc
 {
     public const int ENOENT = 2, EINTR = 4, EAGAIN = 11, ENAMETOOLONG = 36, ECONNREFUSED = 111, EPIPE = 32, ECONNRESET = 104;
-    public const int O_RDONLY = 0, O_WRONLY = 1, O_CREAT = 0x40, O_EXCL = 0x80, O_NONBLOCK = 0x800, O_DIRECTORY = 0x10000, O_CLOEXEC = 0x80000;
+    public const int O_RDONLY = 0, O_WRONLY = 1, O_CREAT = 0x40, O_EXCL = 0x80, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
     public const int AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000;
     public const int SOL_SOCKET = 1, SO_RCVTIMEO = 20, SO_SNDTIMEO = 21, SCM_RIGHTS = 1, MSG_NOSIGNAL = 0x4000;
 

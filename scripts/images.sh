@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
 # scripts/images.sh: artifacts/images/{silo,node-executor}.tar, OCI archives of what `make publish` made and Debian's packages, without a
 # registry or an engine: `ctr -n k8s.io images import FILE`. Says what is wrong and fails where the packages cannot be had.
-# TAG is the images' tag, and REGISTRY what stands before their names. SILO is a folder with another silo: then its image alone is made, artifacts/images/silo-$TAG.tar.
+# ARCH=arm64: those of `make arm64`, as silo-arm64.tar and node-executor-arm64.tar; nothing here has run them. TAG is the images' tag, and REGISTRY what stands before their names. SILO is a folder with another silo: then its image alone is made, artifacts/images/silo-$TAG.tar.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tag=${TAG:-$(sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/aws-vpc-cni-distributed/Chart.yaml)}
 registry=${REGISTRY:-docker.io/aws-vpc-cni-distributed} # Nobody holds it: REGISTRY is where you push them.
+arch=${ARCH:-amd64}
 out=$PWD/artifacts/images
-debs=$out/debs
-mkdir -p "$debs"
+case $arch in
+    amd64) triple=x86_64-linux-gnu built=artifacts debs=$out/debs suffix='' apt=() ;;
+    arm64) triple=aarch64-linux-gnu built=artifacts/arm64 debs=$out/debs-arm64 suffix=-arm64 # Apt with a state of its own: this machine stays what it is.
+        apt=(-o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::Lists="$debs/lists" -o Dir::State::status=/dev/null -o Dir::Cache="$debs/cache") ;;
+    *) echo "ARCH is $arch; it is amd64 or arm64." >&2; exit 1 ;;
+esac
+[ -x "$built/node-executor/node-executor" ] || { echo "There is no $built/node-executor: run make $([ "$arch" = amd64 ] && echo publish || echo arm64) first." >&2; exit 1; }
+mkdir -p "$debs/lists/partial" "$debs/cache/archives/partial"
+[ "$arch" = amd64 ] || apt-get "${apt[@]}" update -q >"$debs/log" 2>&1 || { echo "Debian's lists for $arch cannot be had: $(tail -n 1 "$debs/log")" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -17,13 +25,13 @@ packages() { # root, packages: each with its libraries and its licence, without 
     shift
     for package in "$@"; do
         if ! ls "$debs/${package}"_*.deb >/dev/null 2>&1; then
-            (cd "$debs" && apt-get download -q "$package" >"$work/log" 2>&1) || { echo "Debian's package $package cannot be had: $(tail -n 1 "$work/log")" >&2; exit 1; }
+            (cd "$debs" && apt-get "${apt[@]}" download -q "$package" >"$work/log" 2>&1) || { echo "Debian's package $package cannot be had: $(tail -n 1 "$work/log")" >&2; exit 1; }
         fi
         dpkg-deb -x "$(ls "$debs/${package}"_*.deb | tail -n 1)" "$root"
     done
     find "$root/usr/share" -mindepth 1 -maxdepth 1 ! -name doc ! -name ca-certificates ! -name dotnet -exec rm -rf {} +
     find "$root/usr/share/doc" -type f ! -name copyright -delete
-    rm -rf "$root"/{,usr/}sbin "$root"/usr/bin "$root"/usr/lib/x86_64-linux-gnu/gconv "$root"/usr/lib/x86_64-linux-gnu/audit
+    rm -rf "$root"/{,usr/}sbin "$root"/usr/bin "$root"/usr/lib/$triple/gconv "$root"/usr/lib/$triple/audit
     mkdir -p "$root/etc/ssl/certs" "$root/tmp" "$root/proc" "$root/sys" "$root/dev"
     cat "$root"/usr/share/ca-certificates/mozilla/*.crt >"$root/etc/ssl/certs/ca-certificates.crt" # The package's own script is not run.
     chmod 1777 "$root/tmp"
@@ -41,7 +49,7 @@ image() { # name, root, the rest of its config as JSON, its file
     diff=$(sum "$work/layer.tar")
     gzip -n -6 "$work/layer.tar"
     layer=$(sum "$work/layer.tar.gz")
-    printf '{"architecture":"amd64","os":"linux","config":%s,"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' "$3" "$diff" >"$work/config"
+    printf '{"architecture":"%s","os":"linux","config":%s,"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' "$arch" "$3" "$diff" >"$work/config"
     config=$(sum "$work/config")
     printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%s},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:%s","size":%s}]}' \
         "$config" "$(stat -c %s "$work/config")" "$layer" "$(stat -c %s "$work/layer.tar.gz")" >"$work/manifest"
@@ -57,24 +65,27 @@ image() { # name, root, the rest of its config as JSON, its file
     echo "artifacts/images/$4.tar: $registry/$1:$tag, $(($(stat -c %s "$out/$4.tar") >> 20)) MiB"
 }
 
-# The silo is not ahead-of-time compiled: the runtime that it was built with goes along.
+# The silo is not ahead-of-time compiled: the runtime that it was built with goes along. That of arm64 has brought its own.
 runtime() { dotnet --list-runtimes | sed -n "s|^$1 \(10[^ ]*\) \[\(.*\)\]|\2/\1|p" | tail -n 1; }
 root=$work/silo
-core=$(runtime Microsoft.NETCore.App) web=$(runtime Microsoft.AspNetCore.App)
-fxr=$(dirname "$(dirname "$(dirname "$core")")")/host/fxr/$(basename "$core")
-mkdir -p "$root/app" "$root/usr/share/dotnet/shared/Microsoft.NETCore.App" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App" "$root/usr/share/dotnet/host/fxr"
-cp -r "${SILO:-artifacts/silo}/." "$root/app/"
+mkdir -p "$root/app"
+cp -r "${SILO:-$built/silo}/." "$root/app/"
 rm -f "$root"/app/*.xml # What the compiler wrote of comments.
-cp -r "$core" "$root/usr/share/dotnet/shared/Microsoft.NETCore.App/"
-cp -r "$web" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App/"
-cp -r "$fxr" "$root/usr/share/dotnet/host/fxr/"
-cp "$(dirname "$(dirname "$(dirname "$core")")")"/{LICENSE.txt,ThirdPartyNotices.txt} "$root/usr/share/dotnet/" 2>/dev/null || true # Not where every distribution puts them.
+if [ "$arch" = amd64 ]; then
+    core=$(runtime Microsoft.NETCore.App) web=$(runtime Microsoft.AspNetCore.App)
+    fxr=$(dirname "$(dirname "$(dirname "$core")")")/host/fxr/$(basename "$core")
+    mkdir -p "$root/usr/share/dotnet/shared/Microsoft.NETCore.App" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App" "$root/usr/share/dotnet/host/fxr"
+    cp -r "$core" "$root/usr/share/dotnet/shared/Microsoft.NETCore.App/"
+    cp -r "$web" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App/"
+    cp -r "$fxr" "$root/usr/share/dotnet/host/fxr/"
+    cp "$(dirname "$(dirname "$(dirname "$core")")")"/{LICENSE.txt,ThirdPartyNotices.txt} "$root/usr/share/dotnet/" 2>/dev/null || true # Not where every distribution puts them.
+fi
 packages "$root" libc6 libgcc-s1 libstdc++6 zlib1g libssl3 ca-certificates
-image silo "$root" '{"Entrypoint":["/app/silo"],"User":"65532:65532","Env":["DOTNET_ROOT=/usr/share/dotnet","DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' "silo${SILO:+-$tag}"
+image silo "$root" '{"Entrypoint":["/app/silo"],"User":"65532:65532","Env":["DOTNET_ROOT=/usr/share/dotnet","DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' "silo${SILO:+-$tag}$suffix"
 [ -z "${SILO:-}" ] || exit 0
 
 root=$work/node-executor
 mkdir -p "$root/app"
-cp artifacts/node-executor/node-executor artifacts/plugin/aws-vpc-cni "$root/app/"
+cp $built/node-executor/node-executor $built/plugin/aws-vpc-cni "$root/app/"
 packages "$root" libc6 libgcc-s1 zlib1g libssl3 ca-certificates libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libgmp10
-image node-executor "$root" '{"Entrypoint":["/app/node-executor"],"Env":["DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' node-executor
+image node-executor "$root" '{"Entrypoint":["/app/node-executor"],"Env":["DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' "node-executor$suffix"

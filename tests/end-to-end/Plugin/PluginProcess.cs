@@ -12,7 +12,8 @@ internal sealed class PluginProcess : IDisposable
 
     private PluginProcess(Process process) => this.process = process;
 
-    public static string Program { get; } = Repository.Artifact("plugin", "aws-vpc-cni");
+    /// <summary>Or what <c>AWS_VPC_CNI_TEST_PLUGIN</c> names: scripts/arm64.sh has that of another machine.</summary>
+    public static string Program { get; } = Environment.GetEnvironmentVariable("AWS_VPC_CNI_TEST_PLUGIN") is { Length: > 0 } other ? other : Repository.Artifact("plugin", "aws-vpc-cni");
 
     /// <summary>Starts it and gives it its stdin, which it may leave unread.</summary>
     /// <param name="environment"><c>NAME=value</c>; nothing else is in its environment.</param>
