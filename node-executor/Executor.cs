@@ -25,6 +25,7 @@ internal static partial class Executor
     internal static async Task RunAsync(ExecutorSettings settings, TimeProvider time, ILogger log, CancellationToken stop)
     {
         using var api = OpenApi(settings, time);
+        await OtherDaemon.RefuseAsync(time);
         var instanceId = await WhoAmIAsync(settings, time, log);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var finder = OpenFinder(settings, api, time, log);

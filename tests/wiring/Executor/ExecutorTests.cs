@@ -292,6 +292,41 @@ public sealed class ExecutorTests
         Assert.Equal(before, node.Snapshot());
     }
 
+    [Theory]
+    [InlineData("""{"AvailableCommands":["/v1/enis","/v1/eni-configs"]}""", true)]
+    [InlineData("hello", false)]
+    public async Task A_node_on_which_aws_node_runs_is_refused(string said, bool isRefused)
+    {
+        await using var node = await ExecutorNode.StartAsync();
+        var folder = Directory.CreateTempSubdirectory("avc-introspection-");
+        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "index.html"), said, TestContext.Current.CancellationToken);
+        using var daemon = Process.Start("nsenter", [$"--net={TestNode.Path(node.Name)}", "busybox", "httpd", "-f", "-p", "127.0.0.1:61679", "-h", folder.FullName])!;
+        try
+        {
+            for (var began = Stopwatch.GetTimestamp(); !TestNode.Run("ss", "-N", node.Name, "-Hltn").Contains(":61679", StringComparison.Ordinal); await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, TestContext.Current.CancellationToken))
+            {
+                Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(20), "busybox does not listen");
+            }
+
+            if (!isRefused)
+            {
+                await node.RunAsync();
+                return;
+            }
+
+            var (exitCode, why) = await node.Launch().EndAsync();
+            Assert.Equal(1, exitCode);
+            Assert.Contains("amazon-vpc-cni-k8s's daemon (aws-node) runs on this node: it answers at http://127.0.0.1:61679/.", why, StringComparison.Ordinal);
+            Assert.Empty(node.Silo.Asked);
+        }
+        finally
+        {
+            daemon.Kill();
+            await daemon.WaitForExitAsync(CancellationToken.None);
+            folder.Delete(recursive: true);
+        }
+    }
+
     [Fact]
     public async Task A_second_executor_stops_and_names_the_first()
     {
