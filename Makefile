@@ -30,7 +30,7 @@ cluster := tests/cluster/bin/Release/net10.0/AwsVpcCni.Tests.Cluster
 fleet := tests/fleet/bin/Release/net10.0/AwsVpcCni.Tests.Fleet
 simulation := tests/simulation/bin/Release/net10.0/AwsVpcCni.Tests.Simulation
 
-.PHONY: help setup build publish arm64 test test-unit chart-lint images simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-flood bench-fleet bench-fleet-memory bench-neighbour check clean
+.PHONY: help setup build publish arm64 programs-for-arm64 test test-unit chart-lint images simulate mutations soak upgrade wiring fuzz e2e kill-points demo footprint bench-add bench-burst bench-store bench-readers bench-flood bench-fleet bench-fleet-memory bench-neighbour check clean
 
 help: ## This text.
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -42,10 +42,14 @@ build: setup $(built) ## Build all projects.
 
 publish: setup $(plugin) $(executor) $(silo) $(emulator) ## Build the programs as they are shipped, into artifacts/.
 
-images: setup $(plugin) $(executor) $(silo) ## Images of silo and executor, as OCI archives in artifacts/images: TAG=..., REGISTRY=...; no engine and no registry.
+images: setup $(if $(filter arm64,$(ARCH)),programs-for-arm64,$(plugin) $(executor) $(silo)) ## Images of silo and executor, as OCI archives in artifacts/images: TAG=..., REGISTRY=...; no engine and no registry.
 	@scripts/images.sh
 
-arm64: ## Plugin, executor and silo for linux-arm64, into artifacts/arm64; the plugin's tests with that plugin under qemu-user. `ARCH=arm64 make images` makes their images.
+programs-for-arm64:
+	@scripts/setup.sh arm64
+	@scripts/arm64.sh publish
+
+arm64: setup ## Plugin, executor and silo for linux-arm64, into artifacts/arm64; the plugin's tests with that plugin under qemu-user. `ARCH=arm64 make images` makes their images.
 	@scripts/setup.sh arm64
 	@scripts/arm64.sh
 

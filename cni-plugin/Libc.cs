@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace AwsVpcCni.CniPlugin;
 
-/// <summary>The C library's functions, called straight: no marshalling, no transition of the garbage collector. Names and numbers are the C headers', the same on x86-64 and arm64 (O_DIRECTORY, O_NOFOLLOW and O_DIRECT are not).</summary>
+/// <summary>The C library's functions, called straight: no marshalling, no transition of the garbage collector. Names and numbers are the C headers', the same on x86-64 and arm64 (O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE and O_TMPFILE are not).</summary>
 internal static unsafe partial class Libc
 {
     public const int ENOENT = 2, EINTR = 4, EAGAIN = 11, ENAMETOOLONG = 36, ECONNREFUSED = 111, EPIPE = 32, ECONNRESET = 104;

@@ -24,7 +24,7 @@ internal static class OtherDaemon
                     + "Keep its DaemonSet off this node (docs/install.md, 'From aws-node'), then start again.");
             }
         }
-        catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException or InvalidOperationException) // The last: a text in no known alphabet.
         {
             // Nobody, or another program: nothing that is known of.
         }

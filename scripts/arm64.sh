@@ -1,23 +1,35 @@
 #!/usr/bin/env bash
-# scripts/arm64.sh: what we ship, for linux-arm64, into artifacts/arm64, as `make publish` does it for x64; then the tests of the plugin with
-# that plugin under qemu-user, and the first words of executor and silo. Nothing else of it has run: netlink and nftables need a machine of that kind.
+# scripts/arm64.sh [publish|test]: what we ship, for linux-arm64, into artifacts/arm64, as `make publish` does it for x64; then the tests of the plugin with
+# that plugin under qemu-user, the kernel's structs by that machine's headers, and the first words of executor and silo. Both without a word.
+# Nothing else of it has run: netlink and nftables need a machine of that kind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=artifacts/arm64
-publish() { # project, folder, more
+
+publish() { # project, folder, more. The folder is put in place when it is whole.
     echo "Publishing $out/$2 ..."
+    rm -rf "${out:?}/$2.new"
+    dotnet publish "$1" -c Release -r linux-arm64 -o "$out/$2.new" -v quiet --nologo -nodeReuse:false "-clp:ErrorsOnly;NoSummary" "${@:3}"
     rm -rf "${out:?}/$2"
-    dotnet publish "$1" -c Release -r linux-arm64 -o "$out/$2" -v quiet --nologo -nodeReuse:false "-clp:ErrorsOnly;NoSummary" "${@:3}"
+    mv "$out/$2.new" "$out/$2"
 }
-publish cni-plugin/AwsVpcCni.CniPlugin.csproj plugin
-publish node-executor/AwsVpcCni.NodeExecutor.csproj node-executor
-publish silo/AwsVpcCni.Silo.csproj silo --self-contained # There is no runtime of that kind here to put beside it.
 
-DOTNET_EnableDiagnostics=0 qemu-aarch64 -L /usr/aarch64-linux-gnu $out/silo/silo ipam --help >/dev/null || { echo "The silo does not start." >&2; exit 1; }
-said=$(qemu-aarch64 -L /usr/aarch64-linux-gnu $out/node-executor/node-executor --help 2>&1 || true)
-grep -q "Without words it serves the node" <<<"$said" || { echo "The executor says: $said" >&2; exit 1; }
+if [ "${1:-publish}" = publish ]; then
+    rm -rf cni-plugin/obj/native/Release/linux-arm64-* node-executor/obj/Release/net10.0/linux-arm64/native # What links them is no input of the linker's step.
+    publish cni-plugin/AwsVpcCni.CniPlugin.csproj plugin
+    publish node-executor/AwsVpcCni.NodeExecutor.csproj node-executor
+    publish silo/AwsVpcCni.Silo.csproj silo --self-contained # There is no runtime of that kind here to put beside it.
+fi
 
-scripts/build.sh tests/end-to-end/AwsVpcCni.Tests.EndToEnd.csproj
-printf '#!/bin/sh\nexec /usr/bin/qemu-aarch64 %s\n' "$PWD/$out/plugin/aws-vpc-cni" >$out/plugin/under-qemu
-chmod +x $out/plugin/under-qemu
-AWS_VPC_CNI_TEST_PLUGIN=$PWD/$out/plugin/under-qemu FILTER='-class *.PluginTests' scripts/test.sh end-to-end
+if [ "${1:-test}" = test ]; then
+    DOTNET_EnableDiagnostics=0 qemu-aarch64 -L /usr/aarch64-linux-gnu $out/silo/silo ipam --help >/dev/null || { echo "The silo does not start." >&2; exit 1; }
+    said=$(qemu-aarch64 -L /usr/aarch64-linux-gnu $out/node-executor/node-executor --help 2>&1 || true)
+    grep -q "Without words it serves the node" <<<"$said" || { echo "The executor says: $said" >&2; exit 1; }
+
+    scripts/build.sh tests/unit/AwsVpcCni.Tests.Unit.csproj
+    scripts/build.sh tests/end-to-end/AwsVpcCni.Tests.EndToEnd.csproj
+    printf '#!/bin/sh\nexec /usr/bin/qemu-aarch64 %s\n' "$PWD/$out/plugin/aws-vpc-cni" >$out/plugin/under-qemu
+    chmod +x $out/plugin/under-qemu
+    AWS_VPC_CNI_TEST_CC=aarch64-linux-gnu-gcc FILTER='-class *.LayoutTests' scripts/test.sh unit
+    AWS_VPC_CNI_TEST_PLUGIN=$PWD/$out/plugin/under-qemu FILTER='-class *.PluginTests' scripts/test.sh end-to-end
+fi

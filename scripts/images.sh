@@ -14,7 +14,7 @@ case $arch in
         apt=(-o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::Lists="$debs/lists" -o Dir::State::status=/dev/null -o Dir::Cache="$debs/cache") ;;
     *) echo "ARCH is $arch; it is amd64 or arm64." >&2; exit 1 ;;
 esac
-[ -x "$built/node-executor/node-executor" ] || { echo "There is no $built/node-executor: run make $([ "$arch" = amd64 ] && echo publish || echo arm64) first." >&2; exit 1; }
+[ -x "$built/node-executor/node-executor" ] || { echo "There is no $built/node-executor: run 'make images' with the same ARCH." >&2; exit 1; }
 mkdir -p "$debs/lists/partial" "$debs/cache/archives/partial"
 [ "$arch" = amd64 ] || apt-get "${apt[@]}" update -q >"$debs/log" 2>&1 || { echo "Debian's lists for $arch cannot be had: $(tail -n 1 "$debs/log")" >&2; exit 1; }
 work=$(mktemp -d)
@@ -68,18 +68,18 @@ image() { # name, root, the rest of its config as JSON, its file
 # The silo is not ahead-of-time compiled: the runtime that it was built with goes along. That of arm64 has brought its own.
 runtime() { dotnet --list-runtimes | sed -n "s|^$1 \(10[^ ]*\) \[\(.*\)\]|\2/\1|p" | tail -n 1; }
 root=$work/silo
-mkdir -p "$root/app"
+core=$(runtime Microsoft.NETCore.App) web=$(runtime Microsoft.AspNetCore.App)
+mkdir -p "$root/app" "$root/usr/share/dotnet"
 cp -r "${SILO:-$built/silo}/." "$root/app/"
 rm -f "$root"/app/*.xml # What the compiler wrote of comments.
 if [ "$arch" = amd64 ]; then
-    core=$(runtime Microsoft.NETCore.App) web=$(runtime Microsoft.AspNetCore.App)
     fxr=$(dirname "$(dirname "$(dirname "$core")")")/host/fxr/$(basename "$core")
     mkdir -p "$root/usr/share/dotnet/shared/Microsoft.NETCore.App" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App" "$root/usr/share/dotnet/host/fxr"
     cp -r "$core" "$root/usr/share/dotnet/shared/Microsoft.NETCore.App/"
     cp -r "$web" "$root/usr/share/dotnet/shared/Microsoft.AspNetCore.App/"
     cp -r "$fxr" "$root/usr/share/dotnet/host/fxr/"
-    cp "$(dirname "$(dirname "$(dirname "$core")")")"/{LICENSE.txt,ThirdPartyNotices.txt} "$root/usr/share/dotnet/" 2>/dev/null || true # Not where every distribution puts them.
 fi
+cp "$(dirname "$(dirname "$(dirname "$core")")")"/{LICENSE.txt,ThirdPartyNotices.txt} "$root/usr/share/dotnet/" 2>/dev/null || true # Not where every distribution puts them.
 packages "$root" libc6 libgcc-s1 libstdc++6 zlib1g libssl3 ca-certificates
 image silo "$root" '{"Entrypoint":["/app/silo"],"User":"65532:65532","Env":["DOTNET_ROOT=/usr/share/dotnet","DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' "silo${SILO:+-$tag}$suffix"
 [ -z "${SILO:-}" ] || exit 0

@@ -106,6 +106,6 @@ nodeAffinity:
     nodeSelectorTerms:
       - matchExpressions:
           - {key: kubernetes.io/os, operator: In, values: [linux]}
-          - {key: kubernetes.io/arch, operator: In, values: {{ .Values.architectures | toJson }}}
+          - {key: kubernetes.io/arch, operator: In, values: {{ .Values.architectures | default (list "amd64") | toJson }}}
           - {key: eks.amazonaws.com/compute-type, operator: NotIn, values: [fargate, hybrid, auto]}
 {{- end }}

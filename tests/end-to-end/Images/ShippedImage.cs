@@ -14,7 +14,7 @@ internal static class ShippedImage
         "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
     ];
 
-    private static readonly Lazy<Task<(int ExitCode, string Said)>> Made = new(() => ScriptAsync("images.sh", new() { ["TAG"] = "test" }));
+    private static readonly Lazy<Task<(int ExitCode, string Said)>> Made = new(() => ScriptAsync("images.sh", new() { ["TAG"] = "test", ["ARCH"] = "amd64" }));
 
     /// <summary>As the script names it, with the chart's appVersion.</summary>
     public static string NameOf(string image, string tag = "test") => $"docker.io/aws-vpc-cni-distributed/{image}:{tag}";
@@ -32,7 +32,7 @@ internal static class ShippedImage
     {
         await MadeOrSkipAsync();
         await RunAsync("next-silo.sh", []);
-        await RunAsync("images.sh", new() { ["TAG"] = tag, ["SILO"] = Path.Combine(Repository.Root, "artifacts", "upgrade", "silo", "bin", "Release", "net10.0") });
+        await RunAsync("images.sh", new() { ["TAG"] = tag, ["ARCH"] = "amd64", ["SILO"] = Path.Combine(Repository.Root, "artifacts", "upgrade", "silo", "bin", "Release", "net10.0") });
         return $"silo-{tag}";
 
         static async Task RunAsync(string script, Dictionary<string, string> environment)
