@@ -38,10 +38,12 @@ public sealed class HandsTests
         await UntilAsync(world, executor, orders => orders.GiveUp.Contains(taken), "it to be asked back");
         Assert.Equal(taken, Assert.Single(await world.Book.ReadNodeAsync(executor.Node.GetPrimaryKeyString(), TestContext.Current.CancellationToken), row => row.Released is null).Address);
         Assert.Equal("pod", Assert.Single(await executor.Node.LivesAsync(), life => life.Stage == BlockStage.LostOnPod).Pods.Single().Name);
+        await UntilAsync(world, executor, _ => world.Metrics.Nodes.Single().Lost.Any(lost => lost.Address == taken && lost.Pod.Name == "pod"), "the silo to tell of it"); // Of which an event is made (ClusterReporterTests).
         Assert.IsType<AssignReply.Offered>(await executor.AddAsync("other"));
 
         await executor.DeletedAsync("pod");
         await UntilAsync(world, executor, orders => orders.Lease.All(one => one.Address != taken), "it to leave the lease");
+        await UntilAsync(world, executor, _ => world.Metrics.Nodes.Single().Lost.IsEmpty, "the silo to tell of it no more");
     }
 
     [Fact]

@@ -44,6 +44,7 @@ public sealed class ThriftTests
         await UntilAsync(world, all, () => taker.Leased.Count >= 9, "what the givers kept ready");
 
         Assert.All(givers, giver => Assert.All(giver.Claims.Keys, address => Assert.Contains(address, giver.Leased)));
+        Assert.Contains(world.Metrics.Nodes, node => node.LastRecall is { SubnetId: "subnet-a", Addresses: > 0 }); // Of which an event is made (ClusterReporterTests).
         Assert.InRange(givers.Sum(giver => giver.Leased.Count), givers.Count, givers.Count + 1); // All have a pod, nine nodes an address of their own, and that makes 26 of 27.
     }
 
