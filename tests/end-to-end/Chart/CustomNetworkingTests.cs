@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Text.RegularExpressions;
 using AwsVpcCni.KubeletLite;
 using AwsVpcCni.Tests.EndToEnd.Cluster;
@@ -94,13 +95,14 @@ public sealed class CustomNetworkingTests
         Assert.Equal(3, pods.Trim().Split('\n').Length - 1);
     }
 
-    /// <summary>By the silo's port, from the other node's place in the fabric. Each is refused, and counted.</summary>
+    /// <summary>By the silo's port, from the other node's place in the fabric, and from another process of the silo's own node. Each is refused, and counted.</summary>
     private static async Task StrangersGetNothingFromTheNodeApiAsync(ChartCluster cluster, Manifests chart)
     {
         var (silosNode, elsewhere) = (cluster.SilosNode, cluster.Nodes[1]);
         var executors = $"kube-system/{chart.Single<V1DaemonSet>().Spec.Template.Spec.ServiceAccountName}";
         (string, string) here = (elsewhere.Name, cluster.ObjectOf(elsewhere).Metadata.Uid);
         var tokens = cluster.Api.Tokens;
+        var own = tokens.Issue(executors, here, "aws-vpc-cni"); // Root on the node has such a one, and can do no more with it than its executor.
         (string What, string? Token, string Reason)[] strangers =
         [
             ("no token", null, "NoToken"),
@@ -110,20 +112,22 @@ public sealed class CustomNetworkingTests
             ("the executors' account, bound to no node", tokens.Issue(executors, null, "aws-vpc-cni"), "BadToken"),
             ("a node that has been replaced", tokens.Issue(executors, (elsewhere.Name, Guid.Empty.ToString()), "aws-vpc-cni"), "BadToken"),
             ("expired", tokens.Issue(executors, here, "aws-vpc-cni", age: TimeSpan.FromHours(3)), "ExpiredToken"),
+            ("unsigned", $"{Base64Url.EncodeToString("{\"alg\":\"none\",\"typ\":\"JWT\"}"u8)}.{own.Split('.')[1]}.", "BadToken"),
+            ("the other node's claims under the own signature", $"{own.Split('.')[0]}.{tokens.Issue(executors, (silosNode.Name, cluster.ObjectOf(silosNode).Metadata.Uid), "aws-vpc-cni").Split('.')[1]}.{own.Split('.')[2]}", "BadToken"),
         ];
         var before = await RefusedAsync(cluster);
         using var port = new NodeApiPort(NetworkNamespace.PathOf(elsewhere.NetnsName), silosNode.Kubelet.Node.Address);
+        using var local = new NodeApiPort(NetworkNamespace.PathOf(silosNode.NetnsName), "127.0.0.1");
         foreach (var (what, token, reason) in strangers)
         {
             foreach (var path in new[] { "/node/v1/assign", "/node/v1/release", "/node/v1/sync" })
             {
-                Assert.Equal((what, path, 401), (what, path, await port.PostAsync(path, token)));
+                Assert.Equal((what, path, 401, 401), (what, path, await port.PostAsync(path, token), await local.PostAsync(path, token)));
             }
         }
 
-        var own = tokens.Issue(executors, here, "aws-vpc-cni"); // Root on the node has such a one, and can do no more with it than its executor.
         Assert.Equal((400, 413), (await port.PostAsync("/node/v1/sync", own), await port.PostAsync("/node/v1/assign", own, new byte[(128 << 10) + 1])));
-        var wanted = strangers.GroupBy(one => one.Reason).ToDictionary(one => one.Key, one => 3 * one.Count());
+        var wanted = strangers.GroupBy(one => one.Reason).ToDictionary(one => one.Key, one => 2 * 3 * one.Count());
         (wanted["Unreadable"], wanted["TooLarge"]) = (1, 1); // At least: an executor's body may be cut off meanwhile.
         await Eventually.HoldsAsync("each to be counted", Patience, async _ => await RefusedAsync(cluster) is var now
             && wanted.All(one => now[one.Key] - before[one.Key] is var counted && (one.Key == "Unreadable" ? counted >= one.Value : counted == one.Value)) ? null : string.Join(' ', now));
