@@ -6,19 +6,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 out=artifacts/arm64
 
-publish() { # project, folder, more. The folder is put in place when it is whole.
-    echo "Publishing $out/$2 ..."
-    rm -rf "${out:?}/$2.new"
-    dotnet publish "$1" -c Release -r linux-arm64 -o "$out/$2.new" -v quiet --nologo -nodeReuse:false "-clp:ErrorsOnly;NoSummary" "${@:3}"
-    rm -rf "${out:?}/$2"
-    mv "$out/$2.new" "$out/$2"
-}
-
 if [ "${1:-publish}" = publish ]; then
     rm -rf cni-plugin/obj/native/Release/linux-arm64-* node-executor/obj/Release/net10.0/linux-arm64/native # What links them is no input of the linker's step.
-    publish cni-plugin/AwsVpcCni.CniPlugin.csproj plugin
-    publish node-executor/AwsVpcCni.NodeExecutor.csproj node-executor
-    publish silo/AwsVpcCni.Silo.csproj silo --self-contained # There is no runtime of that kind here to put beside it.
+    scripts/publish.sh cni-plugin/AwsVpcCni.CniPlugin.csproj $out/plugin/aws-vpc-cni -r linux-arm64
+    scripts/publish.sh node-executor/AwsVpcCni.NodeExecutor.csproj $out/node-executor/node-executor -r linux-arm64
+    scripts/publish.sh silo/AwsVpcCni.Silo.csproj $out/silo/silo -r linux-arm64 --self-contained # There is no runtime of that kind here to put beside it.
 fi
 
 if [ "${1:-test}" = test ]; then
