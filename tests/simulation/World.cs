@@ -325,7 +325,15 @@ internal sealed class World
     private IGrainBase Create(Activation activation)
     {
         var store = Store;
-        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants, _shape?.LatencyOf) { Throttle = Throttle, Throttled = () => Throttled++, Deleting = Loose.Deleting, Begins = (action, target, subnet) => SwitchedOff.Begins(activation, action, target, subnet) };
+        var ec2 = new SimEc2(Scheduler, Faults, Ec2, _rival, Invariants, _shape?.LatencyOf)
+        {
+            Throttle = Throttle, Throttled = () => Throttled++, Deleting = Loose.Deleting,
+            Begins = (action, target, subnet) =>
+            {
+                SwitchedOff.Begins(activation, action, target, subnet);
+                Invariants.Begins(activation, action, target);
+            },
+        };
         var grains = new Factory();
         return activation.GrainId.Type.ToString() switch
         {

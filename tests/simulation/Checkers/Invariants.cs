@@ -1,8 +1,10 @@
 using AwsVpcCni.Core.Addressing;
 using AwsVpcCni.Core.Contracts;
 using AwsVpcCni.Core.Ec2Quota;
+using AwsVpcCni.Core.Pool;
 using AwsVpcCni.Grains.Node;
 using AwsVpcCni.NodeExecutor.Wiring;
+using AwsVpcCni.Tests.Simulation.Cluster;
 using AwsVpcCni.Tests.Simulation.Node;
 using AwsVpcCni.VpcEmulator.Model;
 using Block = AwsVpcCni.Core.Addressing.Block;
@@ -45,6 +47,16 @@ internal sealed class Invariants(World world)
             }
 
             _forgotten.UnionWith(TakenByHands.Where(address => machine.LeaseOnDisk()?.Slots.ContainsKey(address) == true));
+        }
+    }
+
+    /// <summary>A call of EC2 is about to be sent. The store may have gone back to yesterday, and only the executor can show it: what a document says goes to EC2 once a report has come (ADR 0010).</summary>
+    /// <remarks>Not left to what comes of it: a return of yesterday takes a pod's address only where that has come back since, a seed in hundreds.</remarks>
+    public void Begins(Activation by, Ec2Action action, string target)
+    {
+        if (by.GrainInstance is NodeGrain && !by.HasReport && OperatorSwitches.IsChange(action) && world.Machines.Any(machine => machine.InstanceId == by.GrainId.Key.ToString() && !machine.IsGone))
+        {
+            Fail($"{by.Lane.Name} begins {action} {target}, and its executor has not reported to it");
         }
     }
 

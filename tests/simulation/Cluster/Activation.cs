@@ -1,4 +1,5 @@
 using AwsVpcCni.Grains.Ec2Quota;
+using AwsVpcCni.Grains.Node;
 using AwsVpcCni.Grains.Subnet;
 using AwsVpcCni.Grains.Vpc;
 using AwsVpcCni.Tests.Simulation.Scheduling;
@@ -48,6 +49,9 @@ internal sealed class Activation : IGrainContext, IServiceProvider
 
     /// <summary>The request that runs now; null: none, or the grain is reentrant and several may.</summary>
     public IInvokable? Serves { get; private set; }
+
+    /// <summary>A node's: an executor's report has reached it.</summary>
+    public bool HasReport { get; private set; }
 
     /// <summary>What a persistent state read has to do before OnActivateAsync.</summary>
     public List<Func<Task>> Reads { get; } = [];
@@ -158,6 +162,7 @@ internal sealed class Activation : IGrainContext, IServiceProvider
             return;
         }
 
+        HasReport |= body.GetMethodName() == nameof(INodeGrain.SyncAsync);
         body.SetTarget(this);
         var isAlone = !_isReentrant && !request.Interleaves;
         Serves = isAlone ? body : Serves;
