@@ -25,9 +25,9 @@ internal static class Listeners
         // What a node's connection has brought is read where it was noticed, and only the request takes another thread: one switch less
         // in each ADD. No request runs there, so nothing blocks it.
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = true);
-        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<NodeApiOptions>, IOptions<HttpOptions>, DoorCertificate, NodeApiMetrics>((kestrel, door, http, certificate, metrics) =>
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<NodeApiOptions>, IOptions<HttpOptions>, DoorCertificate, ConnectionPlaces>((kestrel, door, http, certificate, places) =>
         {
-            NodeApiListener.Listen(kestrel, door.Value, certificate, metrics);
+            NodeApiListener.Listen(kestrel, door.Value, certificate, places);
             kestrel.Listen(IPAddress.Parse(http.Value.Address), http.Value.Port, listen => listen.Protocols = HttpProtocols.Http1);
         });
     }

@@ -1,27 +1,46 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Threading.RateLimiting;
+using AwsVpcCni.Silo.Options;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.Extensions.Options;
 
 namespace AwsVpcCni.Silo.NodeApi;
 
-/// <summary>How many connections each remote address has on the node API: one node, or whatever got hold of its network, leaves places for the others.</summary>
-/// <param name="most">Of one address; beyond it a connection is closed before its handshake, and counted.</param>
-internal sealed class ConnectionPlaces(int most, NodeApiMetrics metrics)
+/// <summary>How many connections each remote address has on the node API, and how often it may make one: one node, or whatever got hold of its network, leaves places and CPU for the others.</summary>
+/// <remarks>Of its places a tenth may come at once, then a twentieth each second; whoever makes them faster waits with his handshake unread.</remarks>
+internal sealed class ConnectionPlaces(IOptions<NodeApiOptions> options, NodeApiMetrics metrics) : IAsyncDisposable
 {
+    private readonly int _most = options.Value.ConnectionsPerAddress;
+    private readonly PartitionedRateLimiter<IPAddress> _turns = PartitionedRateLimiter.Create<IPAddress, IPAddress>(address => RateLimitPartition.GetTokenBucketLimiter(address, _ => Bucket(options.Value.ConnectionsPerAddress)));
     private readonly ConcurrentDictionary<IPAddress, int> _open = new();
 
+    /// <summary>Beyond its address's places a connection is closed before its handshake, and counted.</summary>
     public async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         var address = (connection.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None;
         try
         {
-            if (_open.AddOrUpdate(address, 1, (_, open) => open + 1) > most)
+            if (_open.AddOrUpdate(address, 1, (_, open) => open + 1) > _most)
             {
                 metrics.Refused(NodeApiRefusal.TooManyConnections);
                 return;
             }
 
-            await next(connection);
+            using var turn = await _turns.AcquireAsync(address, 1, connection.ConnectionClosed);
+            if (turn.IsAcquired)
+            {
+                await next(connection);
+            }
+            else
+            {
+                metrics.Refused(NodeApiRefusal.TooManyConnections);
+            }
+        }
+        catch (OperationCanceledException) when (connection.ConnectionClosed.IsCancellationRequested)
+        {
+            // It did not wait for its turn.
         }
         finally
         {
@@ -31,4 +50,24 @@ internal sealed class ConnectionPlaces(int most, NodeApiMetrics metrics)
             }
         }
     }
+
+    /// <summary>Ends a request's connection; its address waits ten turns for it, so that nobody gains by it that he may begin anew.</summary>
+    public void End(HttpContext http)
+    {
+        _turns.AcquireAsync(AddressOf(http), 10, CancellationToken.None).AsTask().Ignore();
+        http.Features.Get<IConnectionLifetimeFeature>()?.Abort();
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _turns.DisposeAsync();
+
+    private static IPAddress AddressOf(HttpContext http) => http.Connection.RemoteIpAddress ?? IPAddress.None;
+
+    private static TokenBucketRateLimiterOptions Bucket(int most) => new()
+    {
+        TokenLimit = Math.Max(10, most / 10),
+        TokensPerPeriod = Math.Max(1, most / 200),
+        ReplenishmentPeriod = TimeSpan.FromMilliseconds(100),
+        QueueLimit = most,
+    };
 }

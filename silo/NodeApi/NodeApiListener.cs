@@ -17,19 +17,21 @@ internal sealed class NodeApiListener
     public static bool IsOf(HttpContext http) => http.Features.Get<NodeApiListener>() is not null;
 
     /// <summary>Opens the port.</summary>
-    public static void Listen(KestrelServerOptions kestrel, NodeApiOptions options, DoorCertificate certificate, NodeApiMetrics metrics)
+    public static void Listen(KestrelServerOptions kestrel, NodeApiOptions options, DoorCertificate certificate, ConnectionPlaces places)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = Bodies.OfSyncs.MaxRequestBodySize;
         kestrel.Limits.MaxConcurrentConnections = 20_000;
         kestrel.Limits.Http2.MaxStreamsPerConnection = 256;
+        // What is kept unread of bodies whose refusal waits. The largest report takes 70 round trips.
+        kestrel.Limits.Http2.InitialStreamWindowSize = 128 << 10;
+        kestrel.Limits.Http2.InitialConnectionWindowSize = 128 << 10;
         // A node that vanished leaves its hint stream open; a ping finds out.
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(15);
         kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);
         kestrel.Listen(IPAddress.Parse(options.Address), options.Port, listen =>
         {
             listen.Protocols = HttpProtocols.Http2;
-            var places = new ConnectionPlaces(options.ConnectionsPerAddress, metrics);
             listen.Use(next => connection => places.ServeAsync(connection, next));
             var marker = new NodeApiListener();
             listen.Use(next => connection =>

@@ -29,7 +29,10 @@ internal enum NodeApiRefusal
     /// <summary>400, 408: a body that is not the call's, or that did not come.</summary>
     Unreadable,
 
-    /// <summary>Closed before its handshake: its address has as many connections as one may.</summary>
+    /// <summary>404: no call of the node API.</summary>
+    NoSuchCall,
+
+    /// <summary>Closed before its handshake: its address has, or is waiting for, as many connections as one may.</summary>
     TooManyConnections,
 }
 

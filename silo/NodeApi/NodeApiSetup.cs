@@ -18,7 +18,7 @@ internal static class NodeApiSetup
     /// <summary>The door's parts.</summary>
     public static IServiceCollection AddNodeApi(this IServiceCollection services)
     {
-        services.AddSingleton<NodeApiMetrics>().AddSingleton<NodeCalls>().AddSingleton<HintStreams>().AddKubernetes();
+        services.AddSingleton<NodeApiMetrics>().AddSingleton<NodeCalls>().AddSingleton<ConnectionPlaces>().AddSingleton<RefusalTurns>().AddSingleton<HintStreams>().AddKubernetes();
         // Not AddAuthentication: it also starts data protection, which writes keys to the home folder and serves cookies only.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = JwtBearerDefaults.AuthenticationScheme).AddWebEncoders();
         services.AddSingleton<IAuthenticationConfigurationProvider, NoAuthenticationSection>();
@@ -61,7 +61,7 @@ internal static class NodeApiSetup
             ReleaseEndpoint.Map(door);
             SyncEndpoint.Map(door);
             HintsEndpoint.Map(door);
-            routes.MapFallback(http => Problems.WriteAsync(http, StatusCodes.Status404NotFound, "no such call",
+            routes.MapFallback(http => TurnsOf(http).RefuseAsync(http, NodeApiRefusal.NoSuchCall, StatusCodes.Status404NotFound, "no such call",
                 $"{http.Request.Method} {http.Request.Path} is no call of the node API. It has POST /node/v1/assign, /release, /sync and GET /node/v1/hints."));
         });
     }
@@ -76,42 +76,36 @@ internal static class NodeApiSetup
     private static Task RefuseUnknownAsync(JwtBearerChallengeContext context)
     {
         context.HandleResponse();
-        Count(context.HttpContext, context.AuthenticateFailure switch
-        {
-            null => NodeApiRefusal.NoToken,
-            NotKnownYetException => NodeApiRefusal.NotKnownYet,
-            SecurityTokenExpiredException => NodeApiRefusal.ExpiredToken,
-            _ => NodeApiRefusal.BadToken,
-        });
         if (context.AuthenticateFailure is NotKnownYetException notYet)
         {
-            return Problems.WriteAsync(context.HttpContext, StatusCodes.Status503ServiceUnavailable, "who is calling cannot be told yet", notYet.Message);
+            return TurnsOf(context.HttpContext).RefuseAsync(context.HttpContext, NodeApiRefusal.NotKnownYet, StatusCodes.Status503ServiceUnavailable, "who is calling cannot be told yet", notYet.Message);
         }
 
         context.Response.Headers.WWWAuthenticate = JwtBearerDefaults.AuthenticationScheme;
         var what = context.AuthenticateFailure is { } failure
             ? $"The bearer token is not accepted: {failure.Message}{(failure is SecurityTokenNotYetValidException ? " Or this silo's clock is behind: `silo ipam doctor` compares it with AWS's." : failure is SecurityTokenExpiredException ? " Or this silo's clock is ahead: `silo ipam doctor` compares it with AWS's." : "")}"
             : "The request carries no bearer token.";
-        return Problems.WriteAsync(context.HttpContext, StatusCodes.Status401Unauthorized, "who is calling is not known",
+        var reason = context.AuthenticateFailure switch
+        {
+            null => NodeApiRefusal.NoToken,
+            SecurityTokenExpiredException => NodeApiRefusal.ExpiredToken,
+            _ => NodeApiRefusal.BadToken,
+        };
+        return TurnsOf(context.HttpContext).RefuseAsync(context.HttpContext, reason, StatusCodes.Status401Unauthorized, "who is calling is not known",
             $"{what} Send the node's own token: with Kubernetes:Enabled the executor's projected service-account token, else what `silo ipam token --key FILE --instance i-...` issues, with the private key whose public part the silo has (NodeApi:TokenKeyPath).");
     }
 
-    private static Task RefuseUnnamedAsync(ForbiddenContext context)
-    {
-        Count(context.HttpContext, NodeApiRefusal.NoNode);
-        return Problems.WriteAsync(context.HttpContext, StatusCodes.Status403Forbidden, "the token names no node",
-            $"The token is genuine, but its claim {NodeTokens.InstanceClaim} is not one instance id such as i-0123456789abcdef0. Issue it with `silo ipam token --instance`.");
-    }
+    private static Task RefuseUnnamedAsync(ForbiddenContext context) => TurnsOf(context.HttpContext).RefuseAsync(context.HttpContext, NodeApiRefusal.NoNode, StatusCodes.Status403Forbidden, "the token names no node",
+        $"The token is genuine, but its claim {NodeTokens.InstanceClaim} is not one instance id such as i-0123456789abcdef0. Issue it with `silo ipam token --instance`.");
 
     private static ValueTask RefuseHurriedAsync(OnRejectedContext context, CancellationToken cancellation)
     {
-        Count(context.HttpContext, NodeApiRefusal.TooMany);
         context.HttpContext.Response.Headers.RetryAfter = 1.ToString(CultureInfo.InvariantCulture);
-        return new(Problems.WriteAsync(context.HttpContext, StatusCodes.Status429TooManyRequests, "too many calls",
+        return new(TurnsOf(context.HttpContext).RefuseAsync(context.HttpContext, NodeApiRefusal.TooMany, StatusCodes.Status429TooManyRequests, "too many calls",
             $"This node calls more often than NodeApi:CallsPerSecond allows, or {Bodies.SyncsAtOnce} syncs or {Bodies.OfOtherCalls.AtOnce} other calls of it are under way. Try again in a second."));
     }
 
-    private static void Count(HttpContext http, NodeApiRefusal reason) => http.RequestServices.GetRequiredService<NodeApiMetrics>().Refused(reason);
+    private static RefusalTurns TurnsOf(HttpContext http) => http.RequestServices.GetRequiredService<RefusalTurns>();
 
     /// <summary>All rules are in NodeApi's options; the scheme looks for a section of its own all the same.</summary>
     private sealed class NoAuthenticationSection : IAuthenticationConfigurationProvider

@@ -22,7 +22,7 @@ internal static class Program
             ["store", var blocks, var seconds] => () => StoreBenchmark.RunAsync(int.Parse(blocks, CultureInfo.InvariantCulture), double.Parse(seconds, CultureInfo.InvariantCulture)),
             ["readers", var pairs, var seconds] => () => ReadersBenchmark.RunAsync(int.Parse(pairs, CultureInfo.InvariantCulture), double.Parse(seconds, CultureInfo.InvariantCulture)),
             ["flood", var pairs, var seconds] => () => FloodBenchmark.RunAsync(int.Parse(pairs, CultureInfo.InvariantCulture), double.Parse(seconds, CultureInfo.InvariantCulture)),
-            ["flood-node", var token] => () => DoneAsync(NodeFlood.RunAsync(token)),
+            ["flood-node", var token, var connections] => () => DoneAsync(NodeFlood.RunAsync(token, int.Parse(connections, CultureInfo.InvariantCulture))),
             // The other side of the store's, a process of its own.
             ["put-items", var url, var table, var java] => () => DoneAsync(BareStore.PutItemsAsync(url, table, StoreSize.Usual, [int.Parse(java, CultureInfo.InvariantCulture)])),
             ["insert-rows", var path] => () => DoneAsync(BareStore.InsertRowsAsync(path, StoreSize.Usual)),

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using AwsVpcCni.Tests.Cluster.Storage;
 
@@ -18,8 +19,8 @@ internal sealed class FloodProcess : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private readonly Process _process;
 
-    public FloodProcess(DynamoDbLocal dynamo, string token) => _process = Process.Start(
-        new ProcessStartInfo("nsenter", [$"--net={dynamo.NetworkNamespacePath()}", "nice", "-n", "19", Path.Combine(AppContext.BaseDirectory, "AwsVpcCni.Benchmarks"), "flood-node", token])
+    public FloodProcess(DynamoDbLocal dynamo, string token, int connections) => _process = Process.Start(
+        new ProcessStartInfo("nsenter", [$"--net={dynamo.NetworkNamespacePath()}", "chrt", "--idle", "0", Path.Combine(AppContext.BaseDirectory, "AwsVpcCni.Benchmarks"), "flood-node", token, connections.ToString(CultureInfo.InvariantCulture)])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text.Json;
 using AwsVpcCni.Benchmarks.StoreCost;
 using AwsVpcCni.Core.Addressing;
@@ -8,22 +9,33 @@ using AwsVpcCni.NodeExecutor.Lease;
 
 namespace AwsVpcCni.Benchmarks.Flood;
 
-/// <summary>One node's token in bad hands: reports of 8 MB, hint streams and ADDs, each on many streams of several connections and again as soon as there is an answer.</summary>
+/// <summary>One node's token in bad hands: reports of 8 MB, hint streams and ADDs, each on many streams of several connections and again as soon as there is an answer. With no connections it computes all the same.</summary>
 internal static class NodeFlood
 {
-    private const int Connections = 4; // Of each kind.
     private const int Streams = 100; // Of a connection.
     private static readonly TimeSpan OneStream = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Until the input ends; then the counts go to the output.</summary>
-    public static async Task RunAsync(string token)
+    /// <param name="connections">As many for each kind.</param>
+    public static async Task RunAsync(string token, int connections)
     {
         using var stop = new CancellationTokenSource();
         var (report, assign) = (Report(), JsonSerializer.SerializeToUtf8Bytes(new AssignRequest(new Stamp(1, 1), new SandboxKey("flood", "eth0"), new PodName("default", "flood", "u"), []), NodeJson.Default.AssignRequest));
         var counts = new long[3];
         var kinds = new Func<HttpRequestMessage>[] { () => Post("sync", report), () => Post("assign", assign), () => new HttpRequestMessage(HttpMethod.Get, new Uri(StoreBenchmark.Door, "node/v1/hints")) };
-        var clients = kinds.SelectMany(kind => Enumerable.Range(0, Connections).Select(_ => (Kind: kind, Http: new HttpClient(new SocketsHttpHandler { EnableMultipleHttp2Connections = false })))).ToArray();
+        var clients = kinds.SelectMany(kind => Enumerable.Range(0, connections / kinds.Length).Select(_ => (Kind: kind, Http: new HttpClient(new SocketsHttpHandler { EnableMultipleHttp2Connections = false, ConnectCallback = ConnectAsync })))).ToArray();
         var all = Task.WhenAll(clients.SelectMany(client => Enumerable.Range(0, Streams).Select(_ => Task.Run(() => FloodAsync(client.Http, client.Kind, token, counts, stop.Token)))));
+        for (var core = 0; connections == 0 && core < Environment.ProcessorCount; core++)
+        {
+            new Thread(() =>
+            {
+                while (!stop.IsCancellationRequested)
+                {
+                    Thread.SpinWait(1000);
+                }
+            }).Start();
+        }
+
         while (await Console.In.ReadLineAsync() is not null)
         {
             // Whatever is said there.
@@ -60,6 +72,23 @@ internal static class NodeFlood
             {
                 return;
             }
+        }
+    }
+
+    /// <summary>From an address that no other node has.</summary>
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            socket.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.99"), 0));
+            await socket.ConnectAsync(context.DnsEndPoint, cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
         }
     }
 

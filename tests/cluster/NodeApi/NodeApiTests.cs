@@ -338,6 +338,8 @@ public sealed class NodeApiTests
         using var unreadable = await PostAsync(door, "sync", new StringContent("{"), door.Token("i-00000001"));
         using var large = await PostAsync(door, "assign", new ByteArrayContent(new byte[(128 << 10) + 1]), door.Token("i-00000001"));
         Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.RequestEntityTooLarge), (unreadable.StatusCode, large.StatusCode));
+        using var other = await PostAsync(door, "sweep", new StringContent("{"), door.Token("i-00000001"));
+        Assert.Equal(HttpStatusCode.NotFound, other.StatusCode);
         var hurried = 0;
         while (hurried == 0)
         {
@@ -345,7 +347,7 @@ public sealed class NodeApiTests
             hurried += reply.StatusCode == HttpStatusCode.TooManyRequests ? 1 : 0;
         }
 
-        Assert.Equal("BadToken 4, ExpiredToken 2, NoNode 5, NoToken 1, NotKnownYet 0, TooLarge 1, TooMany 1, TooManyConnections 0, Unreadable 1", string.Join(", ", Regex.Matches(door.Metrics(), """refused_node_calls_total\{reason="(\w+)"\} (\d+)""").Select(one => $"{one.Groups[1]} {one.Groups[2]}")));
+        Assert.Equal("BadToken 4, ExpiredToken 2, NoNode 5, NoSuchCall 1, NoToken 1, NotKnownYet 0, TooLarge 1, TooMany 1, TooManyConnections 0, Unreadable 1", string.Join(", ", Regex.Matches(door.Metrics(), """refused_node_calls_total\{reason="(\w+)"\} (\d+)""").Select(one => $"{one.Groups[1]} {one.Groups[2]}")));
     }
 
     [Fact]

@@ -1,0 +1,44 @@
+using System.Net;
+using System.Threading.RateLimiting;
+
+namespace AwsVpcCni.Silo.NodeApi;
+
+/// <summary>How fast each remote address is told that it is refused: whoever asks again as soon as there is an answer, whatever it is, takes no more of the silo than these turns.</summary>
+internal sealed class RefusalTurns(NodeApiMetrics metrics, ConnectionPlaces places, IHostApplicationLifetime lifetime) : IAsyncDisposable
+{
+    private static readonly TokenBucketRateLimiterOptions s_bucket = new()
+    {
+        TokenLimit = 100, // At once: an executor whose token is over is told at once, by each door that it tries.
+        TokensPerPeriod = 10,
+        ReplenishmentPeriod = TimeSpan.FromMilliseconds(100),
+        QueueLimit = 1000, // Some 45 kB each (`make bench-flood`).
+        QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+    };
+
+    private readonly PartitionedRateLimiter<IPAddress> _turns = PartitionedRateLimiter.Create<IPAddress, IPAddress>(address => RateLimitPartition.GetTokenBucketLimiter(address, _ => s_bucket));
+
+    /// <summary>Counts the refusal and writes it when its turn has come. Where its address has as many waiting as it may, the connection ends instead.</summary>
+    public async Task RefuseAsync(HttpContext http, NodeApiRefusal reason, int status, string title, string detail)
+    {
+        metrics.Refused(reason);
+        try
+        {
+            // A caller that takes its stream back keeps its place: else it would get round the turns by that.
+            using var turn = await _turns.AcquireAsync(http.Connection.RemoteIpAddress ?? IPAddress.None, 1, lifetime.ApplicationStopping);
+            if (turn.IsAcquired)
+            {
+                await Problems.WriteAsync(http, status, title, detail);
+                return;
+            }
+        }
+        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // The connection ends with the silo.
+        }
+
+        places.End(http);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _turns.DisposeAsync();
+}
