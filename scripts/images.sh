@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/images.sh: artifacts/images/{silo,node-executor}.tar, OCI archives of what `make publish` made and Debian's packages, without a
 # registry or an engine: `ctr -n k8s.io images import FILE`. Says what is wrong and fails where the packages cannot be had.
-# ARCH=arm64: those of `make arm64`, as silo-arm64.tar and node-executor-arm64.tar; nothing here has run them. TAG is the images' tag, and REGISTRY what stands before their names. SILO is a folder with another silo: then its image alone is made, artifacts/images/silo-$TAG.tar.
+# ARCH=arm64: those of `make arm64`, as silo-arm64.tar and node-executor-arm64.tar; nothing here has run them. TAG is the images' tag, and REGISTRY what stands before their names. SILO and EXECUTOR are folders with others: then their images are made, artifacts/images/{silo,node-executor}-$TAG.tar.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tag=${TAG:-$(sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/aws-vpc-cni-distributed/Chart.yaml)}
@@ -82,10 +82,9 @@ fi
 cp "$(dirname "$(dirname "$(dirname "$core")")")"/{LICENSE.txt,ThirdPartyNotices.txt} "$root/usr/share/dotnet/" 2>/dev/null || true # Not where every distribution puts them.
 packages "$root" libc6 libgcc-s1 libstdc++6 zlib1g libssl3 ca-certificates
 image silo "$root" '{"Entrypoint":["/app/silo"],"User":"65532:65532","Env":["DOTNET_ROOT=/usr/share/dotnet","DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' "silo${SILO:+-$tag}$suffix"
-[ -z "${SILO:-}" ] || exit 0
 
 root=$work/node-executor
 mkdir -p "$root/app"
-cp $built/node-executor/node-executor $built/plugin/aws-vpc-cni "$root/app/"
+cp "${EXECUTOR:-$built/node-executor}/node-executor" $built/plugin/aws-vpc-cni "$root/app/"
 packages "$root" libc6 libgcc-s1 zlib1g libssl3 ca-certificates libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libgmp10
-image node-executor "$root" '{"Entrypoint":["/app/node-executor"],"Env":["DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' "node-executor$suffix"
+image node-executor "$root" '{"Entrypoint":["/app/node-executor"],"Env":["DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' "node-executor${EXECUTOR:+-$tag}$suffix"

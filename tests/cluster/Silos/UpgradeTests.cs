@@ -80,7 +80,7 @@ public sealed partial class UpgradeTests(DynamoDbLocal dynamo)
     private static async Task<string> BuildNextAsync()
     {
         var began = TimeProvider.System.GetTimestamp();
-        using var build = Process.Start(new ProcessStartInfo(Path.Combine(Repository.Root, "scripts", "next-silo.sh")) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var build = Process.Start(new ProcessStartInfo(Path.Combine(Repository.Root, "scripts", "next-build.sh")) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         var said = await Task.WhenAll(build.StandardOutput.ReadToEndAsync(Cancellation), build.StandardError.ReadToEndAsync(Cancellation));
         await build.WaitForExitAsync(Cancellation);
         Assert.True(build.ExitCode == 0, string.Concat(said));

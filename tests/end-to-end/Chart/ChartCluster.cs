@@ -43,8 +43,8 @@ internal sealed class ChartCluster : IAsyncDisposable
     /// <param name="clusterName">As the chart's values have it; null: the tests' usual one.</param>
     /// <param name="silos">On so many of the first nodes, from which alone EC2 is to be reached.</param>
     /// <param name="podSubnetCidr">Of a second CIDR of the VPC; null: there is none.</param>
-    /// <param name="otherSilo">The file of the silo's image under the other tag; null: the same as under the first.</param>
-    public static async Task<ChartCluster> StartAsync(string name, ImmutableArray<string> nodes, string otherTag, string? clusterName = null, int silos = 1, string? otherSilo = null, string? podSubnetCidr = null)
+    /// <param name="isNext">The images under the other tag are of the next build (scripts/next-build.sh); else the same as under the first.</param>
+    public static async Task<ChartCluster> StartAsync(string name, ImmutableArray<string> nodes, string otherTag, string? clusterName = null, int silos = 1, string? podSubnetCidr = null, bool isNext = false)
     {
         var settings = new ClusterSettings(name) { Nodes = nodes, NodesWithSilos = silos, PodSubnetCidr = podSubnetCidr };
         settings = clusterName is null ? settings : settings with { ClusterName = clusterName };
@@ -61,10 +61,10 @@ internal sealed class ChartCluster : IAsyncDisposable
                 cluster.parts.Add(node);
                 cluster.Nodes = cluster.Nodes.Add(node);
                 cluster.Report(node, isReady: false);
-                await node.LoadImageAsync("node-executor", otherTag);
+                await node.LoadImageAsync("node-executor", otherTag, isNext);
                 if (index < silos)
                 {
-                    await node.LoadImageAsync("silo", otherTag, otherSilo);
+                    await node.LoadImageAsync("silo", otherTag, isNext);
                 }
             }
 

@@ -62,14 +62,14 @@ internal sealed class ChartNode : IAsyncDisposable
     }
 
     /// <summary>Puts an image of ours into the runtime, under two tags.</summary>
-    /// <param name="otherFile">What the other tag is of; null: the same.</param>
-    public async Task LoadImageAsync(string image, string otherTag, string? otherFile = null)
+    /// <param name="isNext">The other tag is of the next build; else of the same.</param>
+    public async Task LoadImageAsync(string image, string otherTag, bool isNext)
     {
         await ShippedImage.ImportAsync(Containerd, image);
         var (name, other) = (ShippedImage.NameOf(image), ShippedImage.NameOf(image, otherTag));
-        if (otherFile is not null)
+        if (isNext)
         {
-            await ShippedImage.ImportAsync(Containerd, otherFile);
+            await ShippedImage.ImportAsync(Containerd, $"{image}-{otherTag}");
         }
         else
         {

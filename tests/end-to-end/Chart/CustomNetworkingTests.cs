@@ -1,5 +1,8 @@
 using System.Buffers.Text;
+using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Text.RegularExpressions;
+using AwsVpcCni.KubeEmulator;
 using AwsVpcCni.KubeletLite;
 using AwsVpcCni.Tests.EndToEnd.Cluster;
 using AwsVpcCni.Tests.EndToEnd.Harness;
@@ -102,6 +105,7 @@ public sealed class CustomNetworkingTests
         var executors = $"kube-system/{chart.Single<V1DaemonSet>().Spec.Template.Spec.ServiceAccountName}";
         (string, string) here = (elsewhere.Name, cluster.ObjectOf(elsewhere).Metadata.Uid);
         var tokens = cluster.Api.Tokens;
+        using var others = new TokenIssuer(TimeProvider.System); // Another cluster's, of the same name.
         var own = tokens.Issue(executors, here, "aws-vpc-cni"); // Root on the node has such a one, and can do no more with it than its executor.
         (string What, string? Token, string Reason)[] strangers =
         [
@@ -110,6 +114,8 @@ public sealed class CustomNetworkingTests
             ("another account, bound to its node", tokens.Issue("default/default", here, "aws-vpc-cni"), "BadToken"),
             ("the executors' account for another audience", tokens.Issue(executors, here), "BadToken"),
             ("the executors' account, bound to no node", tokens.Issue(executors, null, "aws-vpc-cni"), "BadToken"),
+            ("another issuer's, under this one's key", tokens.Issue(executors, here, "aws-vpc-cni", change: claims => claims["iss"] = "https://elsewhere"), "BadToken"),
+            ("another cluster's key", others.Issue(executors, here, "aws-vpc-cni"), "BadToken"),
             ("a node that has been replaced", tokens.Issue(executors, (elsewhere.Name, Guid.Empty.ToString()), "aws-vpc-cni"), "BadToken"),
             ("expired", tokens.Issue(executors, here, "aws-vpc-cni", age: TimeSpan.FromHours(3)), "ExpiredToken"),
             ("unsigned", $"{Base64Url.EncodeToString("{\"alg\":\"none\",\"typ\":\"JWT\"}"u8)}.{own.Split('.')[1]}.", "BadToken"),
@@ -125,6 +131,14 @@ public sealed class CustomNetworkingTests
                 Assert.Equal((what, path, 401, 401), (what, path, await port.PostAsync(path, token), await local.PostAsync(path, token)));
             }
         }
+
+        foreach (var noHttp in new[] { RandomNumberGenerator.GetBytes(4096), [.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0] }) // The latter: data of no stream.
+        {
+            await port.EndsAfterAsync(noHttp);
+        }
+
+        using var health = new HealthPort(NetworkNamespace.PathOf(elsewhere.NetnsName), silosNode.Kubelet.Node.Address);
+        Assert.IsType<SocketException>((await Assert.ThrowsAsync<HttpRequestException>(() => health.AskAsync("GET", "/api/v1/nodes", tokens.Issue("default/default")))).InnerException);
 
         Assert.Equal((400, 413), (await port.PostAsync("/node/v1/sync", own), await port.PostAsync("/node/v1/assign", own, new byte[(128 << 10) + 1])));
         var wanted = strangers.GroupBy(one => one.Reason).ToDictionary(one => one.Key, one => 2 * 3 * one.Count());

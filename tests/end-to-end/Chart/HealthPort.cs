@@ -7,7 +7,8 @@ namespace AwsVpcCni.Tests.EndToEnd.Chart;
 
 /// <summary>A silo's health port, as each process in its node's network namespace reaches it.</summary>
 /// <param name="netns">The path of that namespace.</param>
-internal sealed class HealthPort(string netns) : IDisposable
+/// <param name="address">Null: loopback.</param>
+internal sealed class HealthPort(string netns, string? address = null) : IDisposable
 {
     private readonly HttpClient http = new(new SocketsHttpHandler
     {
@@ -15,7 +16,7 @@ internal sealed class HealthPort(string netns) : IDisposable
         {
             // A socket stays in the namespace in which it was made.
             var socket = NetworkNamespace.Run(netns, () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
-            await socket.ConnectAsync(IPAddress.Loopback, 8441, cancellation);
+            await socket.ConnectAsync(address is null ? IPAddress.Loopback : IPAddress.Parse(address), 8441, cancellation);
             return new NetworkStream(socket, ownsSocket: true);
         },
     }) { BaseAddress = new Uri("http://localhost"), Timeout = TimeSpan.FromSeconds(10) };

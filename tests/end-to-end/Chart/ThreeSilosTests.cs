@@ -23,7 +23,8 @@ public sealed class ThreeSilosTests
     {
         await ShippedImage.MadeOrSkipAsync();
         var (chart, next) = (await Helm.RenderOrSkipAsync(Tag, "three-silos.yaml"), await Helm.RenderOrSkipAsync(OtherTag, "three-silos.yaml"));
-        await using var cluster = await ChartCluster.StartAsync("avcthree", ["nodea", "nodeb", "nodec"], OtherTag, "threesilos", silos: 3, await ShippedImage.NextSiloAsync(OtherTag));
+        await ShippedImage.MakeNextAsync(OtherTag);
+        await using var cluster = await ChartCluster.StartAsync("avcthree", ["nodea", "nodeb", "nodec"], OtherTag, "threesilos", silos: 3, isNext: true);
         await using var dynamo = await DynamoDbDoors.OpenOrSkipAsync(cluster.Nodes.Select(node => node.NetnsName));
         using var authority = new TestAuthority("orleans");
         var silos = authority.Issue("silo", TestAuthority.BothWays);
@@ -50,6 +51,8 @@ public sealed class ThreeSilosTests
             await EachKnowsAllNodesAsync(cluster);
             await StartAndStopOnEachAsync(cluster, $"after-{away}");
             Assert.Equal(tag == OtherTag, cluster.Nodes.Any(node => node.Kubelet.LogOf(cluster.Silos[node.Name], "silo").Contains("is of build next", StringComparison.Ordinal)));
+            Assert.All(cluster.Nodes, node => Assert.Equal(tag == OtherTag, node.Kubelet.LogOf(cluster.Executors[node.Name], "executor").Contains("next: this executor has started", StringComparison.Ordinal)));
+            Assert.Equal(tag == OtherTag, cluster.Nodes.Any(node => node.Kubelet.LogOf(cluster.Silos[node.Name], "silo").Contains("is reported by an executor of build next", StringComparison.Ordinal)));
         }
 
         Assert.Equal(6, away);

@@ -26,18 +26,21 @@ internal static class ShippedImage
         Assert.SkipUnless(exitCode == 0, $"No images: {said.Trim()}");
     }
 
-    /// <summary>The image of the next build's silo (scripts/next-silo.sh).</summary>
-    /// <returns>Its file's name, as <see cref="ImportAsync"/> takes it.</returns>
-    public static async Task<string> NextSiloAsync(string tag)
+    /// <summary>Images of the next build's silo and executor (scripts/next-build.sh), as <c>silo-TAG</c> and <c>node-executor-TAG</c> for <see cref="ImportAsync"/>. The plugin in it is of this build.</summary>
+    public static async Task MakeNextAsync(string tag)
     {
         await MadeOrSkipAsync();
-        await RunAsync("next-silo.sh", []);
-        await RunAsync("images.sh", new() { ["TAG"] = tag, ["ARCH"] = "amd64", ["SILO"] = Path.Combine(Repository.Root, "artifacts", "upgrade", "silo", "bin", "Release", "net10.0") });
-        return $"silo-{tag}";
-
-        static async Task RunAsync(string script, Dictionary<string, string> environment)
+        await RunAsync("next-build.sh", [], []);
+        await RunAsync("next-build.sh", ["executor"], []);
+        var folder = Path.Combine(Repository.Root, "artifacts", "upgrade");
+        await RunAsync("images.sh", [], new()
         {
-            var (exitCode, said) = await ScriptAsync(script, environment);
+            ["TAG"] = tag, ["ARCH"] = "amd64", ["SILO"] = Path.Combine(folder, "silo", "bin", "Release", "net10.0"), ["EXECUTOR"] = Path.Combine(folder, "artifacts", "node-executor"),
+        });
+
+        static async Task RunAsync(string script, string[] words, Dictionary<string, string> environment)
+        {
+            var (exitCode, said) = await ScriptAsync(script, environment, words);
             Assert.True(exitCode == 0, said);
         }
     }
@@ -62,9 +65,9 @@ internal static class ShippedImage
         .. settings.SelectMany(setting => new[] { "--env", $"{setting.Key}={setting.Value}" }),
     ];
 
-    private static async Task<(int ExitCode, string Said)> ScriptAsync(string name, Dictionary<string, string> environment)
+    private static async Task<(int ExitCode, string Said)> ScriptAsync(string name, Dictionary<string, string> environment, params string[] words)
     {
-        var start = new ProcessStartInfo(Path.Combine(Repository.Root, "scripts", name)) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Path.Combine(Repository.Root, "scripts", name), words) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (variable, value) in environment)
         {
             start.Environment[variable] = value;
