@@ -24,7 +24,11 @@ internal static class Listeners
         builder.WebHost.UseKestrelHttpsConfiguration();
         // What a node's connection has brought is read where it was noticed, and only the request takes another thread: one switch less
         // in each ADD. No request runs there, so nothing blocks it.
-        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = true);
+        builder.Services.Configure<SocketTransportOptions>(sockets =>
+        {
+            sockets.UnsafePreferInlineScheduling = true;
+            sockets.MaxReadBufferSize = 64 << 10; // Of each connection, also of those that wait for their turn.
+        });
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<NodeApiOptions>, IOptions<HttpOptions>, DoorCertificate, ConnectionPlaces>((kestrel, door, http, certificate, places) =>
         {
             NodeApiListener.Listen(kestrel, door.Value, certificate, places);

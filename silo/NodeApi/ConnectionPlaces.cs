@@ -9,8 +9,8 @@ using Microsoft.Extensions.Options;
 namespace AwsVpcCni.Silo.NodeApi;
 
 /// <summary>How many connections each remote address has on the node API, and how often it may make one: one node, or whatever got hold of its network, leaves places and CPU for the others.</summary>
-/// <remarks>Of its places a tenth may come at once, then a twentieth each second; whoever makes them faster waits with his handshake unread.</remarks>
-internal sealed class ConnectionPlaces(IOptions<NodeApiOptions> options, NodeApiMetrics metrics) : IAsyncDisposable
+/// <remarks>Of its places a tenth, and 10 at least, may come at once, then a twentieth each second; whoever makes them faster waits with his handshake unread.</remarks>
+internal sealed class ConnectionPlaces(IOptions<NodeApiOptions> options, NodeApiMetrics metrics, IHostApplicationLifetime lifetime) : IAsyncDisposable
 {
     private readonly int _most = options.Value.ConnectionsPerAddress;
     private readonly PartitionedRateLimiter<IPAddress> _turns = PartitionedRateLimiter.Create<IPAddress, IPAddress>(address => RateLimitPartition.GetTokenBucketLimiter(address, _ => Bucket(options.Value.ConnectionsPerAddress)));
@@ -28,7 +28,9 @@ internal sealed class ConnectionPlaces(IOptions<NodeApiOptions> options, NodeApi
                 return;
             }
 
-            using var turn = await _turns.AcquireAsync(address, 1, connection.ConnectionClosed);
+            using var end = CancellationTokenSource.CreateLinkedTokenSource(connection.ConnectionClosed, lifetime.ApplicationStopping);
+            using var turn = await _turns.AcquireAsync(address, 1, end.Token);
+            connection.Features.Set(new Cost());
             if (turn.IsAcquired)
             {
                 await next(connection);
@@ -38,9 +40,9 @@ internal sealed class ConnectionPlaces(IOptions<NodeApiOptions> options, NodeApi
                 metrics.Refused(NodeApiRefusal.TooManyConnections);
             }
         }
-        catch (OperationCanceledException) when (connection.ConnectionClosed.IsCancellationRequested)
+        catch (OperationCanceledException) when (connection.ConnectionClosed.IsCancellationRequested || lifetime.ApplicationStopping.IsCancellationRequested)
         {
-            // It did not wait for its turn.
+            // It did not wait for its turn, or the silo does not.
         }
         finally
         {
@@ -54,20 +56,30 @@ internal sealed class ConnectionPlaces(IOptions<NodeApiOptions> options, NodeApi
     /// <summary>Ends a request's connection; its address waits ten turns for it, so that nobody gains by it that he may begin anew.</summary>
     public void End(HttpContext http)
     {
-        _turns.AcquireAsync(AddressOf(http), 10, CancellationToken.None).AsTask().Ignore();
+        if (http.Features.Get<Cost>()?.IsToBePaid() == true)
+        {
+            _turns.AcquireAsync(http.Connection.RemoteIpAddress ?? IPAddress.None, 10, CancellationToken.None).AsTask().Ignore();
+        }
+
         http.Features.Get<IConnectionLifetimeFeature>()?.Abort();
     }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _turns.DisposeAsync();
 
-    private static IPAddress AddressOf(HttpContext http) => http.Connection.RemoteIpAddress ?? IPAddress.None;
-
     private static TokenBucketRateLimiterOptions Bucket(int most) => new()
     {
         TokenLimit = Math.Max(10, most / 10),
-        TokensPerPeriod = Math.Max(1, most / 200),
-        ReplenishmentPeriod = TimeSpan.FromMilliseconds(100),
+        TokensPerPeriod = Math.Max(1, most / 20),
+        ReplenishmentPeriod = TimeSpan.FromSeconds(1),
         QueueLimit = most,
     };
+
+    /// <summary>Of a connection's end: each of its requests may be the one that ends it, and it is paid once.</summary>
+    private sealed class Cost
+    {
+        private int _asked;
+
+        public bool IsToBePaid() => Interlocked.Exchange(ref _asked, 1) == 0;
+    }
 }

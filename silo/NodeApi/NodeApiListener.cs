@@ -23,9 +23,9 @@ internal sealed class NodeApiListener
         kestrel.Limits.MaxRequestBodySize = Bodies.OfSyncs.MaxRequestBodySize;
         kestrel.Limits.MaxConcurrentConnections = 20_000;
         kestrel.Limits.Http2.MaxStreamsPerConnection = 256;
-        // What is kept unread of bodies whose refusal waits. The largest report takes 70 round trips.
+        // What is kept unread of a body whose refusal waits, so that the largest report takes 70 round trips; and others on its connection go on beside it.
         kestrel.Limits.Http2.InitialStreamWindowSize = 128 << 10;
-        kestrel.Limits.Http2.InitialConnectionWindowSize = 128 << 10;
+        kestrel.Limits.Http2.InitialConnectionWindowSize = 512 << 10;
         // A node that vanished leaves its hint stream open; a ping finds out.
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(15);
         kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(10);

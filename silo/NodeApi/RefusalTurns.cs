@@ -8,9 +8,9 @@ internal sealed class RefusalTurns(NodeApiMetrics metrics, ConnectionPlaces plac
 {
     private static readonly TokenBucketRateLimiterOptions s_bucket = new()
     {
-        TokenLimit = 100, // At once: an executor whose token is over is told at once, by each door that it tries.
-        TokensPerPeriod = 10,
-        ReplenishmentPeriod = TimeSpan.FromMilliseconds(100),
+        TokenLimit = Bodies.OfOtherCalls.AtOnce, // An executor whose token is over is told so for each ADD that waits, so that it asks the next silo.
+        TokensPerPeriod = 100,
+        ReplenishmentPeriod = TimeSpan.FromSeconds(1),
         QueueLimit = 1000, // Some 45 kB each (`make bench-flood`).
         QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
     };
@@ -25,18 +25,18 @@ internal sealed class RefusalTurns(NodeApiMetrics metrics, ConnectionPlaces plac
         {
             // A caller that takes its stream back keeps its place: else it would get round the turns by that.
             using var turn = await _turns.AcquireAsync(http.Connection.RemoteIpAddress ?? IPAddress.None, 1, lifetime.ApplicationStopping);
-            if (turn.IsAcquired)
+            if (!turn.IsAcquired)
             {
-                await Problems.WriteAsync(http, status, title, detail);
+                places.End(http);
                 return;
             }
         }
-        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
-            // The connection ends with the silo.
+            // The silo stops, and nobody waits for turns any more.
         }
 
-        places.End(http);
+        await Problems.WriteAsync(http, status, title, detail);
     }
 
     /// <inheritdoc/>

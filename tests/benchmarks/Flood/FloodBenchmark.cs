@@ -65,7 +65,7 @@ internal static class FloodBenchmark
             _adds.AddRange(with);
             _medians.Add(Figures.Median(with) / Figures.Median(without));
             _slowest.Add(Figures.P99(with) / Figures.P99(without));
-            _resident = MostResident(one.Process);
+            _resident = _resident > 0 ? _resident : MostResident(one.Process); // Before a wider one has had its turn: it is the most so far.
             Progress.Say(string.Create(CultureInfo.InvariantCulture,
                 $"  beside {Name}: p50 {Figures.Median(with):0.00} ms, p99 {Figures.P99(with):0.0}; the silo has had {_resident:0} MiB; {Counts}; load {ProcessTime.Load()}"));
         }

@@ -16,7 +16,7 @@ internal static class NodeFlood
     private static readonly TimeSpan OneStream = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Until the input ends; then the counts go to the output.</summary>
-    /// <param name="connections">As many for each kind.</param>
+    /// <param name="connections">A third of them for each kind.</param>
     public static async Task RunAsync(string token, int connections)
     {
         using var stop = new CancellationTokenSource();
