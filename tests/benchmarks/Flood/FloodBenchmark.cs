@@ -37,6 +37,11 @@ internal static class FloodBenchmark
         (figures["add_ms_p50_alone"], figures["add_ms_p99_alone"]) = (Figures.Median(alone), Figures.P99(alone));
         figures["calm_silo_rss_mib"] = calm;
         Array.ForEach(floods, flood => flood.Tell(figures));
+        foreach (var flood in floods.Skip(1))
+        {
+            figures[$"{flood.Name}_over_busy_add_p99_ratio"] = figures[$"{flood.Name}_add_p99_ratio"] / figures["busy_add_p99_ratio"];
+        }
+
         figures.Print();
         return floods.All(flood => flood.Connections == 0 || flood.Counts.Refused > 0);
     }
