@@ -3,13 +3,14 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace AwsVpcCni.KubeEmulator;
 
 /// <summary>A Kubernetes API server for tests: objects with list, watch, patch; tokens and who may do what. In plain HTTP on one port; under TLS where it is given sockets.</summary>
 /// <remarks>What is not there: admission, validation of objects, server-side apply, quotas, other encodings than JSON.</remarks>
-public sealed class KubeApi : IAsyncDisposable
+public sealed partial class KubeApi : IAsyncDisposable
 {
     /// <summary>Bears all rights.</summary>
     public const string AdminToken = "admin";
@@ -317,6 +318,12 @@ public sealed class KubeApi : IAsyncDisposable
             metadata["namespace"] = ns;
         }
 
+        if (target.Type.Kind == "Event" && WhyNoEvent(item, name, target.Namespace!) is { } why)
+        {
+            await FailAsync(http, 422, "Invalid", $"""Event "{name}" is invalid: {why}""");
+            return;
+        }
+
         var isThere = false;
         var made = Objects.Change(target.Type, target.Namespace, name, before =>
         {
@@ -325,6 +332,19 @@ public sealed class KubeApi : IAsyncDisposable
         });
         await (isThere ? FailAsync(http, 409, "AlreadyExists", $"""{target.Type.Plural} "{name}" already exists""") : WriteAsync(http, made!, 201));
     }
+
+    /// <summary>As kube-apiserver has it for those without eventTime: of one namespace with what they are about, or in "default" where that has none. Null: it is one.</summary>
+    private static string? WhyNoEvent(JsonObject item, string name, string ns)
+    {
+        var about = item["involvedObject"] as JsonObject ?? throw new FormatException("involvedObject is missing");
+        return (about["namespace"]?.GetValue<string>() ?? "") is var aboutIn && ns != (aboutIn.Length > 0 ? aboutIn : "default") ? "involvedObject.namespace: does not match event.namespace"
+            : item["eventTime"] is not null ? "eventTime: such events are not known here; they need reportingComponent, reportingInstance, action and reason"
+            : name.Length > 253 || !EventName().IsMatch(name) ? "metadata.name: no lowercase RFC 1123 subdomain"
+            : null;
+    }
+
+    [GeneratedRegex(@"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\z")]
+    private static partial Regex EventName();
 
     private async Task ChangeAsync(HttpContext http, Target target, string verb)
     {

@@ -86,6 +86,11 @@ public sealed class ChartTests
                 ? null : string.Join("; ", conditions.Select(one => $"{one?.Status} {one?.Reason} {one?.Message}")) + (install.IsFaulted ? install.Exception.Message : "")));
         await Eventually.HoldsAsync("an event of each that says which call", Patience, _ => Task.FromResult(
             NodeEvents(cluster).Where(one => one.Reason == "NotAuthorized").Select(one => one.InvolvedObject.Name).Distinct().Count() == cluster.Nodes.Length ? null : string.Join("; ", NodeEvents(cluster).Select(one => one.Message))));
+        foreach (var node in cluster.Nodes)
+        {
+            Assert.NotNull(await node.Cri.WhyNotReadyAsync(network: true, TestContext.Current.CancellationToken)); // The scheduler sends it no pod.
+        }
+
         Assert.Contains(NodeEvents(cluster), one => one.Message.Contains("ec2:AssignPrivateIpAddresses", StringComparison.Ordinal) || one.Message.Contains("ec2:CreateNetworkInterface", StringComparison.Ordinal));
         Assert.All(cluster.Nodes, node => Assert.Equal("29", cluster.ObjectOf(node).Metadata.Annotations["aws-vpc-cni-distributed/max-pods"])); // An m5.large's.
 
