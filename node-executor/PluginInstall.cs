@@ -24,4 +24,24 @@ internal static class PluginInstall
             throw new ExecutorStoppedException($"The plugin {plugin} cannot be put to {target}: {e.Message} Is the node's folder mounted there, and writable?");
         }
     }
+
+    /// <summary>Puts each of a folder's plugins beside ours where the node has none of its name: Amazon Linux 2023's image for EKS has none at all, and without <c>loopback</c> containerd starts no pod.</summary>
+    /// <remarks>One that is there may be the node image's or another program's, and newer: it stays.</remarks>
+    /// <exception cref="ExecutorStoppedException">One cannot be read or written.</exception>
+    internal static void RunWhereAbsent(string folder, string target)
+    {
+        if (!Directory.Exists(folder))
+        {
+            throw new ExecutorStoppedException($"There is no folder {folder} with plugins. Leave it out, or name the one that the image has.");
+        }
+
+        foreach (var plugin in Directory.GetFiles(folder).Order(StringComparer.Ordinal))
+        {
+            var beside = Path.Combine(Path.GetDirectoryName(target)!, Path.GetFileName(plugin));
+            if (!File.Exists(beside))
+            {
+                Run(plugin, beside);
+            }
+        }
+    }
 }

@@ -27,15 +27,16 @@ try
         return 0;
     }
 
-    if (args is ["install", var plugin, var target])
+    if (args is ["install", var plugin, var target, .. { Length: <= 1 } others])
     {
+        Array.ForEach(others, folder => PluginInstall.RunWhereAbsent(folder, target));
         PluginInstall.Run(plugin, target);
         return 0;
     }
 
     if (args.Length > 0)
     {
-        throw new ExecutorStoppedException($"'{string.Join(' ', args)}' is not known. Without words it serves the node; 'status' shows how it stands with the one that runs, 'status --json' the same for programs; 'install FILE TARGET' puts the plugin where the runtime looks.");
+        throw new ExecutorStoppedException($"'{string.Join(' ', args)}' is not known. Without words it serves the node; 'status' shows how it stands with the one that runs, 'status --json' the same for programs; 'install FILE TARGET [FOLDER]' puts the plugin where the runtime looks, and beside it those of the folder that are not there.");
     }
 
     var settings = ExecutorSettings.Read(Environment.GetEnvironmentVariable);

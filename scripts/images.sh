@@ -86,5 +86,15 @@ image silo "$root" '{"Entrypoint":["/app/silo"],"User":"65532:65532","Env":["DOT
 root=$work/node-executor
 mkdir -p "$root/app"
 cp "${EXECUTOR:-$built/node-executor}/node-executor" $built/plugin/aws-vpc-cni "$root/app/"
-packages "$root" libc6 libgcc-s1 zlib1g libssl3 ca-certificates libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libgmp10
+packages "$root" libc6 libgcc-s1 zlib1g libssl3 ca-certificates libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libgmp10 containernetworking-plugins
+# Plugins for nodes whose image has none. They run there, so with the node's C library: Amazon Linux 2023 has 2.34.
+mkdir -p "$root/app/cni"
+for plugin in loopback portmap bandwidth firewall; do
+    mv "$root/usr/lib/cni/$plugin" "$root/app/cni/"
+    if grep -qaE 'GLIBC_2\.(3[5-9]|[4-9][0-9])' "$root/app/cni/$plugin"; then
+        echo "This Debian's $plugin wants a newer C library than the nodes' 2.34: make the images on Debian 12." >&2
+        exit 1
+    fi
+done
+rm -rf "$root/usr/lib/cni"
 image node-executor "$root" '{"Entrypoint":["/app/node-executor"],"Env":["DOTNET_EnableDiagnostics=0","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]}' "node-executor${EXECUTOR:+-$tag}$suffix"

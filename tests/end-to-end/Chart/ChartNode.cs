@@ -38,11 +38,11 @@ internal sealed class ChartNode : IAsyncDisposable
         var (netnsName, root) = ($"{settings.Name}-{name}", work.NewFolder(name, "root"));
         var host = new NodeHost(name, address, root) { LogFolder = work.Root, ApiAddress = ApiServer.Address, DnsServer = "10.20.0.2", ClusterDnsServer = "10.100.0.10" };
         await Shell.RunAsync("nsenter", "--net=/run/netns/" + netnsName, "nft", "table inet asked { chain out { type filter hook output priority 0; meta l4proto { tcp, udp } th dport 53 counter; }; }");
-        var containerd = await ContainerdNode.StartAsync(work, new ContainerdSettings(name, "/run/netns/" + netnsName, [Path.Combine(ContainerdNode.DebianPlugins, "portmap")])
+        var containerd = await ContainerdNode.StartAsync(work, new ContainerdSettings(name, "/run/netns/" + netnsName, [])
         {
             // The plugin finds the executor's socket at its default path, of which the node's folder stands in the way here.
             Environment = new Dictionary<string, string> { ["AWS_VPC_CNI_SOCKET"] = host.PathOf("/run/aws-vpc-cni/executor.sock") },
-            BinFolder = host.PathOf("/opt/cni/bin"),
+            BinFolder = host.PathOf("/opt/cni/bin"), // Empty, as in Amazon Linux 2023's image.
             ConfFolder = Directory.CreateDirectory(host.PathOf("/etc/cni/net.d")).FullName,
         });
         var probes = HttpFrom("/run/netns/" + netnsName);

@@ -61,7 +61,7 @@ internal sealed class ContainerdNode : IAsyncDisposable
     public static async Task<ContainerdNode> StartAsync(WorkFolder work, ContainerdSettings settings)
     {
         var bin = Directory.CreateDirectory(settings.BinFolder ?? work.Path(settings.Name, "bin")).FullName;
-        foreach (var plugin in settings.Plugins.Append(Path.Combine(DebianPlugins, "loopback")))
+        foreach (var plugin in settings.BinFolder is null ? settings.Plugins.Append(Path.Combine(DebianPlugins, "loopback")) : settings.Plugins)
         {
             File.Copy(plugin, Path.Combine(bin, Path.GetFileName(plugin)), overwrite: true);
         }

@@ -36,8 +36,10 @@ public sealed class ImagesTests
         var (node, work) = (cluster.Nodes[0], cluster.Work);
         var bin = work.NewFolder("cni-bin");
         var run = await ShippedImage.ImportAsync(node.Containerd, "node-executor");
-        await Shell.RunAsync(run[0], [.. run[1..], "--mount", $"type=bind,src={bin},dst=/host/cni-bin,options=rbind:rw", ShippedImage.NameOf("node-executor"), "install", "/app/node-executor", "install", "/app/aws-vpc-cni", "/host/cni-bin/aws-vpc-cni"]);
+        await Shell.RunAsync(run[0], [.. run[1..], "--mount", $"type=bind,src={bin},dst=/host/cni-bin,options=rbind:rw", ShippedImage.NameOf("node-executor"), "install", "/app/node-executor", "install", "/app/aws-vpc-cni", "/host/cni-bin/aws-vpc-cni", "/app/cni"]);
         Assert.Equal(await File.ReadAllBytesAsync(Repository.Artifact("plugin", "aws-vpc-cni"), TestContext.Current.CancellationToken), await File.ReadAllBytesAsync(Path.Combine(bin, "aws-vpc-cni"), TestContext.Current.CancellationToken));
+
+        Assert.Equal(["aws-vpc-cni", "bandwidth", "firewall", "loopback", "portmap"], Directory.GetFiles(bin).Select(Path.GetFileName).Order(StringComparer.Ordinal));
 
         // Beside the cluster's own, on the node: EC2 is not to be reached from there, the store is.
         var data = work.NewFolder("silo-data");

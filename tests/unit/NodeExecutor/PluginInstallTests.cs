@@ -39,6 +39,23 @@ public sealed class PluginInstallTests : IDisposable
         Assert.Contains(Path.Combine(folder, "missing", "aws-vpc-cni"), refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Of_other_plugins_those_come_that_the_node_has_not()
+    {
+        var (others, bin) = (Directory.CreateDirectory(Path.Combine(folder, "cni")).FullName, Directory.CreateDirectory(Path.Combine(folder, "bin")).FullName);
+        Write("cni/loopback", "ours");
+        Write("cni/portmap", "ours");
+        Write("bin/portmap", "the node's");
+        PluginInstall.RunWhereAbsent(others, Path.Combine(bin, "aws-vpc-cni"));
+        Assert.Equal(("ours", "the node's"), (File.ReadAllText(Path.Combine(bin, "loopback")), File.ReadAllText(Path.Combine(bin, "portmap"))));
+        Assert.True(File.GetUnixFileMode(Path.Combine(bin, "loopback")).HasFlag(UnixFileMode.OtherExecute));
+        Assert.Equal(2, Directory.GetFiles(bin).Length);
+    }
+
+    [Fact]
+    public void A_folder_that_is_not_there_is_said() =>
+        Assert.Contains("no folder", Assert.Throws<ExecutorStoppedException>(() => PluginInstall.RunWhereAbsent(Path.Combine(folder, "none"), Path.Combine(folder, "aws-vpc-cni"))).Message, StringComparison.Ordinal);
+
     private string Write(string name, string content)
     {
         var path = Path.Combine(folder, name);
