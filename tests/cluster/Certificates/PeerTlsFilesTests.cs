@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using AwsVpcCni.Silo.Certificates;
 using AwsVpcCni.Silo.Options;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -54,15 +56,32 @@ public sealed class PeerTlsFilesTests : IDisposable
     [Fact]
     public async Task What_security_md_says_to_type_makes_certificates_that_are_taken()
     {
-        var lines = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "security.md"), TestContext.Current.CancellationToken);
-        var start = lines.IndexOf("  openssl req -x509", StringComparison.Ordinal);
-        using var shell = Process.Start(new ProcessStartInfo("sh", ["-e", "-c", lines[start..lines.IndexOf("```", start, StringComparison.Ordinal)]]) { WorkingDirectory = _folder.FullName, RedirectStandardError = true })!;
+        await TypeAsync("security.md", "  openssl req -x509", "```");
+        Assert.StartsWith("CN=silo, good from ", PeerTls.Check(new SiloNetworkOptions { CertificatePath = Of("tls.crt"), KeyPath = Of("tls.key"), CaPath = Of("ca.crt") }), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_install_md_says_to_type_makes_a_node_API_certificate_that_executors_trust_by_the_services_name()
+    {
+        await TypeAsync("install.md", "   name=cni-", "   kubectl ");
+        using var certificate = X509Certificate2.CreateFromPemFile(Of("tls.crt"), Of("tls.key"));
+        using var authority = X509CertificateLoader.LoadCertificateFromFile(Of("ca.crt"));
+        using var chain = new X509Chain { ChainPolicy = { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, CustomTrustStore = { authority }, ApplicationPolicy = { new Oid("1.3.6.1.5.5.7.3.1") } } };
+        Assert.True(chain.Build(certificate), string.Join("; ", chain.ChainStatus.Select(one => one.StatusInformation)));
+        Assert.True(certificate.MatchesHostname("cni-aws-vpc-cni-distributed-silo.kube-system.svc"));
+    }
+
+    private string Of(string name) => Path.Combine(_folder.FullName, name);
+
+    /// <summary>The lines of a document from the first of these words up to the second.</summary>
+    private async Task TypeAsync(string document, string from, string to)
+    {
+        var lines = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", document), TestContext.Current.CancellationToken);
+        var start = lines.IndexOf(from, StringComparison.Ordinal);
+        using var shell = Process.Start(new ProcessStartInfo("sh", ["-e", "-c", lines[start..lines.IndexOf(to, start, StringComparison.Ordinal)]]) { WorkingDirectory = _folder.FullName, RedirectStandardError = true })!;
         var said = await shell.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         await shell.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.True(shell.ExitCode == 0, said);
-
-        string Of(string name) => Path.Combine(_folder.FullName, name);
-        Assert.StartsWith("CN=silo, good from ", PeerTls.Check(new SiloNetworkOptions { CertificatePath = Of("tls.crt"), KeyPath = Of("tls.key"), CaPath = Of("ca.crt") }), StringComparison.Ordinal);
     }
 
     private static void Said(string? refusal, string what, string advice)
