@@ -201,10 +201,13 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
 
         try
         {
-            var (demux, value) = ("net/ipv4/tcp_early_demux", settings.HasTcpEarlyDemux ? "1" : "0");
-            if (Sysctl.SetIfPresent(demux, value))
+            // Pods' packets are forwarded, and where they are not nothing says so: no image for Kubernetes promises it.
+            foreach (var (name, value) in new[] { ("net/ipv4/ip_forward", "1"), ("net/ipv4/tcp_early_demux", settings.HasTcpEarlyDemux ? "1" : "0") })
             {
-                whenChanged?.Made(RepairKind.Sysctl, $"set {demux} to {value}");
+                if (Sysctl.SetIfPresent(name, value))
+                {
+                    whenChanged?.Made(RepairKind.Sysctl, $"set {name} to {value}");
+                }
             }
 
             areRulesSet = true;

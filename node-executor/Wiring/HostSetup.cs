@@ -4,7 +4,6 @@ using AwsVpcCni.NodeExecutor.Netlink;
 namespace AwsVpcCni.NodeExecutor.Wiring;
 
 /// <summary>What the node itself needs before its first pod, in the calling thread's network namespace.</summary>
-/// <remarks>Forwarding is the image's to switch on: a node that should not forward must be able to say so.</remarks>
 public static class HostSetup
 {
     /// <summary>The primary interface's name.</summary>

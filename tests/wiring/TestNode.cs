@@ -24,7 +24,7 @@ public sealed partial class TestNode : IDisposable
         Name = AddNamespace("node");
         Run("ip", "-n", Name, "link", "set", "lo", "up");
         Run("ip", "-n", Name, "address", "add", "10.0.0.10/32", "dev", "lo"); // What the node speaks from.
-        Run("nsenter", $"--net={Path(Name)}", "sysctl", "-qw", "net.ipv4.ip_forward=1"); // The image's job.
+        Run("nsenter", $"--net={Path(Name)}", "sysctl", "-qw", "net.ipv4.ip_forward=1"); // As an executor does.
         Wirer = In(() => new Wirer());
     }
 

@@ -80,6 +80,7 @@ public sealed class RepairTests
         var before = Node(node);
 
         node.Ip("rule", "delete", "priority", "1024");
+        TestNode.Run("nsenter", $"--net={TestNode.Path(node.Name)}", "sysctl", "-q", "-w", "net.ipv4.ip_forward=0");
         TestNode.Run("nsenter", $"--net={TestNode.Path(node.Name)}", "sysctl", "-q", "-w", "net.ipv4.conf.ens5.rp_filter=1");
         node.Ip("link", "set", "ens5", "mtu", "1400");
         NetworkNamespace.Run(TestNode.Path(node.Name), () => Nft.Run("flush ruleset"));
@@ -199,7 +200,7 @@ public sealed class RepairTests
     }
 
     private static string Node(ExecutorNode node) => string.Join('\n', node.Ip("rule"), Ruleset(node), node.Ip("-o", "link", "show", "ens5"),
-        TestNode.Run("nsenter", $"--net={TestNode.Path(node.Name)}", "sysctl", "net.ipv4.conf.ens5.rp_filter"));
+        TestNode.Run("nsenter", $"--net={TestNode.Path(node.Name)}", "sysctl", "net.ipv4.ip_forward", "net.ipv4.conf.ens5.rp_filter"));
 
     private static string Ruleset(ExecutorNode node) => NetworkNamespace.Run(TestNode.Path(node.Name), () => Nft.Run("list ruleset"));
 
