@@ -9,7 +9,7 @@ namespace AwsVpcCni.NodeExecutor.Wiring;
 /// <remarks>
 /// The layout is amazon-vpc-cni-k8s's. The interface has a table of its own with nothing but a default route by its subnet's
 /// gateway. What the node sends from the interface's own address looks it up (rule 32765), what a pod sends is up to the pod's
-/// rule 1536. Table main must not lead there by any route: the VPC drops what leaves by
+/// rule 1536. Table main must not lead there, neither to the subnet nor by default: the VPC drops what leaves by
 /// an interface that does not hold the source.
 /// <para>Reverse-path filtering is left as the image has it. Strict is right here: for what comes in, the reverse look-up has the
 /// pod's (or the interface's own) address as its source, so by the same rules it finds this interface. An address without a pod has no
@@ -20,10 +20,13 @@ internal sealed record InterfaceLayout
     /// <summary>Priority of "from the interface's own address: its table".</summary>
     internal const int FromInterfacePriority = 32765;
 
+    private readonly Cidr subnet;
+
     private InterfaceLayout(InterfaceOrder order)
     {
         var table = PodWiring.TableOf(order.NetworkCard, order.DeviceIndex);
         var gateway = order.SubnetCidr.Base + 1; // A VPC's routers have each subnet's first address.
+        subnet = order.SubnetCidr;
         Address = new Address(order.PrimaryAddress, order.SubnetCidr.Length);
         Routes = [new Route(new Cidr(gateway, 32), null, table), new Route(Cidr.Parse("0.0.0.0/0"), gateway, table)]; // The next hop first.
         Rule = new Rule(FromInterfacePriority, order.PrimaryAddress, null, table);
@@ -67,8 +70,8 @@ internal sealed record InterfaceLayout
 
         steps.AddRange(Routes.Where(route => foreign.Count > 0 || !found.Routes.Contains(route with { Link = link })).Select(route => new InterfaceStep(
             RepairKind.Route, $"add route {route} dev {name}", (ref MessageWriter message) => route.Replace(ref message, link))));
-        // The subnet's comes with the address, and a DHCP client's default route with it.
-        steps.AddRange(found.Routes.Where(route => route.Table == PodWiring.MainTable).OrderBy(route => route.Via is null).Select(route => DeleteRoute(route, found.Link)));
+        // The first comes with the address, the second from a DHCP client. Another one somebody has meant.
+        steps.AddRange(found.Routes.Where(route => route.Table == PodWiring.MainTable && ((route.Via is null && route.Destination == subnet) || route.Destination.Length == 0)).Select(route => DeleteRoute(route, found.Link)));
         if (!found.Rules.Contains(Rule))
         {
             steps.Add(new(RepairKind.Rule, $"add rule {Rule}", Rule.Add));

@@ -188,7 +188,7 @@ public sealed partial class InterfaceSetupTests
     [InlineData("rule add from 10.9.0.40 lookup 2 priority 32765")]
     [InlineData("rule add from 10.9.0.40 lookup 3 priority 32765")]
     [InlineData("link set eth1 up", "address add 10.9.0.41/24 dev eth1", "address add 10.9.0.40/24 dev eth1", "address add 10.9.0.42/32 dev eth1")] // A DHCP client.
-    [InlineData("link set eth1 up", "address add 10.9.0.40/24 dev eth1", "route add default via 10.9.0.1 dev eth1 metric 513", "route add 10.9.0.2 via 10.9.0.1 dev eth1 metric 513")] // systemd-networkd, for an interface that was there before nodeadm.
+    [InlineData("link set eth1 up", "address add 10.9.0.40/24 dev eth1", "route add default via 10.9.0.1 dev eth1 metric 513")] // systemd-networkd, for an interface that was there before nodeadm.
     [InlineData("address add 10.9.0.40/32 dev eth1", "link set eth1 up mtu 1500")]
     [InlineData("link set eth1 up", "address add 10.9.0.40/24 dev eth1", "route add 10.9.0.77 dev eth1 table 2", "route add default via 10.9.0.77 dev eth1 table 2", "route del 10.9.0.77 dev eth1 table 2")]
     public async Task What_is_half_done_or_done_otherwise_is_completed(params string[] found)

@@ -29,7 +29,7 @@ public sealed class CriConfigsTests
     public void The_init_container_is_a_container_of_its_own_with_no_capability()
     {
         var install = Container(Rendered.Executor(), "install");
-        Assert.Equal(["/app/node-executor", "install", "/app/aws-vpc-cni", "/host/cni-bin/aws-vpc-cni"], install.Command);
+        Assert.Equal(["/app/node-executor", "install", "/app/aws-vpc-cni", "/host/cni-bin/aws-vpc-cni", "/app/cni"], install.Command);
         Assert.Empty(install.Linux.SecurityContext.Capabilities.AddCapabilities);
         Assert.True(install.Linux.SecurityContext.NoNewPrivs);
         Assert.Contains(install.Mounts, mount => mount is { ContainerPath: "/host/cni-bin", HostPath: "/volumes/cni-bin", Readonly: false });

@@ -59,10 +59,10 @@ public sealed class InterfaceLayoutTests
         Assert.Contains("delete address 10.0.1.9/32 of eth1", Steps(Ready with { Addresses = [At("10.0.1.9", 32)] }));
 
     [Fact]
-    public void The_subnets_route_in_table_main_goes_and_no_other() =>
+    public void The_subnets_route_and_a_default_route_in_table_main_go_and_no_other() =>
         Assert.Equal(
-            ["delete route 10.0.1.0/24 table 254 dev eth1"],
-            Steps(Ready with { Routes = [.. Ready.Routes, Local("10.0.1.0/24", table: 254), Local("10.7.0.0/16", table: 254)] }));
+            ["delete route 10.0.1.0/24 table 254 dev eth1", "delete route 0.0.0.0/0 table 254 dev eth1"],
+            Steps(Ready with { Routes = [.. Ready.Routes, Local("10.0.1.0/24", table: 254), Local("0.0.0.0/0", table: 254), Local("10.7.0.0/16", table: 254)] }));
 
     [Fact]
     public void A_default_route_by_another_gateway_is_replaced() =>
