@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/images.sh: artifacts/images/{silo,node-executor}.tar, OCI archives of what `make publish` made and Debian's packages, without a
 # registry or an engine: `ctr -n k8s.io images import FILE`. Says what is wrong and fails where the packages cannot be had.
-# ARCH=arm64: those of `make arm64`, as silo-arm64.tar and node-executor-arm64.tar; nothing here has run them. TAG is the images' tag, and REGISTRY what stands before their names. SILO and EXECUTOR are folders with others: then their images are made, artifacts/images/{silo,node-executor}-$TAG.tar.
+# ARCH=arm64: those of `make arm64`, as silo-arm64.tar and node-executor-arm64.tar; nothing here has run them. TAG is the images' tag, and REGISTRY what stands before their names. SILO and EXECUTOR (both or neither) are folders with others: then their images are made, artifacts/images/{silo,node-executor}-$TAG.tar.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tag=${TAG:-$(sed -n 's/^appVersion: "\(.*\)"/\1/p' charts/aws-vpc-cni-distributed/Chart.yaml)}

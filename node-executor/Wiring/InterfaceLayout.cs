@@ -70,7 +70,7 @@ internal sealed record InterfaceLayout
 
         steps.AddRange(Routes.Where(route => foreign.Count > 0 || !found.Routes.Contains(route with { Link = link })).Select(route => new InterfaceStep(
             RepairKind.Route, $"add route {route} dev {name}", (ref MessageWriter message) => route.Replace(ref message, link))));
-        // The first comes with the address, the second from a DHCP client. Another one somebody has meant.
+        // The first comes with the address, the second from a DHCP client. Another one may be meant.
         steps.AddRange(found.Routes.Where(route => route.Table == PodWiring.MainTable && ((route.Via is null && route.Destination == subnet) || route.Destination.Length == 0)).Select(route => DeleteRoute(route, found.Link)));
         if (!found.Rules.Contains(Rule))
         {

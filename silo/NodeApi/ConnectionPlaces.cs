@@ -72,7 +72,7 @@ internal sealed class ConnectionPlaces(IOptions<NodeApiOptions> options, NodeApi
         TokenLimit = Math.Max(10, most / 10),
         TokensPerPeriod = Math.Max(1, most / 20),
         ReplenishmentPeriod = TimeSpan.FromSeconds(1),
-        QueueLimit = most,
+        QueueLimit = Math.Max(10, most),
     };
 
     /// <summary>Of a connection's end: each of its requests may be the one that ends it, and it is paid once.</summary>

@@ -23,7 +23,7 @@ internal sealed class NodeApiListener
         kestrel.Limits.MaxRequestBodySize = Bodies.OfSyncs.MaxRequestBodySize;
         kestrel.Limits.MaxConcurrentConnections = 20_000;
         kestrel.Limits.Http2.MaxStreamsPerConnection = 256;
-        // What is kept unread of a body whose refusal waits, so that the largest report takes 70 round trips; and others on its connection go on beside it.
+        // What is kept unread of a body whose refusal waits, so that the largest report takes 70 round trips; and others on its connection go on beside three of them.
         kestrel.Limits.Http2.InitialStreamWindowSize = 128 << 10;
         kestrel.Limits.Http2.InitialConnectionWindowSize = 512 << 10;
         // A node that vanished leaves its hint stream open; a ping finds out.

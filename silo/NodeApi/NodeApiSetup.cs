@@ -61,7 +61,7 @@ internal static class NodeApiSetup
             ReleaseEndpoint.Map(door);
             SyncEndpoint.Map(door);
             HintsEndpoint.Map(door);
-            routes.MapFallback(http => TurnsOf(http).RefuseAsync(http, NodeApiRefusal.NoSuchCall, StatusCodes.Status404NotFound, "no such call",
+            routes.MapFallback("{*path}", http => TurnsOf(http).RefuseAsync(http, NodeApiRefusal.NoSuchCall, StatusCodes.Status404NotFound, "no such call",
                 $"{http.Request.Method} {http.Request.Path} is no call of the node API. It has POST /node/v1/assign, /release, /sync and GET /node/v1/hints."));
         });
     }

@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace AwsVpcCni.KubeEmulator;
 
 /// <summary>A Kubernetes API server for tests: objects with list, watch, patch; tokens and who may do what. In plain HTTP on one port; under TLS where it is given sockets.</summary>
-/// <remarks>What is not there: admission, validation of objects, server-side apply, quotas, other encodings than JSON.</remarks>
+/// <remarks>What is not there: admission, validation of objects but events, server-side apply, quotas, other encodings than JSON.</remarks>
 public sealed partial class KubeApi : IAsyncDisposable
 {
     /// <summary>Bears all rights.</summary>

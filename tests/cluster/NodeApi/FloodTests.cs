@@ -45,16 +45,19 @@ public sealed class FloodTests
         HttpClient[] attackers = [.. Enumerable.Range(0, 10).Select(_ => From(Attacker))]; // As many as may come at once.
         try
         {
+            // More than may wait, however slowly they come: each asks again until a connection has ended.
             var cut = new TaskCompletionSource<HttpClient>();
-            var refused = attackers.SelectMany(attacker => Enumerable.Range(0, 250).Select(async _ =>
+            var asking = attackers.SelectMany(attacker => Enumerable.Range(0, 200).Select(async _ =>
             {
-                var status = await StatusAsync(attacker, door, null);
-                if (status is null)
+                while (!cut.Task.IsCompleted)
                 {
-                    cut.TrySetResult(attacker);
+                    var status = await StatusAsync(attacker, door, null);
+                    Assert.True(status is HttpStatusCode.Unauthorized or null, $"{status}");
+                    if (status is null)
+                    {
+                        cut.TrySetResult(attacker);
+                    }
                 }
-
-                return status;
             })).ToArray();
             var again = await cut.Task.WaitAsync(Patience, Cancellation);
             var began = Stopwatch.GetTimestamp();
@@ -66,8 +69,7 @@ public sealed class FloodTests
             }
 
             Assert.True(Stopwatch.GetElapsedTime(began) > TimeSpan.FromSeconds(5), "it had a new connection at once");
-            await Task.WhenAll(refused).WaitAsync(Patience, Cancellation);
-            Assert.InRange(refused.Count(one => one.Result == HttpStatusCode.Unauthorized), 1100, 2250); // Of 2,500, 250 a connection.
+            await Task.WhenAll(asking).WaitAsync(Patience, Cancellation);
         }
         finally
         {
@@ -103,9 +105,9 @@ public sealed class FloodTests
         using var node = From(Other);
         var began = Stopwatch.GetTimestamp();
 
-        Assert.Equal(HttpStatusCode.OK, await StatusAsync(node, door, door.Token(), padding: 4 << 20));
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(node, door, door.Token(), padding: 8 << 20));
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(node, door, door.Token()));
-        Assert.Equal(HttpStatusCode.OK, await StatusAsync(node, door, door.Token(), padding: 4 << 20));
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(node, door, door.Token(), padding: 8 << 20));
         Assert.Equal(HttpStatusCode.TooManyRequests, await StatusAsync(node, door, door.Token()));
         while (await StatusAsync(node, door, door.Token()) is HttpStatusCode.TooManyRequests)
         {
@@ -113,7 +115,7 @@ public sealed class FloodTests
             await Task.Delay(TimeSpan.FromMilliseconds(50), Cancellation);
         }
 
-        Assert.True(Stopwatch.GetElapsedTime(began) > TimeSpan.FromSeconds(3.8), "a place was there at once");
+        Assert.True(Stopwatch.GetElapsedTime(began) > TimeSpan.FromSeconds(7.8), "a place was there at once");
     }
 
     /// <summary>Of a sync; null: no answer came.</summary>

@@ -338,7 +338,7 @@ public sealed class NodeApiTests
         using var unreadable = await PostAsync(door, "sync", new StringContent("{"), door.Token("i-00000001"));
         using var large = await PostAsync(door, "assign", new ByteArrayContent(new byte[(128 << 10) + 1]), door.Token("i-00000001"));
         Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.RequestEntityTooLarge), (unreadable.StatusCode, large.StatusCode));
-        using var other = await PostAsync(door, "sweep", new StringContent("{"), door.Token("i-00000001"));
+        using var other = await PostAsync(door, "sweep.all", new StringContent("{"), door.Token("i-00000001"));
         Assert.Equal(HttpStatusCode.NotFound, other.StatusCode);
         var hurried = 0;
         while (hurried == 0)
