@@ -101,12 +101,18 @@ internal static unsafe class Executor
                     return false;
                 }
 
-                var pause = new TimeSpec { Nanoseconds = PauseMilliseconds * 1_000_000L };
-                _ = nanosleep(&pause, null); // A signal may shorten it: their number is the bound.
+                Pause();
             }
 
             return true;
         }
+    }
+
+    /// <summary>A signal may shorten it: their number is the bound.</summary>
+    public static void Pause()
+    {
+        var pause = new TimeSpec { Nanoseconds = PauseMilliseconds * 1_000_000L };
+        _ = nanosleep(&pause, null);
     }
 
     /// <summary>It was there, and ended before it had answered anything: the request is as it was, and can be sent again.</summary>

@@ -23,8 +23,9 @@ internal static unsafe class Program
     // The executor's own deadlines are 200 s and 20 s; kubelet gives up at 240 s. The rest goes to the way there and back.
     private const int AddSeconds = 210, OtherSeconds = 25;
 
-    // An executor that is replaced must not make the node unready: for 15 s a STATUS looks for the next one. Both together are the others' 25 s, and once more after an executor that ends while it is asked.
-    private const int StatusSeconds = 10, StatusPauses = 15_000 / Executor.PauseMilliseconds;
+    // An executor that is replaced must not make the node unready: for 15 s a STATUS looks for the next one. Both together are the others' 25 s. One that ends while it is asked may
+    // be met again before the kernel has closed all that it had: so often the next one is asked.
+    private const int StatusSeconds = 10, StatusPauses = 15_000 / Executor.PauseMilliseconds, StatusEnds = 5;
 
     private enum Command
     {
@@ -111,8 +112,7 @@ internal static unsafe class Program
         }
 
         var patience = command is Command.Add ? AddSeconds : command is Command.Status ? StatusSeconds : OtherSeconds;
-        var isAgain = false;
-        do
+        for (var ends = 0; ; ends++)
         {
             if (Executor.Connect(socketPath, Length(socketPath), patience, command is Command.Status ? StatusPauses : 0)
                 && Executor.Send(netns, stdinLength)
@@ -121,9 +121,13 @@ internal static unsafe class Program
                 return Output.Put(Stdout, body, bodyLength) == 0 ? exitCode : 1;
             }
 
-            isAgain = !isAgain && command is Command.Status && Executor.HasEnded; // Once: the next one is about to come.
+            if (command is not Command.Status || !Executor.HasEnded || ends == StatusEnds)
+            {
+                break;
+            }
+
+            Executor.Pause();
         }
-        while (isAgain);
 
         if (command is Command.Del)
         {

@@ -168,6 +168,22 @@ public sealed class PluginTests : IDisposable
         Assert.Equal(Config, (await serving).Stdin);
     }
 
+    /// <summary>One that is killed may take a connection more before the kernel has closed its socket.</summary>
+    [Fact]
+    public async Task A_STATUS_that_executors_cut_off_some_times_is_answered_by_the_next_one()
+    {
+        using var plugin = await PluginProcess.StartAsync([.. Variables("STATUS"), "AWS_VPC_CNI_SOCKET=" + executor.SocketPath], Config);
+        for (var cut = 0; cut < 4; cut++)
+        {
+            await executor.AcceptAsync(_ => { });
+        }
+
+        await executor.ServeAsync(c => c.Send(Frame.WriteReply(0, "served"u8)));
+
+        var result = await plugin.ResultAsync();
+        Assert.Equal((0, "served"), (result.ExitCode, Encoding.UTF8.GetString(result.Stdout)));
+    }
+
     [Theory]
     [InlineData("STATUS", 14, 40)]
     [InlineData("ADD", 0, 5)] // The runtime tries it again by itself.

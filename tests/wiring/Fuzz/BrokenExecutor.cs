@@ -6,7 +6,7 @@ using AwsVpcCni.Tests.Wiring.Executor;
 namespace AwsVpcCni.Tests.Wiring.Fuzz;
 
 /// <summary>An executor whose replies are cut off, too long, or none: the plugin prints a whole one as it is, and says by itself that there was none.
-/// A STATUS that gets not a byte of one asks the next executor, once.</summary>
+/// A STATUS that gets not a byte of one asks the next executor.</summary>
 internal sealed class BrokenExecutor : IDisposable
 {
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("fuzz-broken-");
