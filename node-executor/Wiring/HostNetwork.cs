@@ -201,7 +201,7 @@ internal sealed partial class HostNetwork(HostNetworkSettings settings, IReadOnl
 
         try
         {
-            // Pods' packets are forwarded, and where they are not nothing says so: no image for Kubernetes promises it.
+            // Pods' packets are forwarded; where the image has that off, all of them would be dropped without a word.
             foreach (var (name, value) in new[] { ("net/ipv4/ip_forward", "1"), ("net/ipv4/tcp_early_demux", settings.HasTcpEarlyDemux ? "1" : "0") })
             {
                 if (Sysctl.SetIfPresent(name, value))

@@ -51,7 +51,7 @@ internal sealed class Invariants(World world)
     }
 
     /// <summary>A call of EC2 is about to be sent. The store may have gone back to yesterday, and only the executor can show it: what a document says goes to EC2 once a report has come (ADR 0010).</summary>
-    /// <remarks>Not left to what comes of it: a return of yesterday takes a pod's address only where that has come back since, a seed in hundreds.</remarks>
+    /// <remarks>Not left to what comes of it: a return of yesterday takes a pod's address only where that has come back since, which 210 seeds did not bring about.</remarks>
     public void Begins(Activation by, Ec2Action action, string target)
     {
         if (by.GrainInstance is NodeGrain && !by.HasReport && OperatorSwitches.IsChange(action) && world.Machines.Any(machine => machine.InstanceId == by.GrainId.Key.ToString() && !machine.IsGone))
